@@ -1,0 +1,164 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn members(text: &str) -> Result<Vec<(String, String)>, SyntaxError> {
+    let mut members = Members::open(text).expect("an object");
+    let mut found = Vec::new();
+    while let Some(member) = members.next_member()? {
+        found.push((member.name.decode().into_owned(), member.raw.to_owned()));
+    }
+    Ok(found)
+}
+
+#[test]
+fn members_are_slices_of_the_text_in_order() {
+    let found =
+        members(" {\"a\": 1.50, \"b\\n\" :\"x\\\"y\",\"c\":[1, {\"d\":[]}] , \"a\":null}\n")
+            .unwrap();
+    let expected = [
+        ("a", "1.50"),
+        ("b\n", "\"x\\\"y\""),
+        ("c", "[1, {\"d\":[]}]"),
+        ("a", "null"),
+    ];
+    assert_eq!(
+        found,
+        expected.map(|(name, raw)| (name.to_owned(), raw.to_owned()))
+    );
+    assert_eq!(members("{}").unwrap(), []);
+}
+
+#[test]
+fn an_error_names_the_place_and_what_is_missing() {
+    for (text, expected) in [
+        ("", "expected a value at byte 0"),
+        ("{\"a\":1,}", "expected a name in double quotes at byte 7"),
+        ("{\"a\" 1}", "expected `:` at byte 5"),
+        ("{\"a\":1 \"b\":2}", "expected `,` or `}` at byte 7"),
+        ("[1 2]", "expected `,` or `]` at byte 3"),
+        ("[1,]", "expected a value at byte 3"),
+        ("{} x", "expected the end of the text at byte 3"),
+        ("NaN", "expected a value at byte 0"),
+        ("-", "expected a digit at byte 1"),
+        ("1.e5", "expected a digit at byte 2"),
+        ("01", "expected the end of the text at byte 1"),
+        ("\"abc", "expected the end of the string at byte 4"),
+        (
+            "\"a\nb\"",
+            "expected an escaped control character at byte 2",
+        ),
+        ("\"\\x\"", "expected an escape at byte 2"),
+        ("\"\\u12g4\"", "expected four hexadecimal digits at byte 3"),
+        ("\"\\ud83d.\"", "expected a low surrogate at byte 7"),
+        (
+            "\"\\ude00\"",
+            "expected a high surrogate before a low one at byte 7",
+        ),
+    ] {
+        assert_eq!(parse(text).unwrap_err().to_string(), expected, "{text}");
+    }
+}
+
+#[test]
+fn nesting_is_refused_below_128_levels_without_recursion() {
+    let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+    assert!(parse(&nested(128)).is_ok());
+    let error = parse(&nested(1_000_000)).unwrap_err();
+    assert_eq!(
+        (error.offset, error.expected),
+        (128, "nesting of at most 128 levels")
+    );
+}
+
+#[test]
+fn escapes_are_resolved() {
+    let Value::Text(text) = parse(r#""\"\\\/\b\f\n\r\t\u00e9\ud83d\ude00\\n\\\\""#).unwrap() else {
+        panic!()
+    };
+    assert_eq!(text.decode(), "\"\\/\u{8}\u{c}\n\r\té😀\\n\\\\");
+    let Value::Text(plain) = parse("\"Ünïcode 😀\"").unwrap() else {
+        panic!()
+    };
+    assert!(matches!(plain.decode(), Cow::Borrowed("Ünïcode 😀")));
+}
+
+#[test]
+fn every_position_of_a_special_byte_is_found() {
+    for length in 0..40 {
+        for special in [b'"', b'\\', 0, 0x1f] {
+            for filler in [b' ', b'a', 0x7f, 0x80, 0xff, b'!', b'#', b'[', b']'] {
+                let mut bytes = vec![filler; 40];
+                bytes[length] = special;
+                assert_eq!(
+                    plain_prefix(&bytes),
+                    length,
+                    "{special:#x} after {length} of {filler:#x}"
+                );
+            }
+        }
+    }
+}
+
+/// serde_json agrees, but for what it refuses on purpose: numbers that overflow a double.
+fn assert_agrees_with_serde_json(text: &str) -> Result<(), TestCaseError> {
+    match (parse(text), serde_json::from_str::<serde_json::Value>(text)) {
+        (Ok(value), Ok(theirs)) => match value {
+            Value::Text(text) => prop_assert_eq!(theirs.as_str(), Some(&*text.decode())),
+            Value::Object(raw) => {
+                let ours: std::collections::HashMap<_, _> =
+                    members(raw).unwrap().into_iter().collect();
+                let theirs = theirs.as_object().unwrap();
+                prop_assert_eq!(ours.len(), theirs.len());
+                for (name, raw) in &ours {
+                    let value: serde_json::Value = serde_json::from_str(raw).unwrap();
+                    prop_assert_eq!(Some(&value), theirs.get(name));
+                }
+            }
+            _ => {}
+        },
+        (Ok(_), Err(error)) => prop_assert!(
+            error.to_string().contains("number out of range"),
+            "{} {}",
+            text,
+            error
+        ),
+        (Err(error), Ok(_)) => prop_assert!(false, "{text}: {error}"),
+        (Err(_), Err(_)) => {}
+    }
+    Ok(())
+}
+
+proptest! {
+    #[test]
+    fn it_accepts_what_serde_json_accepts(text in "[\\[\\]{}:,\"\\\\/a-u0-9eE.+\\-\\x00-\\x20é😀]{0,24}") {
+        assert_agrees_with_serde_json(&text)?;
+    }
+
+    #[test]
+    fn it_agrees_with_serde_json_on_damaged_objects(
+        name in "\\PC{0,8}",
+        texts in proptest::collection::vec("\\PC{0,20}", 0..4),
+        number in any::<f64>(),
+        cut in 0_usize..200,
+        damage in proptest::option::of(any::<char>()),
+    ) {
+        let object = serde_json::json!({name: texts, "n": number, "o": {"t": true, "f": [null, {}]}}).to_string();
+        assert_agrees_with_serde_json(&object)?;
+        let cut = object.char_indices().map(|(at, _)| at).nth(cut).unwrap_or(object.len());
+        let (head, tail) = object.split_at(cut);
+        let mut damaged = head.to_owned();
+        damaged.extend(damage);
+        damaged.push_str(tail.get(1..).unwrap_or_default());
+        assert_agrees_with_serde_json(&damaged)?;
+    }
+
+    #[test]
+    fn a_pushed_string_reads_back(text in any::<String>()) {
+        let mut json = String::new();
+        push_string(&mut json, &text);
+        let Value::Text(back) = parse(&json).unwrap() else { panic!() };
+        prop_assert_eq!(back.decode(), text.as_str());
+        prop_assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
+    }
+}

@@ -1,0 +1,66 @@
+//! The partition key that ingest-api gives a row: `<kind>/<ind>`.
+
+use std::fmt;
+
+use crate::Kind;
+
+/// A partition key of the pipeline's own form.
+///
+/// It spreads the load over the shards, and keeps the versions of one row in one shard, so in order.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct PartitionKey(String);
+
+impl PartitionKey {
+    /// Makes the key of a row; a hash of its bytes stands in for an `ind` that is missing.
+    pub fn new(kind: Kind, ind: Option<i64>, bytes: &[u8]) -> Self {
+        Self(match ind {
+            Some(ind) => format!("{kind}/{ind}"),
+            None => format!("{kind}/#{:016x}", fnv1a(bytes)),
+        })
+    }
+
+    /// Returns the kind that a record's partition key declares; `None` for a key of another form.
+    pub fn declared_kind(key: &str) -> Option<Kind> {
+        Kind::from_name(key.split_once('/')?.0)
+    }
+
+    /// Returns the key.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for PartitionKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(&self.0)
+    }
+}
+
+/// 64-bit FNV-1a: the same in every build and version, unlike the standard library's hashers.
+fn fnv1a(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_declares_its_kind() {
+        let key = PartitionKey::new(Kind::Geo, Some(-7), b"");
+        assert_eq!(key.as_str(), "geo/-7");
+        assert_eq!(PartitionKey::declared_kind(key.as_str()), Some(Kind::Geo));
+        for other in ["pin", "abc.pin", "pins/1", "", "/pin"] {
+            assert_eq!(PartitionKey::declared_kind(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn rows_without_an_ind_are_told_apart_by_their_bytes() {
+        let key = |bytes| PartitionKey::new(Kind::Pin, None, bytes).to_string();
+        assert_eq!(key(b"a"), "pin/#af63dc4c8601ec8c");
+        assert_ne!(key(b"a"), key(b"b"));
+    }
+}

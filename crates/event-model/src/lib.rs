@@ -1,0 +1,14 @@
+#![doc = include_str!("../README.md")]
+
+pub mod json;
+pub mod key;
+pub mod kind;
+pub mod limits;
+pub mod number;
+pub mod position;
+pub mod row;
+
+pub use key::PartitionKey;
+pub use kind::Kind;
+pub use position::{SequenceNumber, ShardId};
+pub use row::{CleanRow, GeoRow, PinRow, UserRow};

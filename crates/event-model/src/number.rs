@@ -1,0 +1,186 @@
+//! Numbers as clients spell them: JSON numbers, or text that holds one.
+//!
+//! Integers are read exactly, without a detour over a double; every reader takes linear time on any input.
+
+use std::borrow::Cow;
+
+use crate::json::Value;
+
+/// Returns the spelling of a number: a JSON number, or text that may have white space around it.
+///
+/// `None` for a value of another type; the text need not be a number.
+pub fn spelling<'a>(value: &Value<'a>) -> Option<Cow<'a, str>> {
+    match value {
+        Value::Number(text) => Some(Cow::Borrowed(text)),
+        Value::Text(text) => Some(text.decode()),
+        _ => None,
+    }
+}
+
+/// Reads the whole number that a JSON value holds (`7528`, `"7528"`, `7528.0`, `7.528e3`).
+pub fn integer_value(value: &Value<'_>) -> Option<i64> {
+    spelling(value).and_then(|text| integer(text.trim()))
+}
+
+/// Reads a whole number. `None` when it is not a number, has a fraction, or does not fit 64 bits.
+pub fn integer(text: &str) -> Option<i64> {
+    let decimal = Decimal::parse(text)?;
+    let magnitude = scale(decimal.whole, decimal.fraction, decimal.exponent)?;
+    let value = i128::from(magnitude);
+    i64::try_from(if decimal.is_negative { -value } else { value }).ok()
+}
+
+/// Reads a finite number, rounded to the nearest double. `None` when it is not a number or overflows.
+pub fn float(text: &str) -> Option<f64> {
+    Decimal::parse(text)?;
+    text.parse().ok().filter(|value: &f64| value.is_finite())
+}
+
+/// Returns `whole.fraction` times ten to the `exponent`, when that is a whole number that fits 64 bits.
+///
+/// Both parts are ASCII digits.
+pub fn scale(whole: &str, fraction: &str, exponent: i64) -> Option<u64> {
+    let digits = || whole.bytes().chain(fraction.bytes());
+    let length = i64::try_from(whole.len()).ok()?.checked_add(exponent)?;
+    let mut value: u64 = 0;
+    let mut position: i64 = 0;
+    for digit in digits() {
+        let digit = u64::from(digit - b'0');
+        if position >= length {
+            // What stands behind the decimal point must be zeros.
+            if digit != 0 {
+                return None;
+            }
+        } else {
+            value = value.checked_mul(10)?.checked_add(digit)?;
+        }
+        position += 1;
+    }
+    if value == 0 {
+        return Some(0);
+    }
+    let zeros = u32::try_from(length.saturating_sub(position).max(0)).ok()?;
+    value.checked_mul(10_u64.checked_pow(zeros)?)
+}
+
+/// The parts of a number's spelling.
+struct Decimal<'a> {
+    is_negative: bool,
+    whole: &'a str,
+    fraction: &'a str,
+    exponent: i64,
+}
+
+impl<'a> Decimal<'a> {
+    fn parse(text: &'a str) -> Option<Self> {
+        let (is_negative, text) = strip_sign(text);
+        let (mantissa, exponent) = match text.split_once(['e', 'E']) {
+            Some((mantissa, exponent)) => (mantissa, parse_exponent(exponent)?),
+            None => (text, 0),
+        };
+        let (whole, fraction) = match mantissa.split_once('.') {
+            Some((whole, fraction)) => (whole, is_digits(fraction).then_some(fraction)?),
+            None => (mantissa, ""),
+        };
+        is_digits(whole).then_some(Self {
+            is_negative,
+            whole,
+            fraction,
+            exponent,
+        })
+    }
+}
+
+/// Returns whether the text is one ASCII digit or more, and nothing else.
+pub fn is_digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+fn strip_sign(text: &str) -> (bool, &str) {
+    match text.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, text.strip_prefix('+').unwrap_or(text)),
+    }
+}
+
+fn parse_exponent(text: &str) -> Option<i64> {
+    let (is_negative, digits) = strip_sign(text);
+    if !is_digits(digits) {
+        return None;
+    }
+    // An exponent beyond 32 bits makes any number overflow or vanish, as its largest value does.
+    let magnitude = digits.parse::<u32>().map_or(i64::from(u32::MAX), i64::from);
+    Some(if is_negative { -magnitude } else { magnitude })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn whole_numbers_are_read_in_every_spelling() {
+        for (text, value) in [
+            ("7528", Some(7528)),
+            ("-0", Some(0)),
+            ("+7", Some(7)),
+            ("007", Some(7)),
+            ("12.0", Some(12)),
+            ("1.2e1", Some(12)),
+            ("1200E-2", Some(12)),
+            ("0e999999999999", Some(0)),
+            ("9223372036854775807", Some(i64::MAX)),
+            ("-9223372036854775808", Some(i64::MIN)),
+            ("9223372036854775808", None),
+            ("1e19", None),
+            ("1e999999999999", None),
+            ("1e-999999999999", None),
+            ("1.5", None),
+            ("12a", None),
+            ("", None),
+            ("-", None),
+            (".5", None),
+            ("1.", None),
+            ("1e", None),
+            ("0x10", None),
+            ("١٢", None),
+        ] {
+            assert_eq!(integer(text), value, "{text}");
+        }
+        assert_eq!(integer(&"9".repeat(1_000_000)), None);
+        assert_eq!(integer(&format!("{}1", "0".repeat(1_000_000))), Some(1));
+    }
+
+    #[test]
+    fn floats_are_finite_decimals() {
+        assert_eq!(float("-89.9787"), Some(-89.9787));
+        assert_eq!(float("1e-400"), Some(0.0));
+        for text in ["NaN", "inf", "infinity", "1e400", "1_0", "", "."] {
+            assert_eq!(float(text), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_integer_reads_back(value in any::<i64>()) {
+            prop_assert_eq!(integer(&value.to_string()), Some(value));
+        }
+
+        #[test]
+        fn no_text_panics(text in ".{0,40}") {
+            let _ = integer(&text);
+            let _ = float(&text);
+        }
+
+        #[test]
+        fn numbers_of_any_shape_do_not_panic(text in "[-+]?[0-9]{0,25}\\.?[0-9]{0,25}([eE][-+]?[0-9]{1,22})?") {
+            let exact = integer(&text);
+            if let (Some(exact), Some(rounded)) = (exact, float(&text)) {
+                #[expect(clippy::cast_precision_loss, reason = "compared with a tolerance")]
+                let exact = exact as f64;
+                prop_assert!((exact - rounded).abs() <= exact.abs() * 1e-9, "{} {} {}", text, exact, rounded);
+            }
+        }
+    }
+}

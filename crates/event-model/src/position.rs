@@ -1,0 +1,230 @@
+//! Where a record stands in the stream.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A record's place in its shard: a decimal number of up to 192 bits.
+///
+/// Kinesis hands it out as text of some 56 digits, far beyond 64 bits. The order is that of the number, not of the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SequenceNumber {
+    /// Most significant first, so that the derived order is the number's.
+    limbs: [u64; 3],
+}
+
+/// A sequence number that is not decimal digits, or is too large.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a decimal number of at most 192 bits")]
+pub struct InvalidSequenceNumber(String);
+
+impl SequenceNumber {
+    /// The number 0, before every record.
+    pub const ZERO: Self = Self { limbs: [0; 3] };
+
+    /// Makes a number from its three 64-bit parts, the most significant first.
+    pub const fn from_limbs(limbs: [u64; 3]) -> Self {
+        Self { limbs }
+    }
+
+    /// Returns the three 64-bit parts, the most significant first.
+    pub const fn limbs(self) -> [u64; 3] {
+        self.limbs
+    }
+
+    /// Returns a number that fits a signed 64-bit integer and grows within a shard, as Kafka's offsets do.
+    ///
+    /// A sequence number holds, from bit 80 up, a 64-bit counter of the shard, and the shard's own constants above it
+    /// (the layout that the emulators kinesalite and kinesis-mock found). The counter's lower 63 bits are the offset.
+    pub const fn offset(self) -> i64 {
+        let counter = self.limbs[1] >> 16 | self.limbs[0] << 48;
+        (counter & i64::MAX as u64).cast_signed()
+    }
+
+    fn times_plus(self, factor: u64, addend: u64) -> Option<Self> {
+        let mut limbs = self.limbs;
+        let mut carry = u128::from(addend);
+        for limb in limbs.iter_mut().rev() {
+            let sum = u128::from(*limb) * u128::from(factor) + carry;
+            *limb = low_half(sum);
+            carry = sum >> 64;
+        }
+        (carry == 0).then_some(Self { limbs })
+    }
+
+    fn divide(self, divisor: u64) -> (Self, u64) {
+        let mut limbs = self.limbs;
+        let mut remainder = 0_u128;
+        for limb in &mut limbs {
+            let dividend = remainder << 64 | u128::from(*limb);
+            *limb = low_half(dividend / u128::from(divisor));
+            remainder = dividend % u128::from(divisor);
+        }
+        (Self { limbs }, low_half(remainder))
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the lower half is what is asked for"
+)]
+fn low_half(wide: u128) -> u64 {
+    wide as u64
+}
+
+/// Decimal digits that fit one multiplication.
+const STEP_DIGITS: usize = 18;
+const STEP: u64 = 10_u64.pow(18);
+
+impl FromStr for SequenceNumber {
+    type Err = InvalidSequenceNumber;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let invalid = || InvalidSequenceNumber(text.chars().take(64).collect());
+        if text.is_empty() || text.len() > 64 || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(invalid());
+        }
+        text.as_bytes()
+            .chunks(STEP_DIGITS)
+            .try_fold(Self::ZERO, |number, chunk| {
+                let value = chunk
+                    .iter()
+                    .fold(0, |value, digit| value * 10 + u64::from(digit - b'0'));
+                let factor = chunk.iter().fold(1, |factor, _| factor * 10);
+                number.times_plus(factor, value).ok_or_else(invalid)
+            })
+    }
+}
+
+impl fmt::Display for SequenceNumber {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (rest, last) = self.divide(STEP);
+        if rest == Self::ZERO {
+            write!(formatter, "{last}")
+        } else {
+            write!(formatter, "{rest}{last:018}")
+        }
+    }
+}
+
+/// A shard's name: `shardId-` and its number of at least twelve digits.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ShardId(String);
+
+/// A shard's name of another form.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a shard's name (`shardId-` and digits)")]
+pub struct InvalidShardId(String);
+
+impl ShardId {
+    /// Returns the name of the shard with this number.
+    pub fn from_number(number: u32) -> Self {
+        Self(format!("shardId-{number:012}"))
+    }
+
+    /// Returns the name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Returns the shard's number, which Kafka clients see as the partition.
+    pub fn number(&self) -> u32 {
+        self.0
+            .strip_prefix("shardId-")
+            .and_then(|digits| digits.parse().ok())
+            .unwrap_or_default()
+    }
+}
+
+impl FromStr for ShardId {
+    type Err = InvalidShardId;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let number = text
+            .strip_prefix("shardId-")
+            .filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
+        match number.and_then(|digits| digits.parse::<u32>().ok()) {
+            Some(_) => Ok(Self(text.to_owned())),
+            None => Err(InvalidShardId(text.chars().take(64).collect())),
+        }
+    }
+}
+
+impl fmt::Display for ShardId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// From AWS's example event.
+    const FIRST: &str = "49590338271490256608559692538361571095921575989136588898";
+    const SECOND: &str = "49590338271490256608559692540925702759324208523137515618";
+
+    fn number(text: &str) -> SequenceNumber {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn the_order_is_the_numbers_not_the_texts() {
+        assert!(number(FIRST) < number(SECOND));
+        assert!(number("9") < number("10"));
+        assert!(number("9") < number(FIRST));
+    }
+
+    #[test]
+    fn offsets_grow_with_the_sequence_numbers_of_a_shard() {
+        assert!(number(FIRST).offset() >= 0);
+        assert!(number(FIRST).offset() < number(SECOND).offset());
+    }
+
+    #[test]
+    fn what_is_not_a_sequence_number_is_refused() {
+        for text in ["", "-1", "1x", " 1", &"9".repeat(58), &"1".repeat(65)] {
+            assert!(text.parse::<SequenceNumber>().is_err(), "{text}");
+        }
+        let largest = SequenceNumber::from_limbs([u64::MAX; 3]).to_string();
+        assert_eq!(
+            largest,
+            "6277101735386680763835789423207666416102355444464034512895"
+        );
+        assert!(
+            "6277101735386680763835789423207666416102355444464034512896"
+                .parse::<SequenceNumber>()
+                .is_err()
+        );
+    }
+
+    #[test]
+    fn a_shard_has_a_number() {
+        let shard: ShardId = "shardId-000000000023".parse().unwrap();
+        assert_eq!(shard.number(), 23);
+        assert_eq!(ShardId::from_number(23), shard);
+        for text in [
+            "",
+            "shardId-",
+            "shardId-x",
+            "shardId-99999999999999",
+            "shard-000000000001",
+        ] {
+            assert!(text.parse::<ShardId>().is_err(), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_number_reads_back(limbs in any::<[u64; 3]>()) {
+            let number = SequenceNumber::from_limbs(limbs);
+            prop_assert_eq!(number.to_string().parse(), Ok(number));
+        }
+
+        #[test]
+        fn text_order_and_number_order_agree_at_equal_length(left in "[1-9][0-9]{55}", right in "[1-9][0-9]{55}") {
+            prop_assert_eq!(number(&left).cmp(&number(&right)), left.cmp(&right));
+        }
+    }
+}
