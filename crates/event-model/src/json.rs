@@ -437,8 +437,8 @@ fn plain_prefix(bytes: &[u8]) -> usize {
         let word = u64::from_le_bytes(*chunk);
         let control = word.wrapping_sub(ONES * 0x20) & !word & HIGH;
         let special = control
-            | has_zero(word ^ ONES * u64::from(b'"'))
-            | has_zero(word ^ ONES * u64::from(b'\\'));
+            | has_zero(word ^ (ONES * u64::from(b'"')))
+            | has_zero(word ^ (ONES * u64::from(b'\\')));
         if special != 0 {
             // A borrow may mark a byte above the first special one, never one below it.
             return index * 8 + special.trailing_zeros() as usize / 8;

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod clock;
 pub mod json;
 pub mod key;
 pub mod kind;
@@ -8,6 +9,7 @@ pub mod number;
 pub mod position;
 pub mod row;
 
+pub use clock::Clock;
 pub use key::PartitionKey;
 pub use kind::Kind;
 pub use position::{SequenceNumber, ShardId};

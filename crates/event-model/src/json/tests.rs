@@ -100,7 +100,7 @@ fn every_position_of_a_special_byte_is_found() {
     }
 }
 
-/// serde_json agrees, but for what it refuses on purpose: numbers that overflow a double.
+/// `serde_json` agrees, but for what it refuses on purpose: numbers that overflow a double.
 fn assert_agrees_with_serde_json(text: &str) -> Result<(), TestCaseError> {
     match (parse(text), serde_json::from_str::<serde_json::Value>(text)) {
         (Ok(value), Ok(theirs)) => match value {
