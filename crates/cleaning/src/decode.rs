@@ -1,0 +1,116 @@
+//! Takes the row out of the wrapping that a producer may have put around it.
+
+use std::borrow::Cow;
+
+use base64::Engine as _;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use event_model::json::{self, Value};
+use event_model::limits::RECORD_MAX_BYTES;
+
+use crate::{Rejection, RejectionCode};
+
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// Returns the text of the row that a record's payload holds.
+///
+/// A row comes as a JSON object (borrowed as it is), as a JSON string that holds one, or as base64 of one, bare or in a
+/// JSON string. What holds no object is returned as it is, for [`clean`](crate::clean) to reject with the right code.
+pub fn decode(payload: &[u8]) -> Result<Cow<'_, str>, Rejection> {
+    if payload.len() > RECORD_MAX_BYTES {
+        let message = format!(
+            "the payload has {} bytes; a record may have {RECORD_MAX_BYTES}",
+            payload.len()
+        );
+        return Err(Rejection::new(None, RejectionCode::TooLarge, message));
+    }
+    let text = utf8(payload)?;
+    if starts_object(text) {
+        return Ok(Cow::Borrowed(text));
+    }
+    if let Ok(Value::Text(string)) = json::parse(text) {
+        let inner = string.decode();
+        if starts_object(&inner) {
+            return Ok(inner);
+        }
+        return Ok(from_base64(&inner)?.map_or(Cow::Borrowed(text), Cow::Owned));
+    }
+    Ok(from_base64(text)?.map_or(Cow::Borrowed(text), Cow::Owned))
+}
+
+fn utf8(bytes: &[u8]) -> Result<&str, Rejection> {
+    str::from_utf8(bytes).map_err(|error| {
+        let message = format!(
+            "the payload is not UTF-8 from byte {} on",
+            error.valid_up_to()
+        );
+        Rejection::new(None, RejectionCode::NotUtf8, message)
+    })
+}
+
+/// Returns the object that `text` is base64 of; `None` when it is not base64, or of something else.
+fn from_base64(text: &str) -> Result<Option<String>, Rejection> {
+    let Ok(bytes) = BASE64.decode(text.trim_ascii()) else {
+        return Ok(None);
+    };
+    if bytes.trim_ascii_start().first() != Some(&b'{') {
+        return Ok(None);
+    }
+    utf8(&bytes).map(|text| Some(text.to_owned()))
+}
+
+fn starts_object(text: &str) -> bool {
+    text.trim_ascii_start().starts_with('{')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROW: &str = r#"{"ind": 1, "country": "Åland"}"#;
+
+    #[test]
+    fn the_three_encodings_hold_the_same_row() {
+        let base64 = BASE64.encode(ROW);
+        let in_string = |text: &str| serde_json::to_string(text).unwrap();
+        for payload in [
+            ROW.to_owned(),
+            in_string(ROW),
+            base64.clone(),
+            in_string(&base64),
+            base64.trim_end_matches('=').to_owned(),
+            format!(" {base64}\n"),
+        ] {
+            assert_eq!(decode(payload.as_bytes()).unwrap().trim(), ROW, "{payload}");
+        }
+    }
+
+    #[test]
+    fn an_object_is_borrowed() {
+        assert!(matches!(decode(ROW.as_bytes()).unwrap(), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn what_only_looks_like_base64_is_left_alone() {
+        for payload in ["null", "1234", "\"abcd\"", "", "hello", "[1]"] {
+            assert_eq!(decode(payload.as_bytes()).unwrap(), payload);
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_not_utf8_are_rejected_bare_or_in_base64() {
+        let bare = decode(b"{\"a\":\"\xff\"}").unwrap_err();
+        assert_eq!(
+            bare.to_string(),
+            "not_utf8: the payload is not UTF-8 from byte 6 on"
+        );
+        let wrapped = BASE64.encode(b"{\"a\":\"\xff\"}");
+        assert_eq!(
+            decode(wrapped.as_bytes()).unwrap_err().code,
+            RejectionCode::NotUtf8
+        );
+    }
+}

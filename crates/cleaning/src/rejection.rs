@@ -1,0 +1,94 @@
+//! Why a record cannot become a row.
+
+use std::fmt;
+
+use event_model::Kind;
+
+/// The stable code of a rejection, as it stands in quarantine and in the metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RejectionCode {
+    /// The payload is not UTF-8.
+    NotUtf8,
+    /// The payload is not JSON.
+    NotJson,
+    /// The payload is JSON, but not an object.
+    NotAnObject,
+    /// Neither the partition key nor the fields tell a kind.
+    UnknownKind,
+    /// The declared kind and the fields disagree.
+    WrongKind,
+    /// There is no readable `index` or `ind`.
+    MissingKey,
+    /// An object or an array stands where a scalar belongs.
+    BadType,
+    /// The payload is larger than a record may be.
+    TooLarge,
+}
+
+impl RejectionCode {
+    /// Every code.
+    pub const ALL: [Self; 8] = [
+        Self::NotUtf8,
+        Self::NotJson,
+        Self::NotAnObject,
+        Self::UnknownKind,
+        Self::WrongKind,
+        Self::MissingKey,
+        Self::BadType,
+        Self::TooLarge,
+    ];
+
+    /// Returns the code as it is written.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NotUtf8 => "not_utf8",
+            Self::NotJson => "not_json",
+            Self::NotAnObject => "not_an_object",
+            Self::UnknownKind => "unknown_kind",
+            Self::WrongKind => "wrong_kind",
+            Self::MissingKey => "missing_key",
+            Self::BadType => "bad_type",
+            Self::TooLarge => "too_large",
+        }
+    }
+
+    /// Returns the code that is written `name`.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|code| code.as_str() == name)
+    }
+}
+
+impl fmt::Display for RejectionCode {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(self.as_str())
+    }
+}
+
+/// A record that cannot become a row; its payload goes to quarantine whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejection {
+    /// The kind, as far as it could be told.
+    pub kind: Option<Kind>,
+    /// The stable code.
+    pub code: RejectionCode,
+    /// What is wrong, for a person.
+    pub message: String,
+}
+
+impl Rejection {
+    pub(crate) fn new(kind: Option<Kind>, code: RejectionCode, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            code,
+            message: message.into(),
+        }
+    }
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}: {}", self.code, self.message)
+    }
+}
+
+impl std::error::Error for Rejection {}

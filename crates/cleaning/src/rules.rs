@@ -1,0 +1,142 @@
+//! The names of the rules, and the count of what they changed.
+
+use std::fmt;
+use std::ops::AddAssign;
+
+/// A rule that changes or nulls a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Rule {
+    /// Text that is empty or only white space became null.
+    BlankText,
+    /// A marker that stands for missing data became null.
+    NoDataMarker,
+    /// A follower count with separators, a decimal part or a suffix became a number.
+    FollowerCountExpanded,
+    /// A follower count that cannot be read became null.
+    FollowerCountUnreadable,
+    /// `Local save in` was taken off a save location.
+    SaveLocationPrefix,
+    /// `index` became `ind`.
+    IndexRenamed,
+    /// `downloaded` was dropped.
+    DownloadedDropped,
+    /// A number that cannot be read became null.
+    NumberUnreadable,
+    /// An age outside 0 to 150 became null.
+    AgeOutOfRange,
+    /// A latitude outside 90 degrees to either side became null.
+    LatitudeOutOfRange,
+    /// A longitude outside 180 degrees to either side became null.
+    LongitudeOutOfRange,
+    /// Coordinates with one part missing became null.
+    CoordinatesIncomplete,
+    /// First and last name became the user's name.
+    UserNameJoined,
+    /// A timestamp that cannot be read became null.
+    TimestampUnreadable,
+}
+
+impl Rule {
+    /// Every rule.
+    pub const ALL: [Self; 14] = [
+        Self::BlankText,
+        Self::NoDataMarker,
+        Self::FollowerCountExpanded,
+        Self::FollowerCountUnreadable,
+        Self::SaveLocationPrefix,
+        Self::IndexRenamed,
+        Self::DownloadedDropped,
+        Self::NumberUnreadable,
+        Self::AgeOutOfRange,
+        Self::LatitudeOutOfRange,
+        Self::LongitudeOutOfRange,
+        Self::CoordinatesIncomplete,
+        Self::UserNameJoined,
+        Self::TimestampUnreadable,
+    ];
+
+    /// Returns the rule's stable name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::BlankText => "blank_text",
+            Self::NoDataMarker => "no_data_marker",
+            Self::FollowerCountExpanded => "follower_count_expanded",
+            Self::FollowerCountUnreadable => "follower_count_unreadable",
+            Self::SaveLocationPrefix => "save_location_prefix",
+            Self::IndexRenamed => "index_renamed",
+            Self::DownloadedDropped => "downloaded_dropped",
+            Self::NumberUnreadable => "number_unreadable",
+            Self::AgeOutOfRange => "age_out_of_range",
+            Self::LatitudeOutOfRange => "latitude_out_of_range",
+            Self::LongitudeOutOfRange => "longitude_out_of_range",
+            Self::CoordinatesIncomplete => "coordinates_incomplete",
+            Self::UserNameJoined => "user_name_joined",
+            Self::TimestampUnreadable => "timestamp_unreadable",
+        }
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(self.as_str())
+    }
+}
+
+/// Is told each change that the rules make.
+pub trait Changes {
+    /// `rule` changed or nulled the value of the posted field `field`.
+    fn note(&mut self, rule: Rule, field: &'static str);
+}
+
+/// How often each rule changed or nulled a value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RuleCounts([u64; Rule::ALL.len()]);
+
+impl RuleCounts {
+    /// Returns how often `rule` did.
+    pub fn count(&self, rule: Rule) -> u64 {
+        self.0[rule as usize]
+    }
+
+    /// Returns the rules that did, and how often, in the rules' order.
+    pub fn iter(&self) -> impl Iterator<Item = (Rule, u64)> {
+        Rule::ALL
+            .into_iter()
+            .zip(self.0)
+            .filter(|&(_, count)| count > 0)
+    }
+
+    /// Returns the changes of all rules together.
+    pub fn total(&self) -> u64 {
+        self.0.iter().sum()
+    }
+}
+
+impl AddAssign for RuleCounts {
+    fn add_assign(&mut self, other: Self) {
+        for (count, more) in self.0.iter_mut().zip(other.0) {
+            *count += more;
+        }
+    }
+}
+
+impl Changes for RuleCounts {
+    fn note(&mut self, rule: Rule, _field: &'static str) {
+        self.0[rule as usize] += 1;
+    }
+}
+
+/// One change, as it is shown to a person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The rule.
+    pub rule: Rule,
+    /// The field of the posted row.
+    pub field: &'static str,
+}
+
+impl Changes for Vec<Change> {
+    fn note(&mut self, rule: Rule, field: &'static str) {
+        self.push(Change { rule, field });
+    }
+}
