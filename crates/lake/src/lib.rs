@@ -1,1 +1,46 @@
 #![doc = include_str!("../README.md")]
+
+pub mod key;
+pub mod quarantine;
+pub mod reader;
+pub mod schema;
+pub mod writer;
+
+pub use key::{ArrivalHour, ObjectKey, SequenceRange};
+pub use quarantine::QuarantineRecord;
+pub use writer::{CleanWriter, Lineage};
+
+use parquet::errors::ParquetError;
+
+/// An object of the lake that could not be written or read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LakeError {
+    /// Rows could not be written as Parquet; a bug, or memory ran out.
+    #[error("could not write the rows as Parquet")]
+    WriteParquet(#[source] ParquetError),
+    /// Records could not be written as a quarantine object; a bug, or memory ran out.
+    #[error("could not write the quarantine object")]
+    WriteQuarantine(#[source] std::io::Error),
+    /// An object is not a Parquet file, or a damaged one.
+    #[error("could not read the object as Parquet")]
+    ReadParquet(#[source] ParquetError),
+    /// A Parquet object lacks a column, or has it with another type.
+    #[error("the object has no column `{0}` of the type that a clean table has")]
+    MissingColumn(&'static str),
+    /// A quarantine object is not gzip.
+    #[error("could not read the quarantine object as gzip")]
+    ReadGzip(#[source] std::io::Error),
+    /// A line of a quarantine object is not a quarantined record.
+    #[error("could not read line {line} of the quarantine object")]
+    ReadLine {
+        /// The line's number, from 1.
+        line: usize,
+        /// What the JSON reader says.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// A key that none of the pipeline's parts writes.
+    #[error("`{0}` is not the key of a clean or a quarantine object")]
+    UnknownKey(String),
+}

@@ -1,0 +1,164 @@
+//! Rejected records → one `.ndjson.gz` object, and back.
+
+use std::io::{Read as _, Write as _};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use cleaning::{RULES_VERSION, Rejection};
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
+use serde::{Deserialize, Serialize};
+
+use crate::{LakeError, Lineage};
+
+/// One line of a quarantine object: a rejected record with its whole payload.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuarantineRecord {
+    /// The record's kind, as far as it could be told.
+    pub kind: Option<String>,
+    /// The rejection's stable code.
+    pub code: String,
+    /// What is wrong, for a person.
+    pub message: String,
+    /// Version of the rules that rejected it.
+    pub rule_version: i32,
+    /// The record's shard.
+    pub shard: String,
+    /// The record's sequence number, as Kinesis spells it.
+    pub sequence_number: String,
+    /// The record's partition key.
+    pub partition_key: String,
+    /// When Kinesis took the record: RFC 3339 in UTC, with microseconds.
+    pub arrival: String,
+    /// The record's bytes, in base64.
+    pub payload_base64: String,
+}
+
+impl QuarantineRecord {
+    /// Makes the line of a record that was rejected.
+    pub fn new(
+        rejection: &Rejection,
+        lineage: &Lineage<'_>,
+        partition_key: &str,
+        payload: &[u8],
+    ) -> Self {
+        Self {
+            kind: rejection.kind.map(|kind| kind.as_str().to_owned()),
+            code: rejection.code.as_str().to_owned(),
+            message: rejection.message.clone(),
+            rule_version: RULES_VERSION,
+            shard: lineage.shard.as_str().to_owned(),
+            sequence_number: lineage.sequence.to_owned(),
+            partition_key: partition_key.to_owned(),
+            arrival: format_arrival(lineage.arrival_micros),
+            payload_base64: STANDARD.encode(payload),
+        }
+    }
+
+    /// Returns the record's bytes; `None` when the line was altered and they are no longer base64.
+    pub fn payload(&self) -> Option<Vec<u8>> {
+        STANDARD.decode(&self.payload_base64).ok()
+    }
+}
+
+fn format_arrival(micros: i64) -> String {
+    let timestamp = jiff::Timestamp::from_microsecond(micros).unwrap_or_default();
+    format!("{timestamp:.6}")
+}
+
+/// Writes records as a quarantine object. The same records give the same bytes.
+pub fn write_quarantine(records: &[QuarantineRecord]) -> Result<Bytes, LakeError> {
+    // `GzEncoder` leaves the time in the header at zero.
+    let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::default());
+    for record in records {
+        serde_json::to_writer(&mut encoder, record)
+            .map_err(|error| LakeError::WriteQuarantine(error.into()))?;
+        encoder
+            .write_all(b"\n")
+            .map_err(LakeError::WriteQuarantine)?;
+    }
+    encoder
+        .finish()
+        .map(Bytes::from)
+        .map_err(LakeError::WriteQuarantine)
+}
+
+/// Reads a quarantine object.
+pub fn read_quarantine(object: &[u8]) -> Result<Vec<QuarantineRecord>, LakeError> {
+    let mut text = String::new();
+    GzDecoder::new(object)
+        .read_to_string(&mut text)
+        .map_err(LakeError::ReadGzip)?;
+    let line = |(index, line)| {
+        serde_json::from_str(line).map_err(|source| LakeError::ReadLine {
+            line: index + 1,
+            source,
+        })
+    };
+    text.lines().enumerate().map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use event_model::ShardId;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn record(payload: &[u8]) -> QuarantineRecord {
+        let rejection = cleaning::decode(payload)
+            .and_then(|text| cleaning::clean(&text, None).map(|_| ()))
+            .expect_err("a payload that is rejected");
+        let shard = ShardId::from_number(1);
+        let lineage = Lineage {
+            shard: &shard,
+            sequence: "4959",
+            arrival_micros: 1_598_586_767_000_000,
+        };
+        QuarantineRecord::new(&rejection, &lineage, "pin/1", payload)
+    }
+
+    #[test]
+    fn a_line_tells_what_was_wrong_and_keeps_the_payload() {
+        let record = record(b"[1]");
+        assert_eq!(
+            serde_json::to_string(&record).unwrap(),
+            r#"{"kind":null,"code":"not_an_object","message":"JSON, but not an object","rule_version":1,"shard":"shardId-000000000001","sequence_number":"4959","partition_key":"pin/1","arrival":"2020-08-28T03:52:47.000000Z","payload_base64":"WzFd"}"#
+        );
+        assert_eq!(record.payload().unwrap(), b"[1]");
+    }
+
+    #[test]
+    fn a_damaged_object_names_the_line() {
+        let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::default());
+        encoder.write_all(b"{}\n").unwrap();
+        let error = read_quarantine(&encoder.finish().unwrap()).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "could not read line 1 of the quarantine object"
+        );
+        assert!(matches!(
+            read_quarantine(b"plain"),
+            Err(LakeError::ReadGzip(_))
+        ));
+    }
+
+    proptest! {
+        #[test]
+        fn records_read_back(payloads in proptest::collection::vec(any::<Vec<u8>>(), 0..20)) {
+            let is_rejected = |payload: &&Vec<u8>| {
+                cleaning::decode(payload).and_then(|text| cleaning::clean(&text, None).map(|_| ())).is_err()
+            };
+            let payloads: Vec<_> = payloads.iter().filter(is_rejected).collect();
+            let records: Vec<_> = payloads.iter().map(|payload| record(payload)).collect();
+            let object = write_quarantine(&records).unwrap();
+            prop_assert_eq!(&object, &write_quarantine(&records).unwrap());
+            let back = read_quarantine(&object).unwrap();
+            for (record, payload) in back.iter().zip(payloads) {
+                prop_assert_eq!(&record.payload().unwrap(), payload);
+            }
+            prop_assert_eq!(back, records);
+        }
+    }
+}

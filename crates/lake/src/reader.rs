@@ -1,0 +1,56 @@
+//! A Parquet object → record batches, or only the positions of its rows.
+
+use arrow::array::{AsArray, RecordBatch};
+use bytes::Bytes;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+use crate::{LakeError, schema};
+
+/// Reads a whole Parquet object.
+pub fn read_parquet(object: Bytes) -> Result<Vec<RecordBatch>, LakeError> {
+    let reader = builder(object)?.build().map_err(LakeError::ReadParquet)?;
+    collect(reader)
+}
+
+/// Where a row came from: its shard's name and its sequence number, as the lineage columns spell them.
+pub type Position = (String, String);
+
+/// Reads the position of every row of a clean object, and nothing else of it.
+pub fn read_positions(object: Bytes) -> Result<Vec<Position>, LakeError> {
+    let builder = builder(object)?;
+    let mask = ProjectionMask::columns(builder.parquet_schema(), [schema::SHARD, schema::SEQUENCE]);
+    let reader = builder
+        .with_projection(mask)
+        .build()
+        .map_err(LakeError::ReadParquet)?;
+    let mut positions = Vec::new();
+    for batch in collect(reader)? {
+        let text = |name: &'static str| {
+            let column = batch
+                .column_by_name(name)
+                .and_then(|column| column.as_string_opt::<i32>());
+            column.ok_or(LakeError::MissingColumn(name))
+        };
+        let (shards, sequences) = (text(schema::SHARD)?, text(schema::SEQUENCE)?);
+        let rows = shards.iter().zip(sequences);
+        let owned = |text: Option<&str>| text.unwrap_or_default().to_owned();
+        positions.extend(rows.map(|(shard, sequence)| (owned(shard), owned(sequence))));
+    }
+    Ok(positions)
+}
+
+fn builder(object: Bytes) -> Result<ParquetRecordBatchReaderBuilder<Bytes>, LakeError> {
+    ParquetRecordBatchReaderBuilder::try_new(object).map_err(LakeError::ReadParquet)
+}
+
+fn collect(
+    reader: parquet::arrow::arrow_reader::ParquetRecordBatchReader,
+) -> Result<Vec<RecordBatch>, LakeError> {
+    reader
+        .map(|batch| batch.map_err(|error| LakeError::ReadParquet(error.into())))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;
