@@ -10,12 +10,21 @@ pub use key::{ArrivalHour, ObjectKey, SequenceRange};
 pub use quarantine::QuarantineRecord;
 pub use writer::{CleanWriter, Lineage};
 
+use event_model::Kind;
 use parquet::errors::ParquetError;
 
 /// An object of the lake that could not be written or read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LakeError {
+    /// A row was given to the writer of another kind.
+    #[error("a row of {row} was given to the writer of {writer}")]
+    WrongKind {
+        /// The writer's kind.
+        writer: Kind,
+        /// The row's kind.
+        row: Kind,
+    },
     /// Rows could not be written as Parquet; a bug, or memory ran out.
     #[error("could not write the rows as Parquet")]
     WriteParquet(#[source] ParquetError),

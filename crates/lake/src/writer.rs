@@ -44,7 +44,7 @@ impl CleanWriter {
     /// Makes a writer for rows of one kind.
     pub fn new(kind: Kind) -> Self {
         let columns = match kind {
-            Kind::Pin => Columns::Pin(Box::default()),
+            Kind::Pin => Columns::Pin(PinColumns::default()),
             Kind::Geo => Columns::Geo(GeoColumns::new()),
             Kind::User => Columns::User(UserColumns::new()),
         };
@@ -56,18 +56,26 @@ impl CleanWriter {
         }
     }
 
-    /// Appends a row. A row of another kind than the writer's is a bug of the caller; it is refused with `false`.
-    #[must_use]
-    pub fn append(&mut self, cleaned: &Cleaned<'_>, lineage: &Lineage<'_>) -> bool {
+    /// Appends a row. A row of another kind than the writer's is refused.
+    pub fn append(
+        &mut self,
+        cleaned: &Cleaned<'_>,
+        lineage: &Lineage<'_>,
+    ) -> Result<(), LakeError> {
         match (&mut self.columns, &cleaned.row) {
             (Columns::Pin(columns), CleanRow::Pin(row)) => columns.append(row),
             (Columns::Geo(columns), CleanRow::Geo(row)) => columns.append(row),
             (Columns::User(columns), CleanRow::User(row)) => columns.append(row),
-            _ => return false,
+            (_, row) => {
+                return Err(LakeError::WrongKind {
+                    writer: self.kind,
+                    row: row.kind(),
+                });
+            }
         }
         self.lineage.append(lineage, cleaned.extra.as_deref());
         self.rows += 1;
-        true
+        Ok(())
     }
 
     /// Returns the rows appended so far.
@@ -116,8 +124,9 @@ fn arrow_error(error: ArrowError) -> LakeError {
 }
 
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "a batch has three of them")]
 enum Columns {
-    Pin(Box<PinColumns>),
+    Pin(PinColumns),
     Geo(GeoColumns),
     User(UserColumns),
 }

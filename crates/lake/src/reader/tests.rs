@@ -23,7 +23,7 @@ fn batch(kind: Kind, rows: &[Cleaned<'_>]) -> RecordBatch {
             sequence: &(100 + index).to_string(),
             arrival_micros: ARRIVAL,
         };
-        assert!(writer.append(row, &lineage));
+        writer.append(row, &lineage).unwrap();
     }
     assert_eq!(writer.rows(), rows.len());
     writer.finish().unwrap()
@@ -205,14 +205,16 @@ fn a_row_of_another_kind_is_refused() {
     let user = clean(r#"{"ind": 1, "first_name": "Ada"}"#, None).unwrap();
     let shard = ShardId::from_number(0);
     let mut writer = CleanWriter::new(Kind::Pin);
-    assert!(!writer.append(
-        &user,
-        &Lineage {
-            shard: &shard,
-            sequence: "1",
-            arrival_micros: 0
-        }
-    ));
+    let lineage = Lineage {
+        shard: &shard,
+        sequence: "1",
+        arrival_micros: 0,
+    };
+    let error = writer.append(&user, &lineage).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "a row of user was given to the writer of pin"
+    );
     assert_eq!(writer.rows(), 0);
 }
 

@@ -1,0 +1,46 @@
+//! Why an invocation failed as a whole; Lambda delivers its batch again.
+
+use lake::LakeError;
+use lambda_runtime::Diagnostic;
+
+/// A failed invocation. Nothing of its batch is acknowledged.
+#[derive(Debug, thiserror::Error)]
+pub enum CleanerError {
+    /// A record lacks its position in the stream: the event is not one that Lambda made from Kinesis.
+    #[error("record {index} of the event is not a Kinesis record: {reason}")]
+    MalformedEvent {
+        /// The record's place in the event, from 0.
+        index: usize,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// None of the batch's objects could be written to the bucket.
+    #[error("none of the batch's {objects} objects could be written; the first is `{key}`")]
+    LakeUnavailable {
+        /// How many objects the batch has.
+        objects: usize,
+        /// Key of the first.
+        key: String,
+        /// What the S3 client says of it.
+        #[source]
+        source: Option<Box<aws_sdk_s3::Error>>,
+    },
+    /// Rows could not be turned into an object.
+    #[error("could not make an object of the batch's rows")]
+    Bug(#[from] LakeError),
+}
+
+impl From<CleanerError> for Diagnostic {
+    fn from(error: CleanerError) -> Self {
+        let error_type = match &error {
+            CleanerError::MalformedEvent { .. } => "MalformedEvent",
+            CleanerError::LakeUnavailable { .. } => "LakeUnavailable",
+            CleanerError::Bug(_) => "Bug",
+        };
+        let error_message = format!("{:#}", anyhow::Error::from(error));
+        Self {
+            error_type: error_type.to_owned(),
+            error_message,
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! A Kinesis event → clean and quarantine objects → a partial batch response.
+
+use std::sync::Arc;
+
+use aws_lambda_events::event::streams::KinesisEventResponse;
+use aws_sdk_s3::Client;
+use aws_sdk_s3::error::DisplayErrorContext;
+use aws_sdk_s3::primitives::ByteStream;
+use event_model::Clock;
+use futures::future::join_all;
+use lambda_runtime::LambdaEvent;
+use tracing::{info, instrument, warn};
+
+use crate::batch::{PreparedObject, Record, prepare};
+use crate::event::{KinesisEvent, KinesisEventRecord};
+use crate::{BatchSummary, CleanerError, Config};
+
+/// Is handed the summary of each invocation that got as far as the lake.
+pub type Publish = Arc<dyn Fn(&BatchSummary) + Send + Sync>;
+
+/// The function: its client, its configuration, its clock, and where its summaries go. Cheap to clone.
+#[derive(Clone)]
+pub struct App {
+    s3: Client,
+    config: Config,
+    clock: Clock,
+    publish: Publish,
+}
+
+impl App {
+    /// Makes the function.
+    pub fn new(s3: Client, config: Config, clock: Clock, publish: Publish) -> Self {
+        Self {
+            s3,
+            config,
+            clock,
+            publish,
+        }
+    }
+
+    /// Cleans a batch and writes its objects; the batch is acknowledged only as far as all of it is written.
+    ///
+    /// A record that cannot become a row goes to quarantine and is done with. When some objects cannot be written, the
+    /// answer names the first record of the first of them, and Lambda delivers the batch again from there: what was
+    /// written twice is the same rows, which the daily fold takes once. When none can be written, the invocation fails,
+    /// so that the alarm on errors sees it.
+    #[instrument(skip_all, fields(batch.records = event.payload.records.len()))]
+    pub async fn handle(
+        &self,
+        event: LambdaEvent<KinesisEvent>,
+    ) -> Result<KinesisEventResponse, CleanerError> {
+        let started = self.clock.unix_millis();
+        let records = records(&event.payload)?;
+        let objects = prepare(&records)?;
+        let outcomes = join_all(objects.iter().map(|object| self.put(object))).await;
+
+        let mut summary = BatchSummary::of(&records);
+        let mut failures = Vec::new();
+        for (object, outcome) in objects.iter().zip(outcomes) {
+            match outcome {
+                Ok(()) => summary.add(object),
+                Err(error) => failures.push((object, error)),
+            }
+        }
+        summary.finished_at_ms = self.clock.unix_millis();
+        summary.duration_ms = summary
+            .finished_at_ms
+            .saturating_sub(started)
+            .unsigned_abs();
+
+        let mut response = KinesisEventResponse::default();
+        if !failures.is_empty() && failures.len() == objects.len() {
+            return Err(none_written(failures));
+        }
+        for (object, error) in &failures {
+            warn!(lake.key = %object.key, error = %DisplayErrorContext(error), "Could not write `{}`", object.key);
+        }
+        if let Some(record) = failures
+            .first()
+            .and_then(|(object, _)| records.get(object.first_record))
+        {
+            response.add_failure(record.sequence);
+            summary.retried_from = Some(record.sequence.to_owned());
+        }
+        log(&summary);
+        (self.publish)(&summary);
+        Ok(response)
+    }
+
+    async fn put(&self, object: &PreparedObject) -> Result<(), aws_sdk_s3::Error> {
+        let put = self
+            .s3
+            .put_object()
+            .bucket(&self.config.bucket_name)
+            .key(object.key.to_string())
+            .body(ByteStream::from(object.body.clone()));
+        put.send().await?;
+        Ok(())
+    }
+}
+
+fn none_written(failures: Vec<(&PreparedObject, aws_sdk_s3::Error)>) -> CleanerError {
+    let objects = failures.len();
+    // Called with at least one failure.
+    let first = failures.into_iter().next();
+    let (key, source) = first.map_or_else(Default::default, |(object, error)| {
+        (object.key.to_string(), Some(error))
+    });
+    CleanerError::LakeUnavailable {
+        objects,
+        key,
+        source: source.map(Box::new),
+    }
+}
+
+fn log(summary: &BatchSummary) {
+    info!(
+        batch.records = summary.records,
+        batch.rows = summary.total_rows(),
+        batch.rejected = summary.total_rejected(),
+        batch.objects = summary.objects,
+        size_bytes = summary.bytes_written,
+        duration_ms = summary.duration_ms,
+        retried_from = summary.retried_from,
+        "Cleaned {} records into {} rows, {} rejected",
+        summary.records,
+        summary.total_rows(),
+        summary.total_rejected(),
+    );
+}
+
+fn records(event: &KinesisEvent) -> Result<Vec<Record<'_>>, CleanerError> {
+    event
+        .records
+        .iter()
+        .enumerate()
+        .map(|(index, record)| to_record(index, record))
+        .collect()
+}
+
+fn to_record(index: usize, record: &KinesisEventRecord) -> Result<Record<'_>, CleanerError> {
+    let malformed = |reason: String| CleanerError::MalformedEvent { index, reason };
+    let kinesis = &record.kinesis;
+    let shard = record
+        .event_id
+        .split_once(':')
+        .map_or("", |(shard, _)| shard);
+    Ok(Record {
+        shard: shard
+            .parse()
+            .map_err(|error: event_model::position::InvalidShardId| malformed(error.to_string()))?,
+        sequence: &kinesis.sequence_number,
+        sequence_number: kinesis.sequence_number.parse().map_err(
+            |error: event_model::position::InvalidSequenceNumber| malformed(error.to_string()),
+        )?,
+        partition_key: &kinesis.partition_key,
+        arrival_micros: kinesis.arrival_micros,
+        data: &kinesis.data,
+    })
+}
+
+#[cfg(test)]
+mod tests;

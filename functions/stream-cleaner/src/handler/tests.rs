@@ -1,0 +1,233 @@
+use std::sync::Mutex;
+use std::time::{Duration, UNIX_EPOCH};
+
+use aws_sdk_s3::operation::put_object::{PutObjectError, PutObjectOutput};
+use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use lambda_runtime::{Context, Diagnostic};
+
+use super::*;
+
+/// The function over mocked rules of S3, and the summaries that it publishes.
+fn app(rules: &[&Rule]) -> (App, Arc<Mutex<Vec<BatchSummary>>>) {
+    let s3 = mock_client!(aws_sdk_s3, RuleMode::MatchAny, rules);
+    let summaries = Arc::new(Mutex::new(Vec::new()));
+    let published = Arc::clone(&summaries);
+    let publish =
+        Arc::new(move |summary: &BatchSummary| published.lock().unwrap().push(summary.clone()));
+    let clock = Clock::new(|| UNIX_EPOCH + Duration::from_millis(1_700_000_000_000));
+    (App::new(s3, Config::new("lake"), clock, publish), summaries)
+}
+
+fn is_written() -> Rule {
+    mock!(Client::put_object)
+        .match_requests(|put| put.bucket() == Some("lake"))
+        .then_output(|| PutObjectOutput::builder().build())
+}
+
+/// S3 refuses the keys that start with `prefix`.
+fn is_refused(prefix: &'static str) -> Rule {
+    mock!(Client::put_object)
+        .match_requests(move |put| put.key().is_some_and(|key| key.starts_with(prefix)))
+        .then_error(|| {
+            PutObjectError::generic(
+                aws_sdk_s3::error::ErrorMetadata::builder()
+                    .code("SlowDown")
+                    .build(),
+            )
+        })
+}
+
+fn event(json: &str) -> LambdaEvent<KinesisEvent> {
+    LambdaEvent::new(serde_json::from_str(json).unwrap(), Context::default())
+}
+
+/// An event of these payloads, with the sequence numbers 11, 12, and so on.
+fn event_of(payloads: &[&str]) -> LambdaEvent<KinesisEvent> {
+    let records: Vec<_> = payloads
+        .iter()
+        .enumerate()
+        .map(|(index, payload)| {
+            let sequence = (11 + index).to_string();
+            serde_json::json!({
+                "eventID": format!("shardId-000000000000:{sequence}"),
+                "kinesis": {
+                    "partitionKey": "any", "sequenceNumber": sequence, "data": STANDARD.encode(payload),
+                    "approximateArrivalTimestamp": 1_598_586_767.5,
+                },
+            })
+        })
+        .collect();
+    event(&serde_json::json!({ "Records": records }).to_string())
+}
+
+const USER: &str = r#"{"ind": 1, "first_name": "Ada", "last_name": "Lovelace", "age": "thirty"}"#;
+const PIN: &str = r#"{"index": 1, "category": "art"}"#;
+
+fn failures(response: &KinesisEventResponse) -> Vec<&str> {
+    response
+        .batch_item_failures
+        .iter()
+        .filter_map(|failure| failure.item_identifier.as_deref())
+        .collect()
+}
+
+#[tokio::test]
+async fn a_batch_that_is_written_is_acknowledged_whole() {
+    let written = is_written();
+    let (app, summaries) = app(&[&written]);
+    let response = app
+        .handle(event_of(&[USER, PIN, "nonsense", USER]))
+        .await
+        .unwrap();
+    assert_eq!(
+        serde_json::to_string(&response).unwrap(),
+        r#"{"batchItemFailures":[]}"#
+    );
+    assert_eq!(written.num_calls(), 3);
+    let summary = summaries.lock().unwrap().remove(0);
+    assert_eq!(
+        (
+            summary.records,
+            summary.total_rows(),
+            summary.total_rejected(),
+            summary.objects
+        ),
+        (4, 3, 1, 3)
+    );
+}
+
+#[tokio::test]
+async fn the_first_record_of_the_first_object_that_is_not_written_is_reported() {
+    let refused = is_refused("clean/pin/");
+    let written = is_written();
+    let (app, summaries) = app(&[&refused, &written]);
+    let response = app
+        .handle(event_of(&[USER, "nonsense", PIN, USER, PIN]))
+        .await
+        .unwrap();
+    assert_eq!(failures(&response), ["13"]);
+    let summary = summaries.lock().unwrap().remove(0);
+    assert_eq!(summary.retried_from.as_deref(), Some("13"));
+    assert_eq!(
+        (summary.total_rows(), summary.total_rejected()),
+        (2, 1),
+        "only what was written is counted"
+    );
+}
+
+#[tokio::test]
+async fn an_invocation_that_writes_nothing_fails() {
+    let refused = is_refused("");
+    let (app, summaries) = app(&[&refused]);
+    let error = app.handle(event_of(&[USER, PIN])).await.unwrap_err();
+    let diagnostic = Diagnostic::from(error);
+    assert_eq!(diagnostic.error_type, "LakeUnavailable");
+    let key = "clean/user/date=2020-08-28/hour=03/shardId-000000000000-11-12.parquet";
+    let expected =
+        format!("none of the batch's 2 objects could be written; the first is `{key}`: ");
+    assert!(
+        diagnostic.error_message.starts_with(&expected),
+        "{}",
+        diagnostic.error_message
+    );
+    assert!(
+        diagnostic.error_message.contains("SlowDown"),
+        "{}",
+        diagnostic.error_message
+    );
+    assert!(summaries.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_record_without_a_position_fails_the_invocation_with_its_place() {
+    let (app, _) = app(&[]);
+    let mut event = event_of(&[USER, USER]);
+    event.payload.records[1].event_id = "1234".to_owned();
+    let diagnostic = Diagnostic::from(app.handle(event).await.unwrap_err());
+    assert_eq!(diagnostic.error_type, "MalformedEvent");
+    assert_eq!(
+        diagnostic.error_message,
+        "record 1 of the event is not a Kinesis record: `` is not a shard's name (`shardId-` and digits)"
+    );
+}
+
+#[tokio::test]
+async fn the_metrics_line_is_in_the_embedded_metric_format() {
+    let written = is_written();
+    let (app, summaries) = app(&[&written]);
+    app.handle(event_of(&[USER, "nonsense"])).await.unwrap();
+    let mut summary = summaries.lock().unwrap().remove(0);
+    summary.bytes_written = 2048;
+    let line: serde_json::Value = serde_json::from_str(&summary.to_embedded_metrics()).unwrap();
+    insta::assert_snapshot!(serde_json::to_string_pretty(&line).unwrap());
+}
+
+/// What each sample event comes to: rows, rejected records, objects.
+const SAMPLES: &[(&str, [u64; 3])] = &[
+    ("clean", [3, 0, 3]),
+    ("dirty", [4, 0, 3]),
+    ("duplicate", [3, 0, 1]),
+    ("empty", [0, 0, 0]),
+    ("encodings", [4, 0, 1]),
+    ("new-year", [2, 2, 4]),
+    ("poisonous", [2, 7, 3]),
+];
+
+#[tokio::test]
+async fn every_sample_event_comes_to_what_its_name_says() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../events/stream-cleaner");
+    let mut names: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| {
+            entry
+                .unwrap()
+                .path()
+                .file_stem()
+                .unwrap()
+                .to_string_lossy()
+                .into_owned()
+        })
+        .collect();
+    names.sort();
+    assert_eq!(
+        names,
+        SAMPLES.iter().map(|(name, _)| *name).collect::<Vec<_>>(),
+        "samples that no test reads"
+    );
+    for (name, expected) in SAMPLES {
+        let json = std::fs::read_to_string(format!("{folder}/{name}.json")).unwrap();
+        let written = is_written();
+        let (app, summaries) = app(&[&written]);
+        let response = app.handle(event(&json)).await.unwrap();
+        assert!(response.batch_item_failures.is_empty());
+        let summary = summaries.lock().unwrap().remove(0);
+        assert_eq!(
+            &[
+                summary.total_rows(),
+                summary.total_rejected(),
+                summary.objects
+            ],
+            expected,
+            "{name}"
+        );
+        if *name == "poisonous" {
+            let codes: Vec<_> = summary
+                .rejected
+                .iter()
+                .map(|(code, count)| (code.as_str(), *count))
+                .collect();
+            let once = [
+                "not_utf8",
+                "not_json",
+                "not_an_object",
+                "unknown_kind",
+                "wrong_kind",
+                "missing_key",
+                "bad_type",
+            ];
+            assert_eq!(codes, once.map(|code| (code, 1)));
+        }
+    }
+}

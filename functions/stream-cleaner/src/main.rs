@@ -1,0 +1,34 @@
+//! Lambda entry point: reads the configuration, builds the client once, serves invocations.
+
+use std::io::Write as _;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use aws_config::BehaviorVersion;
+use event_model::Clock;
+use lambda_runtime::{Error, LambdaEvent, run, service_fn, tracing};
+use stream_cleaner::event::KinesisEvent;
+use stream_cleaner::{App, BatchSummary, Config};
+
+#[tokio::main]
+async fn main() -> Result<(), Error> {
+    tracing::init_default_subscriber();
+
+    let config = Config::from_env()?;
+    let aws = aws_config::load_defaults(BehaviorVersion::latest()).await;
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place where the real clock comes from"
+    )]
+    let clock = Clock::new(SystemTime::now);
+    // CloudWatch makes metrics of the lines on standard output that are in its embedded metric format.
+    let publish = Arc::new(|summary: &BatchSummary| {
+        let _ = writeln!(std::io::stdout(), "{}", summary.to_embedded_metrics());
+    });
+    let app = App::new(aws_sdk_s3::Client::new(&aws), config, clock, publish);
+
+    run(service_fn(|event: LambdaEvent<KinesisEvent>| {
+        app.handle(event)
+    }))
+    .await
+}

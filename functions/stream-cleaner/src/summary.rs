@@ -1,0 +1,124 @@
+//! What an invocation did, in numbers, and the same in CloudWatch's embedded metric format.
+
+use std::collections::BTreeMap;
+
+use cleaning::{RejectionCode, RuleCounts};
+use event_model::Kind;
+use serde_json::{Map, Value, json};
+
+use crate::batch::{Contents, PreparedObject, Record};
+
+/// What one invocation did. Only what was written is counted; what is delivered again is counted then.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BatchSummary {
+    /// Records in the batch.
+    pub records: u64,
+    /// Bytes of the records' data.
+    pub bytes_in: u64,
+    /// Rows written, by kind.
+    pub rows: BTreeMap<Kind, u64>,
+    /// Records written to quarantine, by code.
+    pub rejected: BTreeMap<RejectionCode, u64>,
+    /// Values changed by each rule, in the rows written.
+    pub changes: RuleCounts,
+    /// Objects written.
+    pub objects: u64,
+    /// Bytes of the objects written.
+    pub bytes_written: u64,
+    /// Sequence number from which on the batch is to be delivered again.
+    pub retried_from: Option<String>,
+    /// When the invocation ended: milliseconds since 1970-01-01 UTC.
+    pub finished_at_ms: i64,
+    /// How long it took, in milliseconds.
+    pub duration_ms: u64,
+}
+
+impl BatchSummary {
+    pub(crate) fn of(records: &[Record<'_>]) -> Self {
+        let bytes_in = records.iter().map(|record| record.data.len() as u64).sum();
+        Self {
+            records: records.len() as u64,
+            bytes_in,
+            ..Self::default()
+        }
+    }
+
+    /// Counts an object that was written.
+    pub(crate) fn add(&mut self, object: &PreparedObject) {
+        self.objects += 1;
+        self.bytes_written += object.body.len() as u64;
+        match &object.contents {
+            Contents::Rows {
+                kind,
+                rows,
+                changes,
+            } => {
+                *self.rows.entry(*kind).or_default() += *rows as u64;
+                self.changes += *changes;
+            }
+            Contents::Rejected(codes) => {
+                for code in codes {
+                    *self.rejected.entry(*code).or_default() += 1;
+                }
+            }
+        }
+    }
+
+    /// Returns the rows of all kinds.
+    pub fn total_rows(&self) -> u64 {
+        self.rows.values().sum()
+    }
+
+    /// Returns the records that went to quarantine.
+    pub fn total_rejected(&self) -> u64 {
+        self.rejected.values().sum()
+    }
+
+    /// Returns the summary as one line in CloudWatch's [embedded metric format].
+    ///
+    /// A code or a rule that did not occur has no metric: CloudWatch bills each metric by the hours in which it has data.
+    ///
+    /// [embedded metric format]: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+    pub fn to_embedded_metrics(&self) -> String {
+        let count = |name: String, value: u64| (name, "Count", value);
+        let mut metrics = vec![count("records_in".to_owned(), self.records)];
+        metrics.extend(Kind::ALL.map(|kind| {
+            count(
+                format!("rows_{kind}"),
+                self.rows.get(&kind).copied().unwrap_or_default(),
+            )
+        }));
+        metrics.push(count("rejected".to_owned(), self.total_rejected()));
+        metrics.extend(
+            self.rejected
+                .iter()
+                .map(|(code, &value)| count(format!("rejected_{code}"), value)),
+        );
+        metrics.extend(
+            self.changes
+                .iter()
+                .map(|(rule, value)| count(format!("changed_{rule}"), value)),
+        );
+        metrics.push(count("objects_written".to_owned(), self.objects));
+        metrics.push(("bytes_in".to_owned(), "Bytes", self.bytes_in));
+        metrics.push(("bytes_written".to_owned(), "Bytes", self.bytes_written));
+        metrics.push(("duration_ms".to_owned(), "Milliseconds", self.duration_ms));
+
+        let names: Vec<Value> = metrics
+            .iter()
+            .map(|(name, unit, _)| json!({"Name": name, "Unit": unit}))
+            .collect();
+        let mut line = Map::new();
+        line.insert("_aws".to_owned(), json!({
+            "Timestamp": self.finished_at_ms,
+            "CloudWatchMetrics": [{"Namespace": "pinflow", "Dimensions": [["function"]], "Metrics": names}],
+        }));
+        line.insert("function".to_owned(), json!(env!("CARGO_PKG_NAME")));
+        line.extend(
+            metrics
+                .into_iter()
+                .map(|(name, _, value)| (name, json!(value))),
+        );
+        Value::Object(line).to_string()
+    }
+}
