@@ -16,7 +16,7 @@ fn app(rules: &[&Rule]) -> (App, Arc<Mutex<Vec<BatchSummary>>>) {
     let published = Arc::clone(&summaries);
     let publish =
         Arc::new(move |summary: &BatchSummary| published.lock().unwrap().push(summary.clone()));
-    let clock = Clock::new(|| UNIX_EPOCH + Duration::from_millis(1_700_000_000_000));
+    let clock = Clock::new(|| UNIX_EPOCH + Duration::from_secs(1_700_000_000));
     (App::new(s3, Config::new("lake"), clock, publish), summaries)
 }
 

@@ -1,0 +1,35 @@
+# One vocabulary for cargo and for the checks beside it. `make help` lists the targets.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+VENV := .venv
+DATA ?= ../shared/data
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: ## Post 500 turns through the embedded stack
+	cargo demo
+
+.PHONY: test
+test: ## Run every test that needs nothing but Rust
+	cargo test --workspace
+
+.PHONY: lint
+lint: ## Check format, clippy, docs and the dependency rules
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --no-deps --document-private-items --locked
+	! cargo tree --locked -p ingest-api -e no-dev | grep -E '\b(arrow|parquet)'
+
+.PHONY: interop
+interop: $(VENV)/.installed ## Read the lake with DuckDB and Polars, and post with old Python clients
+	cargo build --locked --package pinflow
+	$(VENV)/bin/python tests/interop/run.py --data $(DATA)
+
+$(VENV)/.installed: tests/interop/requirements.txt
+	python3 -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --requirement $<
+	touch $@

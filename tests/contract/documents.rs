@@ -1,0 +1,41 @@
+//! What the documents say of the code.
+
+use crate::{names, read};
+
+/// Names in the first column of the table under `heading`, without their backticks.
+fn first_column(document: &str, heading: &str) -> Vec<String> {
+    let section = document.split(&format!("## {heading}\n")).nth(1).expect("the section");
+    let section = section.split("\n## ").next().unwrap_or_default();
+    section
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once('`'))
+        .map(|(name, _)| name.to_owned())
+        .collect()
+}
+
+#[test]
+fn every_variable_of_a_function_is_in_its_readme() {
+    for (function, vars) in [
+        ("ingest-api", ingest_api::Config::VARS.as_slice()),
+        ("stream-cleaner", stream_cleaner::Config::VARS.as_slice()),
+    ] {
+        let readme = read(&format!("functions/{function}/README.md"));
+        assert_eq!(first_column(&readme, "Environment"), vars, "{function}");
+    }
+}
+
+#[test]
+fn every_function_is_in_the_readme() {
+    let readme = read("README.md");
+    assert_eq!(first_column(&readme, "Functions"), names("functions"));
+}
+
+#[test]
+fn every_crate_is_in_the_code_map() {
+    let architecture = read("ARCHITECTURE.md");
+    for folder in ["crates", "functions"] {
+        for name in names(folder) {
+            assert!(architecture.contains(&format!("`{folder}/{name}`")), "{folder}/{name}");
+        }
+    }
+}
