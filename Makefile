@@ -22,7 +22,7 @@ lint: ## Check format, clippy, docs and the dependency rules
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --no-deps --document-private-items --locked
-	! cargo tree --locked -p ingest-api -e no-dev | grep -E '\b(arrow|parquet)'
+	tree="$$(cargo tree --locked --package ingest-api --edges no-dev)"; ! grep -E '\b(arrow|parquet)' <<<"$$tree"
 
 .PHONY: interop
 interop: $(VENV)/.installed ## Read the lake with DuckDB and Polars, and post with old Python clients
