@@ -1,1 +1,9 @@
-//! The pipeline as a whole.
+//! The whole path on the embedded stack, file by promise.
+
+mod a_failed_write_is_delivered_again;
+mod a_poison_record_does_not_block_the_shard;
+mod a_stack_goes_on_where_it_stopped;
+mod every_accepted_record_is_accounted_for;
+mod old_clients_work_unchanged;
+mod real_rows_become_clean_rows;
+mod support;

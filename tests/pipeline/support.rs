@@ -1,0 +1,147 @@
+//! A stack in a folder of its own, posts to it, and its lake read back.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use event_model::{Clock, Kind};
+use lake::quarantine::{QuarantineRecord, read_quarantine};
+use lake::reader::{Position, read_parquet, read_positions};
+use local_stack::{Stack, StackConfig};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// How long a test waits for what must come: far more than it takes, so that only a hang ends it.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A running stack and the folder that it keeps its state in.
+pub(crate) struct TestStack {
+    pub(crate) folder: TempDir,
+    pub(crate) stack: Stack,
+    http: reqwest::Client,
+}
+
+/// An answer of the API.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: Value,
+}
+
+impl TestStack {
+    pub(crate) async fn start() -> Self {
+        Self::start_in(tempfile::tempdir().unwrap(), |_| {}).await
+    }
+
+    /// Starts a stack on a folder that may hold the state of an earlier one.
+    pub(crate) async fn start_in(folder: TempDir, adjust: impl FnOnce(&mut StackConfig)) -> Self {
+        let mut config = StackConfig::new(folder.path());
+        config.port = 0;
+        config.mapping.maximum_batching_window = Duration::from_millis(50);
+        adjust(&mut config);
+        #[expect(clippy::disallowed_methods, reason = "the stack runs in real time here")]
+        let clock = Clock::new(SystemTime::now);
+        let stack = Stack::start(config, clock).await.unwrap();
+        Self { folder, stack, http: reqwest::Client::new() }
+    }
+
+    pub(crate) async fn send(&self, method: &str, path: &str, content_type: &str, body: impl Into<Vec<u8>>) -> Answer {
+        let url = format!("{}{path}", self.stack.url());
+        let request = self.http.request(method.parse().unwrap(), url).header("content-type", content_type);
+        let response = request.body(body.into()).send().await.unwrap();
+        let status = response.status().as_u16();
+        let body = serde_json::from_slice(&response.bytes().await.unwrap()).unwrap();
+        Answer { status, body }
+    }
+
+    /// Posts rows of one kind in the native form; returns the positions that were acknowledged.
+    pub(crate) async fn post(&self, kind: Kind, rows: &[Value]) -> Vec<Position> {
+        let body = serde_json::to_vec(rows).unwrap();
+        let answer = self.send("POST", &format!("/events/{kind}"), "application/json", body).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        let results = answer.body["results"].as_array().unwrap();
+        results.iter().map(|result| position(&result["shard"], &result["sequence_number"])).collect()
+    }
+
+    /// Puts bytes on the stream, past the API, as a foreign producer may.
+    pub(crate) async fn put(&self, partition_key: &str, data: &[u8]) -> Position {
+        let kinesis = aws_sdk_kinesis::Client::new(&self.stack.sdk_config());
+        let put = kinesis
+            .put_record()
+            .stream_name("pinflow-events")
+            .partition_key(partition_key)
+            .data(aws_sdk_kinesis::primitives::Blob::new(data))
+            .send()
+            .await
+            .unwrap();
+        (put.shard_id().to_owned(), put.sequence_number().to_owned())
+    }
+
+    /// Waits until everything on the stream has been processed.
+    pub(crate) async fn drain(&self) {
+        tokio::time::timeout(PATIENCE, self.stack.drained()).await.expect("the stream is drained");
+    }
+
+    /// Stops the stack and returns its folder.
+    pub(crate) async fn stop(self) -> TempDir {
+        self.stack.shutdown().await.unwrap();
+        self.folder
+    }
+
+    pub(crate) fn lake(&self) -> Lake {
+        Lake::read(self.folder.path())
+    }
+}
+
+pub(crate) fn position(shard: &Value, sequence_number: &Value) -> Position {
+    (shard.as_str().unwrap().to_owned(), sequence_number.as_str().unwrap().to_owned())
+}
+
+/// What stands in the bucket.
+#[derive(Default)]
+pub(crate) struct Lake {
+    /// Position of each row of `clean/`, by kind; a row that was written twice stands twice.
+    pub(crate) clean: BTreeMap<Kind, Vec<Position>>,
+    /// The lines of `quarantine/`.
+    pub(crate) quarantine: Vec<QuarantineRecord>,
+    /// The clean rows, as Arrow's own text of each cell, by kind and column.
+    pub(crate) objects: Vec<PathBuf>,
+}
+
+impl Lake {
+    fn read(folder: &Path) -> Self {
+        let bucket = folder.join("pinflow-lake");
+        let mut lake = Self { objects: files(&bucket), ..Self::default() };
+        for path in &lake.objects {
+            let key = path.strip_prefix(&bucket).unwrap().to_str().unwrap();
+            let bytes = std::fs::read(path).unwrap();
+            match key.parse().unwrap_or_else(|error| panic!("{key}: {error}")) {
+                lake::ObjectKey::Clean { kind, .. } => {
+                    let batches = read_parquet(bytes.clone().into()).unwrap();
+                    assert!(batches.iter().all(|batch| batch.schema() == lake::schema::schema(kind)), "{key}");
+                    lake.clean.entry(kind).or_default().extend(read_positions(bytes.into()).unwrap());
+                }
+                lake::ObjectKey::Quarantine { .. } => lake.quarantine.extend(read_quarantine(&bytes).unwrap()),
+            }
+        }
+        lake
+    }
+
+    pub(crate) fn clean_positions(&self) -> Vec<Position> {
+        self.clean.values().flatten().cloned().collect()
+    }
+
+    pub(crate) fn quarantined_positions(&self) -> Vec<Position> {
+        let lines = self.quarantine.iter();
+        lines.map(|line| (line.shard.clone(), line.sequence_number.clone())).collect()
+    }
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    let mut files: Vec<_> = entries
+        .map(|entry| entry.unwrap().path())
+        .flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] })
+        .collect();
+    files.sort();
+    files
+}
