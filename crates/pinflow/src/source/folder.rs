@@ -1,0 +1,156 @@
+//! A data folder: the three tables as NDJSON, and the order in which their rows are posted.
+
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+
+use event_model::Kind;
+
+use super::{PostedRow, SourceError, Turn, ndjson, sequence};
+
+/// The rows of a data folder, in the order in which they are posted.
+#[derive(Debug)]
+pub struct Folder {
+    /// Each row has at least one line. An offset that a file has twice brings all of its lines in one turn.
+    rows: HashMap<i64, Vec<PostedRow>>,
+    /// Offsets that have a row.
+    order: Vec<i64>,
+    next: usize,
+}
+
+impl Folder {
+    /// Reads the folder. Nothing is posted before all of it was found readable.
+    pub(super) fn open(folder: &Path) -> Result<Self, SourceError> {
+        let mut rows: HashMap<i64, Vec<PostedRow>> = HashMap::new();
+        let mut table_order = Vec::new();
+        let mut seen = HashSet::new();
+        // Kinds come in the order pin, geo, user, which is the order of a turn's rows too.
+        for kind in Kind::ALL {
+            for (offset, row) in ndjson::read(folder, kind)? {
+                if seen.insert(offset) {
+                    table_order.push(offset);
+                }
+                rows.entry(offset).or_default().push(row);
+            }
+        }
+        let empty = |problem| SourceError::Empty {
+            path: folder.to_owned(),
+            problem,
+        };
+        if rows.is_empty() {
+            return Err(empty("its files are empty"));
+        }
+        let mut order = sequence::read(folder)?.unwrap_or(table_order);
+        order.retain(|offset| rows.contains_key(offset));
+        if order.is_empty() {
+            return Err(empty("no offset of row_sequence.json has a row"));
+        }
+        Ok(Self {
+            rows,
+            order,
+            next: 0,
+        })
+    }
+
+    /// Returns the next turn; the first one again after the last.
+    pub(super) fn next_turn(&mut self) -> Turn {
+        let offset = self.order[self.next];
+        self.next = (self.next + 1) % self.order.len();
+        Turn {
+            offset,
+            rows: self.rows.get(&offset).cloned().unwrap_or_default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            fs::write(folder.path().join(name), text).unwrap();
+        }
+        folder
+    }
+
+    const PIN: (&str, &str) = ("pin.ndjson", "{\"index\": 5}\n{\"index\": 2}\n");
+    const GEO: (&str, &str) = (
+        "geo.ndjson",
+        "{\"ind\": 2, \"latitude\": 1}\n{\"ind\": 9, \"latitude\": 2}\n",
+    );
+    const USER: (&str, &str) = ("user.ndjson", "{\"ind\": 5, \"age\": 1}\n");
+
+    fn turns(folder: &mut Folder, count: usize) -> Vec<(i64, String)> {
+        let mut turn = || {
+            let turn = folder.next_turn();
+            let kinds: Vec<_> = turn.rows.iter().map(|row| row.kind.as_str()).collect();
+            (turn.offset, kinds.join(" "))
+        };
+        (0..count).map(|_| turn()).collect()
+    }
+
+    fn expected(turns: &[(i64, &str)]) -> Vec<(i64, String)> {
+        turns
+            .iter()
+            .map(|&(offset, kinds)| (offset, kinds.to_owned()))
+            .collect()
+    }
+
+    #[test]
+    fn offsets_without_a_row_are_skipped_and_the_sequence_starts_again() {
+        let dir = folder(&[PIN, GEO, USER, ("row_sequence.json", "[9, 1, 5, 9, 7, 2]")]);
+        let mut folder = Folder::open(dir.path()).unwrap();
+        assert_eq!(
+            turns(&mut folder, 6),
+            expected(&[
+                (9, "geo"),
+                (5, "pin user"),
+                (9, "geo"),
+                (2, "pin geo"),
+                (9, "geo"),
+                (5, "pin user")
+            ])
+        );
+    }
+
+    #[test]
+    fn without_a_sequence_the_order_is_that_of_the_pins() {
+        let dir = folder(&[PIN, GEO, USER]);
+        let mut folder = Folder::open(dir.path()).unwrap();
+        assert_eq!(
+            turns(&mut folder, 4),
+            expected(&[(5, "pin user"), (2, "pin geo"), (9, "geo"), (5, "pin user")])
+        );
+    }
+
+    #[test]
+    fn a_row_that_stands_twice_in_a_file_is_posted_twice() {
+        let pins = "{\"index\": 5}\n{\"index\": 5, \"title\": \"later\"}\n";
+        let dir = folder(&[("pin.ndjson", pins), GEO, USER]);
+        let mut folder = Folder::open(dir.path()).unwrap();
+        let turn = folder.next_turn();
+        assert_eq!(turn.rows.len(), 3);
+        assert_eq!(
+            turn.rows[1].json.as_ref(),
+            b"{\"index\": 5, \"title\": \"later\"}"
+        );
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_posted_from_says_why() {
+        let error =
+            |files: &[(&str, &str)]| Folder::open(folder(files).path()).unwrap_err().to_string();
+        assert!(error(&[PIN, USER]).contains("geo.ndjson`; a data folder has pin.ndjson"));
+        let empty = [
+            ("pin.ndjson", ""),
+            ("geo.ndjson", "\n"),
+            ("user.ndjson", ""),
+        ];
+        assert!(error(&empty).contains("has no row to post: its files are empty"));
+        let elsewhere = [PIN, GEO, USER, ("row_sequence.json", "[77]")];
+        assert!(error(&elsewhere).contains("no offset of row_sequence.json has a row"));
+    }
+}

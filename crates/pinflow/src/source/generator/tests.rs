@@ -1,0 +1,135 @@
+use std::collections::{BTreeMap, HashSet};
+
+use cleaning::{RejectionCode, RuleCounts};
+use event_model::CleanRow;
+
+use super::*;
+
+fn turns(seed: u64, count: usize) -> Vec<Turn> {
+    let mut generator = Generator::new(seed);
+    (0..count).map(|_| generator.next_turn()).collect()
+}
+
+fn text(row: &PostedRow) -> &str {
+    str::from_utf8(&row.json).unwrap()
+}
+
+#[test]
+fn the_same_seed_gives_the_same_rows() {
+    assert_eq!(turns(7, 500), turns(7, 500));
+    assert_ne!(turns(7, 20), turns(8, 20));
+    // Another run of another build gives these bytes too.
+    let first = &turns(0, 1)[0];
+    insta::assert_snapshot!(first.rows.iter().map(text).collect::<Vec<_>>().join("\n"), @r#"
+    {"index": 0, "unique_id": "6fce3ad1-29ce-4dfb-a412-5d65635430fb", "title": "How to Love Raised Beds (Left-Handers Welcome)", "description": "Measure first, then measure once more. More about Seed Trays in \u201cgardening\u201d.", "poster_name": "Half Acre Kitchen", "follower_count": "16k", "tag_list": "gardening,Balcony Herbs,Seed Trays,Rain Barrels,Balcony Herbs", "is_image_or_video": "image", "image_src": "https://pictures.example/originals/826f205ee24c384718c8047472b7ba38.jpg", "downloaded": 1, "save_location": "Local save in /data/gardening", "category": "gardening"}
+    {"ind": 0, "timestamp": "2022-08-04 23:16:25", "latitude": -38.7493, "longitude": 2.3218, "country": "T\u00fcrkiye"}
+    {"ind": 0, "first_name": "Ines", "last_name": "Ekholm", "age": 18, "date_joined": "2016-02-14 20:20:34"}
+    "#);
+}
+
+#[test]
+fn one_row_in_sixty_repeats_an_earlier_one() {
+    let turns = turns(1, 6_000);
+    let mut seen = HashSet::new();
+    let repeats = turns
+        .iter()
+        .filter(|turn| !seen.insert(turn.offset))
+        .count();
+    assert!((60..140).contains(&repeats), "{repeats}");
+
+    let mut versions: BTreeMap<i64, HashSet<&[u8]>> = BTreeMap::new();
+    for turn in &turns {
+        versions
+            .entry(turn.offset)
+            .or_default()
+            .insert(&turn.rows[0].json);
+    }
+    let newer = versions
+        .values()
+        .filter(|versions| versions.len() > 1)
+        .count();
+    assert!((5..40).contains(&newer), "{newer}");
+}
+
+#[test]
+fn every_row_has_an_offset_of_its_own() {
+    let mut offsets = HashSet::new();
+    for number in 0..3 * BLOCK {
+        let offset = offset(99, number);
+        assert!(offset >= 0 && offsets.insert(offset), "{number}");
+    }
+}
+
+#[test]
+fn every_rule_and_the_codes_that_pass_the_door_occur_in_realistic_shares() {
+    let mut changes = RuleCounts::default();
+    let mut rejected: BTreeMap<RejectionCode, usize> = BTreeMap::new();
+    let (mut unread, mut stories, mut without_image, mut pins) = (0, 0, 0, 0);
+    let turns = turns(3, 10 * 2_186);
+    for row in turns.iter().flat_map(|turn| &turn.rows) {
+        let text = text(row);
+        match cleaning::clean(text, Some(row.kind)) {
+            Ok(cleaned) => {
+                changes += cleaned.changes;
+                let CleanRow::Pin(pin) = cleaned.row else {
+                    continue;
+                };
+                pins += 1;
+                unread += usize::from(text.contains("\"User Info Error\""));
+                without_image += usize::from(pin.image_src.is_none());
+                stories += usize::from(
+                    pin.is_image_or_video.as_deref() == Some("multi-video(story page format)"),
+                );
+            }
+            Err(rejection) => *rejected.entry(rejection.code).or_default() += 1,
+        }
+    }
+    for rule in cleaning::Rule::ALL {
+        assert!(changes.count(rule) > 0, "{rule}");
+    }
+    let total: usize = rejected.values().sum();
+    assert!((80..250).contains(&total), "{rejected:?}");
+    for code in [
+        RejectionCode::WrongKind,
+        RejectionCode::MissingKey,
+        RejectionCode::BadType,
+    ] {
+        assert!(rejected.get(&code) > Some(&10), "{rejected:?}");
+    }
+    assert_eq!(rejected.len(), 3, "{rejected:?}");
+    // Ten times as many as in the 2,186 rows of real data.
+    assert!((120..230).contains(&unread), "{unread}");
+    assert!((1_350..1_750).contains(&stories), "{stories}");
+    assert!((430..680).contains(&without_image), "{without_image}");
+    assert!(pins > 21_700, "{pins}");
+}
+
+#[test]
+fn rows_hold_the_characters_that_real_ones_do() {
+    let turns = turns(5, 5_000);
+    let has = |test: &dyn Fn(&str) -> bool| {
+        let rows = turns.iter().flat_map(|turn| &turn.rows);
+        rows.filter(|row| {
+            let value: serde_json::Value = serde_json::from_slice(&row.json).unwrap();
+            value
+                .as_object()
+                .unwrap()
+                .values()
+                .any(|value| value.as_str().is_some_and(test))
+        })
+        .count()
+    };
+    assert!(has(&|text| text.ends_with("\u{2026}\u{a0}")) > 1_500);
+    assert!(has(&|text| text.contains('\n')) > 5);
+    assert!(has(&|text| text.contains('🧵')) > 3);
+    assert!(has(&|text| text.contains("Тихий")) > 1);
+    assert!(has(&|text| text.contains('の')) > 1);
+    assert!(has(&|text| text.contains("d'Ivoire")) > 100);
+    assert!(has(&|text| text.contains("(the territory")) > 100);
+    let raw = turns
+        .iter()
+        .flat_map(|turn| &turn.rows)
+        .filter(|row| !row.json.is_ascii())
+        .count();
+    assert!(raw > 300, "{raw}");
+}
