@@ -1,3 +1,87 @@
 #![doc = include_str!("../README.md")]
 
+mod clean;
+pub mod cli;
+mod generate;
+mod latency;
+mod post;
+mod progress;
 pub mod source;
+mod stop;
+
+use std::io::{BufRead, ErrorKind, Write, stderr, stdin, stdout};
+use std::process::ExitCode;
+
+use event_model::Clock;
+
+use cli::{Cli, Command};
+use stop::Stop;
+
+/// What a command reads from and writes to.
+struct Terminal<'a> {
+    /// Where rows come from.
+    input: &'a mut dyn BufRead,
+    /// What was asked for.
+    out: &'a mut dyn Write,
+    /// Everything else that a person should see.
+    notes: &'a mut dyn Write,
+}
+
+/// How a command ended, when nothing kept it from running.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Exit {
+    /// Everything that was asked for was done.
+    Success,
+    /// Something of it was not, and was told.
+    Failure,
+    /// Ctrl-C ended it early.
+    Interrupted,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        match exit {
+            Exit::Success => Self::SUCCESS,
+            Exit::Failure => Self::FAILURE,
+            // What a shell reports for a program that Ctrl-C ended.
+            Exit::Interrupted => Self::from(130),
+        }
+    }
+}
+
+/// Runs a command on the process's own input and output; a failure is told on standard error.
+pub async fn run(cli: Cli, clock: Clock) -> ExitCode {
+    let mut notes = stderr();
+    let mut terminal = Terminal {
+        input: &mut stdin().lock(),
+        out: &mut stdout(),
+        notes: &mut notes,
+    };
+    match run_command(cli.command, clock, &mut terminal).await {
+        Ok(exit) => exit.into(),
+        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            // There is nowhere left to tell that standard error is closed.
+            let _ = writeln!(notes, "error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run_command(
+    command: Command,
+    _clock: Clock,
+    terminal: &mut Terminal<'_>,
+) -> anyhow::Result<Exit> {
+    match command {
+        Command::Post(options) => post::command(&options, &Stop::on_ctrl_c()?, terminal).await,
+        Command::Generate(options) => generate::command(&options, terminal),
+        Command::Clean(options) => clean::command(&options, terminal),
+    }
+}
+
+/// Returns whether the reader of the output has gone away, as `head` does when it has its lines.
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    let cause = error.chain().find_map(|cause| cause.downcast_ref());
+    cause.is_some_and(|error: &std::io::Error| error.kind() == ErrorKind::BrokenPipe)
+}

@@ -1,0 +1,100 @@
+use std::io::Cursor;
+
+use super::*;
+
+fn run(rows: &[u8], options: &CleanOptions) -> (String, String) {
+    let (mut out, mut notes) = (Vec::new(), Vec::new());
+    let mut terminal = Terminal {
+        input: &mut Cursor::new(rows),
+        out: &mut out,
+        notes: &mut notes,
+    };
+    let exit = command(options, &mut terminal).unwrap();
+    assert_eq!(exit, Exit::Success);
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (text(out), text(notes))
+}
+
+fn explained(rows: &[u8]) -> String {
+    let options = CleanOptions {
+        explain: true,
+        kind: None,
+    };
+    run(rows, &options).0
+}
+
+#[test]
+fn clean_rows_go_out_and_rejections_are_told() {
+    let rows = b"{\"ind\": 1, \"country\": \" \", \"latitude\": 1e1, \"longitude\": 2}\r\n\n{\"ind\": 2}\n\xff\n";
+    let options = CleanOptions {
+        explain: false,
+        kind: None,
+    };
+    let (out, notes) = run(rows, &options);
+    insta::assert_snapshot!(out, @r#"{"ind":1,"country":null,"coordinates":[10.0,2.0],"timestamp":null}"#);
+    insta::assert_snapshot!(notes, @r"
+    line 3: unknown_kind: neither the partition key nor the fields tell pin, geo or user
+    line 4: not_utf8: the payload is not UTF-8 from byte 0 on
+    3 rows: 1 clean, 2 rejected
+    ");
+}
+
+#[test]
+fn the_kind_that_was_posted_can_be_given() {
+    let options = CleanOptions {
+        explain: false,
+        kind: Some(Kind::User),
+    };
+    let (out, notes) = run(
+        b"{\"ind\": 2}\n{\"ind\": 3, \"category\": \"art\"}",
+        &options,
+    );
+    insta::assert_snapshot!(out, @r#"{"ind":2,"user_name":null,"age":null,"date_joined":null}"#);
+    insta::assert_snapshot!(notes, @r"
+    line 2: wrong_kind: declared as user, but its fields are those of pin
+    2 rows: 1 clean, 1 rejected
+    ");
+}
+
+#[test]
+fn each_change_is_explained() {
+    let rows = r#"{"index": 7528, "unique_id": "a", "title": "No Title Data Available", "description": "Ol\u00e1 \"b\"", "follower_count": "5.6M", "downloaded": 1, "save_location": "Local save in /data/art", "category": "art"}
+{"ind": "9", "first_name": "Ana", "last_name": "\u00a0", "age": 200, "date_joined": "soon"}
+{"ind": 9, "first_name": "Ana", "last_name": "Lind", "age": 20, "date_joined": "2020:08:28 03:52:47"}
+"#;
+    insta::assert_snapshot!(explained(rows.as_bytes()), @r#"
+    line 1: pin 7528
+      index_renamed            index: 7528 → ind: 7528
+      downloaded_dropped       downloaded: 1 → dropped
+      no_data_marker           title: "No Title Data Available" → null
+      follower_count_expanded  follower_count: "5.6M" → 5600000
+      save_location_prefix     save_location: "Local save in /data/art" → "/data/art"
+      {"ind":7528,"unique_id":"a","title":null,"description":"Olá \"b\"","follower_count":5600000,"poster_name":null,"tag_list":null,"is_image_or_video":null,"image_src":null,"save_location":"/data/art","category":"art"}
+    line 2: user 9
+      blank_text            last_name: "\u00a0" → null
+      user_name_joined      first_name: "Ana", last_name: "\u00a0" → user_name: "Ana"
+      age_out_of_range      age: 200 → null
+      timestamp_unreadable  date_joined: "soon" → null
+      {"ind":9,"user_name":"Ana","age":null,"date_joined":null}
+    line 3: user 9
+      user_name_joined  first_name: "Ana", last_name: "Lind" → user_name: "Ana Lind"
+      {"ind":9,"user_name":"Ana Lind","age":20,"date_joined":"2020-08-28T03:52:47Z"}
+    "#);
+}
+
+#[test]
+fn half_a_pair_of_coordinates_is_explained() {
+    let rows = r#"{"ind": 1, "latitude": 95.5, "longitude": 7, "country": "Peru"}
+{"ind": 1, "latitude": 9.50, "longitude": 7, "country": "Peru"}
+{"ind": 1, "ind": "x", "latitude": null}
+"#;
+    insta::assert_snapshot!(explained(rows.as_bytes()), @r#"
+    line 1: geo 1
+      latitude_out_of_range   latitude: 95.5 → null
+      coordinates_incomplete  longitude: 7 → null
+      {"ind":1,"country":"Peru","coordinates":null,"timestamp":null}
+    line 2: geo 1, no rule changed it
+      {"ind":1,"country":"Peru","coordinates":[9.5,7.0],"timestamp":null}
+    line 3: rejected, missing_key: no `ind` that is a whole number of 64 bits
+    "#);
+}

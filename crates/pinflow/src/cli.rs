@@ -1,0 +1,188 @@
+//! The commands and their options.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use event_model::Kind;
+use reqwest::Url;
+
+/// Posts rows, cleans them, and runs the whole pipeline on one machine.
+#[derive(Debug, Parser)]
+#[command(name = "pinflow", version)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Post rows to an API, as the old posting script does
+    Post(PostOptions),
+    /// Print the generated rows as NDJSON, in the order in which `demo` and `post` post them
+    Generate(GenerateOptions),
+    /// Clean the rows on standard input (NDJSON) and print the clean rows as JSON
+    Clean(CleanOptions),
+}
+
+/// In which of the three wire formats rows are posted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Wire {
+    /// PUT /streams/{stream}/record and /records, as through the Kinesis proxy
+    Kinesis,
+    /// POST /topics/{topic}, as to a Kafka REST proxy
+    Kafka,
+    /// POST /events/{kind}, the API's own
+    Events,
+}
+
+impl fmt::Display for Wire {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(match self {
+            Self::Kinesis => "kinesis",
+            Self::Kafka => "kafka",
+            Self::Events => "events",
+        })
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PostOptions {
+    /// Base URL of the API, with its stage if it has one
+    #[arg(long, value_name = "http://HOST[/STAGE]", value_parser = parse_base_url)]
+    pub(crate) api: Url,
+    /// Folder with pin.ndjson, geo.ndjson and user.ndjson whose rows are posted
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// Post generated rows [the default without --data]
+    #[arg(long, conflicts_with = "data")]
+    pub(crate) generate: bool,
+    /// Wire format
+    #[arg(long, value_enum, default_value_t = Wire::Kinesis)]
+    pub(crate) wire: Wire,
+    /// Turns to post; a turn is the same row of pin, geo and user
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 500,
+        conflicts_with = "forever"
+    )]
+    pub(crate) limit: u64,
+    /// Post until Ctrl-C
+    #[arg(long)]
+    pub(crate) forever: bool,
+    /// Turns to post a second, at most [default: as fast as the API takes them]
+    #[arg(long, value_name = "N", value_parser = parse_rate)]
+    pub(crate) rate: Option<Rate>,
+    /// Turns to send in one request per kind
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=500))]
+    pub(crate) batch: u16,
+    /// Seed of the generated rows
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_SEED)]
+    pub(crate) seed: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GenerateOptions {
+    /// Turns to print; a turn is the same row of pin, geo and user
+    #[arg(long, value_name = "N", default_value_t = 500)]
+    pub(crate) posts: u64,
+    /// Seed of the rows
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_SEED)]
+    pub(crate) seed: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CleanOptions {
+    /// Tell for each row which rule changed which field from what to what, or why it was rejected
+    #[arg(long)]
+    pub(crate) explain: bool,
+    /// The kind that the rows were posted as [default: what their fields tell]
+    #[arg(long, value_name = "KIND", value_parser = parse_kind)]
+    pub(crate) kind: Option<Kind>,
+}
+
+/// Seed of the rows where none is given: `demo` and `generate` show the same ones.
+const DEFAULT_SEED: u64 = 1;
+
+/// How long after one turn the next one is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Rate {
+    pub(crate) interval: Duration,
+}
+
+fn parse_rate(text: &str) -> Result<Rate, String> {
+    let number = text.strip_suffix("/s").unwrap_or(text);
+    let rate: Option<f64> = number.parse().ok();
+    let interval = rate
+        .filter(|rate| *rate > 0.0)
+        .and_then(|rate| Duration::try_from_secs_f64(1.0 / rate).ok());
+    let interval = interval.ok_or("a rate is turns a second, more than 0, as in 20 or 0.5")?;
+    Ok(Rate { interval })
+}
+
+fn parse_base_url(text: &str) -> Result<Url, String> {
+    let example = "a base URL is as in http://127.0.0.1:9000 or \
+                   https://abc123.execute-api.eu-west-1.amazonaws.com/Dev";
+    let url: Url = text
+        .parse()
+        .map_err(|error| format!("{error}; {example}"))?;
+    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+        return Err(format!(
+            "it does not start with http:// or https://; {example}"
+        ));
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(format!("it has a part after `?` or `#`; {example}"));
+    }
+    Ok(url)
+}
+
+fn parse_kind(text: &str) -> Result<Kind, String> {
+    Kind::from_name(text).ok_or_else(|| "a kind is pin, geo or user".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_options_fit_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_base_url_may_have_a_stage_and_needs_a_scheme() {
+        for url in [
+            "http://127.0.0.1:9000",
+            "http://localhost:9000/",
+            "https://abc.execute-api.eu-west-1.amazonaws.com/Dev",
+        ] {
+            assert!(parse_base_url(url).is_ok(), "{url}");
+        }
+        for url in [
+            "127.0.0.1:9000",
+            "localhost:9000",
+            "ftp://x",
+            "http://x/?a",
+            "http://x/#a",
+            "",
+        ] {
+            let error = parse_base_url(url).unwrap_err();
+            assert!(error.contains("; a base URL is as in http://"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_rate_is_turns_a_second() {
+        let interval = |text| parse_rate(text).map(|rate| rate.interval.as_millis());
+        assert_eq!(interval("20"), Ok(50));
+        assert_eq!(interval("0.5/s"), Ok(2_000));
+        for text in ["0", "-1", "NaN", "fast", "1e-300"] {
+            assert!(interval(text).is_err(), "{text}");
+        }
+    }
+}

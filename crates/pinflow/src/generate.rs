@@ -1,0 +1,24 @@
+//! `generate`: the rows that `demo` and `post` post, for checks that do not want to trust them.
+
+use std::io::{BufWriter, Write};
+
+use crate::cli::GenerateOptions;
+use crate::source::generator::Generator;
+use crate::{Exit, Terminal};
+
+/// Prints the rows of so many turns, one a line, in posting order.
+pub(crate) fn command(
+    options: &GenerateOptions,
+    terminal: &mut Terminal<'_>,
+) -> anyhow::Result<Exit> {
+    let mut out = BufWriter::new(&mut *terminal.out);
+    let mut generator = Generator::new(options.seed);
+    for _ in 0..options.posts {
+        for row in generator.next_turn().rows {
+            out.write_all(&row.json)?;
+            out.write_all(b"\n")?;
+        }
+    }
+    out.flush()?;
+    Ok(Exit::Success)
+}

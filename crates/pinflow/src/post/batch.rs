@@ -1,0 +1,139 @@
+//! Consecutive turns → the requests that post them.
+
+use std::collections::HashSet;
+
+use bytes::Bytes;
+use event_model::Kind;
+
+use crate::source::Turn;
+
+/// Most rows in one request: what the API takes, which is what one `PutRecords` call may have (an AWS limit).
+const MAX_ROWS: usize = 500;
+/// Most bytes of rows in one request; the API takes bodies of 5 MiB.
+const MAX_BYTES: usize = 4 << 20;
+
+/// A row that is to be posted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Row {
+    pub(super) offset: i64,
+    pub(super) json: Bytes,
+}
+
+/// Turns that are posted together.
+#[derive(Debug)]
+pub(super) struct Batch {
+    pub(super) turns: u64,
+    /// The rows that the batch has a version of.
+    pub(super) offsets: HashSet<i64>,
+    /// The requests of each kind. One is sent after the other, so that versions of a row arrive in their order.
+    pub(super) requests: [(Kind, Vec<Vec<Row>>); 3],
+}
+
+impl Batch {
+    pub(super) fn of(turns: &[Turn]) -> Self {
+        let offsets = turns.iter().map(|turn| turn.offset).collect();
+        let requests = Kind::ALL.map(|kind| {
+            let rows = turns.iter().flat_map(|turn| {
+                let of_kind = turn.rows.iter().filter(move |row| row.kind == kind);
+                of_kind.map(|row| Row {
+                    offset: turn.offset,
+                    json: row.json.clone(),
+                })
+            });
+            (kind, requests(rows))
+        });
+        Self {
+            turns: turns.len() as u64,
+            offsets,
+            requests,
+        }
+    }
+}
+
+/// Cuts rows into requests, none of which has two versions of a row: the earlier one, sent again after it failed, would
+/// come after the later one.
+fn requests(rows: impl Iterator<Item = Row>) -> Vec<Vec<Row>> {
+    let mut requests: Vec<Vec<Row>> = Vec::new();
+    let mut offsets = HashSet::new();
+    let mut bytes = 0;
+    for row in rows {
+        bytes += row.json.len();
+        let is_new = offsets.insert(row.offset);
+        match requests.last_mut() {
+            Some(request) if is_new && request.len() < MAX_ROWS && bytes <= MAX_BYTES => {
+                request.push(row);
+            }
+            _ => {
+                offsets = HashSet::from([row.offset]);
+                bytes = row.json.len();
+                requests.push(vec![row]);
+            }
+        }
+    }
+    requests
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::PostedRow;
+
+    fn row(offset: i64, bytes: usize) -> Row {
+        Row {
+            offset,
+            json: vec![b' '; bytes].into(),
+        }
+    }
+
+    fn cut(rows: impl IntoIterator<Item = Row>) -> Vec<Vec<i64>> {
+        let requests = requests(rows.into_iter());
+        let offsets = |request: &Vec<Row>| request.iter().map(|row| row.offset).collect();
+        requests.iter().map(offsets).collect()
+    }
+
+    #[test]
+    fn a_request_has_one_version_of_a_row() {
+        let rows = [1, 2, 1, 3, 1].map(|offset| row(offset, 1));
+        assert_eq!(cut(rows), [vec![1, 2], vec![1, 3], vec![1]]);
+    }
+
+    #[test]
+    fn a_request_is_not_larger_than_the_api_takes() {
+        let lengths = |requests: Vec<Vec<i64>>| requests.iter().map(Vec::len).collect::<Vec<_>>();
+        assert_eq!(
+            lengths(cut((0..1_001).map(|offset| row(offset, 1)))),
+            [500, 500, 1]
+        );
+        assert_eq!(
+            lengths(cut((0..5).map(|offset| row(offset, 2 << 20)))),
+            [2, 2, 1]
+        );
+        assert_eq!(
+            lengths(cut((0..2).map(|offset| row(offset, 5 << 20)))),
+            [1, 1]
+        );
+    }
+
+    #[test]
+    fn each_kind_has_its_own_requests() {
+        let posted = |kind| PostedRow {
+            kind,
+            json: Bytes::from_static(b"{}"),
+        };
+        let turn = |offset, kinds: &[Kind]| Turn {
+            offset,
+            rows: kinds.iter().map(|&kind| posted(kind)).collect(),
+        };
+        let batch = Batch::of(&[
+            turn(7, &[Kind::Pin, Kind::Geo]),
+            turn(8, &[Kind::Geo, Kind::Geo]),
+        ]);
+        let counts: Vec<Vec<usize>> = batch
+            .requests
+            .iter()
+            .map(|(_, requests)| requests.iter().map(Vec::len).collect())
+            .collect();
+        assert_eq!(counts, [vec![1], vec![2, 1], vec![]]);
+        assert_eq!((batch.turns, batch.offsets), (2, HashSet::from([7, 8])));
+    }
+}

@@ -1,0 +1,208 @@
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::thread::{JoinHandle, spawn};
+
+use tokio::sync::watch;
+
+use super::*;
+
+/// A server that gives each request the next of its answers, and then is gone. It returns the bodies it was sent.
+struct Server {
+    url: Url,
+    bodies: JoinHandle<Vec<String>>,
+}
+
+impl Server {
+    /// Each answer is the status line's end, further headers, and a body.
+    fn start(answers: Vec<(&'static str, &'static str, &'static str)>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/Dev/", listener.local_addr().unwrap());
+        let serve = move |(status, headers, body): (&str, &str, &str)| {
+            let (mut stream, _) = listener.accept().unwrap();
+            let request = read_request(&stream);
+            let length = body.len();
+            let answer = format!(
+                "HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n{headers}\r\n{body}"
+            );
+            stream.write_all(answer.as_bytes()).unwrap();
+            request
+        };
+        Self {
+            url: url.parse().unwrap(),
+            bodies: spawn(move || answers.into_iter().map(serve).collect()),
+        }
+    }
+
+    fn bodies(self) -> Vec<String> {
+        self.bodies.join().unwrap()
+    }
+}
+
+/// Returns the request line and the body.
+fn read_request(stream: &TcpStream) -> String {
+    let mut reader = BufReader::new(stream);
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        reader.read_line(&mut head).unwrap();
+    }
+    let head = head.to_ascii_lowercase();
+    let length = head.split("content-length: ").nth(1).unwrap();
+    let length = length.lines().next().unwrap().parse().unwrap();
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).unwrap();
+    let line = head.lines().next().unwrap();
+    format!("{line}\n{}", String::from_utf8(body).unwrap())
+}
+
+fn rows(offsets: &[i64]) -> Vec<Row> {
+    let row = |&offset: &i64| Row {
+        offset,
+        json: format!("{{\"ind\":{offset}}}").into(),
+    };
+    offsets.iter().map(row).collect()
+}
+
+fn poster(url: &Url, wire: Wire) -> Poster {
+    let (sender, _) = watch::channel(false);
+    Poster::try_new(url, wire, 1, Stop::on(&sender)).unwrap()
+}
+
+fn sequences(delivery: &Delivery) -> Vec<&str> {
+    let accepted = delivery.accepted.iter();
+    accepted.map(|(_, sequence)| sequence.as_str()).collect()
+}
+
+fn failures(delivery: &Delivery) -> Vec<String> {
+    let failed = delivery.failed.iter();
+    let shown = |failure: &Failure| {
+        let Failure {
+            kind,
+            offset,
+            reason,
+            attempts,
+        } = failure;
+        format!("{kind} {offset}, {attempts}: {reason}")
+    };
+    failed.map(shown).collect()
+}
+
+#[tokio::test]
+async fn only_the_rows_that_failed_are_sent_again() {
+    let server = Server::start(vec![
+        (
+            "207 Multi-Status",
+            "",
+            r#"{"results":[{"shard":"s","sequence_number":"1"},{"error":"later","retryable":true},
+                {"error":"never","retryable":false},{"error":"later","retryable":true}]}"#,
+        ),
+        (
+            "503 Service Unavailable",
+            "",
+            r#"{"results":[{"error":"later","retryable":true},{"error":"later","retryable":true}]}"#,
+        ),
+        (
+            "200 OK",
+            "",
+            r#"{"results":[{"shard":"s","sequence_number":"2"},{"shard":"s","sequence_number":"3"}]}"#,
+        ),
+    ]);
+    let poster = poster(&server.url, Wire::Events);
+    let delivery = poster
+        .deliver(Kind::Geo, rows(&[1, 2, 3, 4]))
+        .await
+        .unwrap();
+    assert_eq!(sequences(&delivery), ["1", "2", "3"]);
+    assert_eq!(failures(&delivery), ["geo 3, 1: 207 Multi-Status: never"]);
+    assert_eq!(delivery.latencies.len(), 3);
+    let again = "post /dev/events/geo http/1.1\n[{\"ind\":2},{\"ind\":4}]";
+    assert_eq!(server.bodies()[1..], [again, again]);
+}
+
+#[tokio::test]
+async fn a_throttled_post_waits_as_long_as_it_is_asked_to() {
+    let server = Server::start(vec![
+        (
+            "429 Too Many Requests",
+            "retry-after: 1\r\n",
+            r#"{"title":"Throttled","detail":"the stream throttles"}"#,
+        ),
+        ("200 OK", "", r#"{"ShardId":"s","SequenceNumber":"1"}"#),
+    ]);
+    let poster = poster(&server.url, Wire::Kinesis);
+    let started = Instant::now();
+    let delivery = poster.deliver(Kind::Pin, rows(&[1])).await.unwrap();
+    assert!(started.elapsed() >= Duration::from_secs(1));
+    assert_eq!(sequences(&delivery), ["1"]);
+}
+
+#[tokio::test]
+async fn an_api_that_is_down_for_long_is_told() {
+    let problem = r#"{"title":"Unavailable","detail":"the stream cannot be reached"}"#;
+    let server = Server::start(vec![(
+        "503 Service Unavailable",
+        "retry-after: 600\r\n",
+        problem,
+    )]);
+    let poster = poster(&server.url, Wire::Kafka);
+    let delivery = poster.deliver(Kind::Pin, rows(&[1, 2])).await.unwrap();
+    assert_eq!(
+        failures(&delivery),
+        [
+            "pin 1, 1: 503 Service Unavailable: the stream cannot be reached",
+            "pin 2, 1: 503 Service Unavailable: the stream cannot be reached"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn ctrl_c_ends_the_waiting() {
+    let server = Server::start(vec![("502 Bad Gateway", "retry-after: 50\r\n", "")]);
+    let (sender, _) = watch::channel(false);
+    let poster = Poster::try_new(&server.url, Wire::Kafka, 1, Stop::on(&sender)).unwrap();
+    sender.send_replace(true);
+    let delivery = poster.deliver(Kind::Pin, rows(&[1])).await.unwrap();
+    assert_eq!(failures(&delivery), ["pin 1, 1: 502 Bad Gateway: no body"]);
+}
+
+#[tokio::test]
+async fn a_row_that_is_refused_is_told_with_the_problems_detail() {
+    let problem = r#"{"title":"Not JSON","status":400,"detail":"expected a value at byte 9"}"#;
+    let server = Server::start(vec![("400 Bad Request", "", problem)]);
+    let poster = poster(&server.url, Wire::Kinesis);
+    let delivery = poster.deliver(Kind::User, rows(&[1])).await.unwrap();
+    assert_eq!(
+        failures(&delivery),
+        ["user 1, 1: 400 Bad Request: expected a value at byte 9"]
+    );
+}
+
+#[tokio::test]
+async fn a_wrong_address_says_what_to_do() {
+    let told = async |answer, wire| {
+        let server = Server::start(vec![answer]);
+        let error = poster(&server.url, wire)
+            .deliver(Kind::Pin, rows(&[1]))
+            .await;
+        let port = server.url.port().unwrap().to_string();
+        error.unwrap_err().to_string().replace(&port, "PORT")
+    };
+    insta::assert_snapshot!(told(("404 Not Found", "", r#"{"message":"Not Found"}"#), Wire::Kinesis).await, @"http://127.0.0.1:PORT/Dev/streams/streaming-pinflow-pin/record does not take posts: 404 Not Found: Not Found; --api is the API's base URL with its stage, as in https://abc123.execute-api.eu-west-1.amazonaws.com/Dev");
+    insta::assert_snapshot!(told(("200 OK", "", "<h1>It works!</h1>"), Wire::Kafka).await, @"http://127.0.0.1:PORT/Dev/topics/pinflow.pin does not take posts: 200 OK: not an answer in the wire format kafka: <h1>It works!</h1>; --api is the API's base URL with its stage, as in https://abc123.execute-api.eu-west-1.amazonaws.com/Dev");
+    insta::assert_snapshot!(told(("301 Moved Permanently", "location: /\r\n", ""), Wire::Events).await, @"http://127.0.0.1:PORT/Dev/events/pin does not take posts: 301 Moved Permanently: no body; --api is the API's base URL with its stage, as in https://abc123.execute-api.eu-west-1.amazonaws.com/Dev");
+}
+
+#[tokio::test]
+async fn a_refused_connection_says_what_to_do() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    drop(listener);
+    let url = format!("http://127.0.0.1:{port}").parse().unwrap();
+    let error = poster(&url, Wire::Events)
+        .deliver(Kind::Pin, rows(&[1]))
+        .await;
+    let message = error
+        .unwrap_err()
+        .to_string()
+        .replace(&port.to_string(), "PORT");
+    insta::assert_snapshot!(message, @"could not connect to http://127.0.0.1:PORT: Connection refused (os error 111); start a stack with `cargo pinflow local`, or give the API's address as --api");
+}

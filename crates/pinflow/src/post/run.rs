@@ -1,0 +1,209 @@
+//! A run: turn after turn at a pace, a few requests at a time, until its end or Ctrl-C.
+
+use std::collections::HashSet;
+use std::panic::resume_unwind;
+use std::sync::Arc;
+use std::time::Duration;
+
+use event_model::Kind;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
+
+use super::batch::{Batch, Row};
+use super::poster::{Delivery, PostError, Poster};
+use crate::cli::Rate;
+use crate::source::Source;
+use crate::stop::Stop;
+
+/// How many turns are posted, and how fast.
+#[derive(Clone, Debug)]
+pub(crate) struct Pace {
+    /// Turns in all; `None` is for ever.
+    pub(crate) limit: Option<u64>,
+    /// `None` is as fast as the API takes them.
+    pub(crate) rate: Option<Rate>,
+    /// Turns whose rows of a kind go into one request.
+    pub(crate) turns_per_batch: usize,
+}
+
+/// What became of the turns of a batch.
+#[derive(Debug)]
+pub(crate) struct Posted {
+    pub(crate) turns: u64,
+    deliveries: Vec<Delivery>,
+}
+
+impl Posted {
+    /// What became of its requests.
+    pub(super) fn deliveries(&self) -> &[Delivery] {
+        &self.deliveries
+    }
+}
+
+/// Batches under way at once, each with up to a connection per kind.
+const MAX_BATCHES: usize = 4;
+
+/// Posts turns and tells `told` of each batch once it has ended.
+///
+/// Versions of one row go one after the other, also from batch to batch. When Ctrl-C comes, what is under way is
+/// finished and told.
+pub(crate) async fn post_turns(
+    poster: Poster,
+    source: &mut Source,
+    pace: &Pace,
+    stop: &Stop,
+    told: impl FnMut(&Posted),
+) -> Result<(), PostError> {
+    let poster = Arc::new(poster);
+    let mut under_way = UnderWay {
+        batches: JoinSet::new(),
+        offsets: HashSet::new(),
+        told,
+    };
+    let mut schedule = pace.rate.map(Schedule::start);
+    let mut left = pace.limit.unwrap_or(u64::MAX);
+    while left > 0 {
+        let mut turns = Vec::new();
+        while left > 0 && turns.len() < pace.turns_per_batch {
+            if let Some(schedule) = &mut schedule {
+                let due = schedule.next(Instant::now());
+                under_way.wait_until(due, stop).await?;
+            }
+            if stop.is_requested() {
+                // The turns of the batch that were waiting for its last ones are not posted.
+                return under_way.finish().await;
+            }
+            turns.push(source.next_turn());
+            left -= 1;
+        }
+        let batch = Batch::of(&turns);
+        under_way.make_room_for(&batch).await?;
+        under_way.offsets.extend(&batch.offsets);
+        under_way
+            .batches
+            .spawn(post_batch(Arc::clone(&poster), batch));
+    }
+    under_way.finish().await
+}
+
+/// The batches that are being posted.
+struct UnderWay<F> {
+    batches: JoinSet<Result<Ended, PostError>>,
+    /// The rows that they have versions of.
+    offsets: HashSet<i64>,
+    told: F,
+}
+
+/// The rows of a batch, and what became of them.
+type Ended = (HashSet<i64>, Posted);
+
+impl<F: FnMut(&Posted)> UnderWay<F> {
+    /// Waits until the batch may start: few are under way, and none has an earlier version of one of its rows.
+    async fn make_room_for(&mut self, batch: &Batch) -> Result<(), PostError> {
+        while self.batches.len() >= MAX_BATCHES || !self.offsets.is_disjoint(&batch.offsets) {
+            self.end_one().await?;
+        }
+        Ok(())
+    }
+
+    /// Waits until a time, or until Ctrl-C, and tells meanwhile what ends.
+    async fn wait_until(&mut self, due: Instant, stop: &Stop) -> Result<(), PostError> {
+        loop {
+            tokio::select! {
+                () = sleep_until(due) => return Ok(()),
+                () = stop.requested() => return Ok(()),
+                outcome = self.end_one(), if !self.batches.is_empty() => outcome?,
+            }
+        }
+    }
+
+    async fn finish(mut self) -> Result<(), PostError> {
+        while !self.batches.is_empty() {
+            self.end_one().await?;
+        }
+        Ok(())
+    }
+
+    /// Waits until one of the batches has ended, and tells it.
+    async fn end_one(&mut self) -> Result<(), PostError> {
+        let Some(joined) = self.batches.join_next().await else {
+            return Ok(());
+        };
+        // No batch is ever cancelled while this waits, so it can only have panicked.
+        let ended = joined.unwrap_or_else(|error| resume_unwind(error.into_panic()));
+        let (offsets, posted) = ended?;
+        self.offsets.retain(|offset| !offsets.contains(offset));
+        (self.told)(&posted);
+        Ok(())
+    }
+}
+
+/// Posts a batch: the kinds beside each other, the requests of a kind one after the other.
+async fn post_batch(poster: Arc<Poster>, batch: Batch) -> Result<Ended, PostError> {
+    let [pin, geo, user] = batch
+        .requests
+        .map(|(kind, requests)| post_kind(&poster, kind, requests));
+    let (pin, geo, user) = tokio::try_join!(pin, geo, user)?;
+    let outcome = Posted {
+        turns: batch.turns,
+        deliveries: [pin, geo, user].into_iter().flatten().collect(),
+    };
+    Ok((batch.offsets, outcome))
+}
+
+async fn post_kind(
+    poster: &Poster,
+    kind: Kind,
+    requests: Vec<Vec<Row>>,
+) -> Result<Vec<Delivery>, PostError> {
+    let mut deliveries = Vec::with_capacity(requests.len());
+    for rows in requests {
+        deliveries.push(poster.deliver(kind, rows).await?);
+    }
+    Ok(deliveries)
+}
+
+/// When each turn is due.
+struct Schedule {
+    interval: Duration,
+    next: Instant,
+}
+
+/// A run that an API holds up for longer than this does not catch up: it goes on at its rate.
+const LONGEST_LAG: Duration = Duration::from_secs(1);
+
+impl Schedule {
+    fn start(rate: Rate) -> Self {
+        Self {
+            interval: rate.interval,
+            next: Instant::now(),
+        }
+    }
+
+    /// Returns when the next turn is due.
+    fn next(&mut self, now: Instant) -> Instant {
+        let due = self.next.max(now.checked_sub(LONGEST_LAG).unwrap_or(now));
+        self.next = due + self.interval;
+        due
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_that_was_held_up_goes_on_at_its_rate() {
+        let start = Instant::now();
+        let after = |millis| start + Duration::from_millis(millis);
+        let mut schedule = Schedule {
+            interval: Duration::from_millis(100),
+            next: start,
+        };
+        assert_eq!(schedule.next(start), start);
+        assert_eq!(schedule.next(after(50)), after(100));
+        assert_eq!(schedule.next(after(900)), after(200));
+        assert_eq!(schedule.next(after(5_000)), after(4_000));
+        assert_eq!(schedule.next(after(5_000)), after(4_100));
+    }
+}

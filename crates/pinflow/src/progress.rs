@@ -1,0 +1,27 @@
+//! The bar that shows how far a run is; it is hidden where standard error is not a terminal.
+
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// Makes a bar over so many turns, or one without an end.
+pub(crate) fn turns(limit: Option<u64>) -> ProgressBar {
+    let (bar, template) = match limit {
+        Some(limit) => (
+            ProgressBar::new(limit),
+            "{bar:32} {pos}/{len} turns, {msg} {eta}",
+        ),
+        None => (ProgressBar::no_length(), "{spinner} {pos} turns, {msg}"),
+    };
+    set_up(bar, template)
+}
+
+fn set_up(bar: ProgressBar, template: &str) -> ProgressBar {
+    // A template that cannot be read would only change how the bar looks.
+    let style = ProgressStyle::with_template(template)
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .progress_chars("██░");
+    bar.set_style(style);
+    bar.enable_steady_tick(Duration::from_millis(120));
+    bar
+}
