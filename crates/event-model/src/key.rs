@@ -12,7 +12,10 @@ pub struct PartitionKey(String);
 
 impl PartitionKey {
     /// Makes the key of a row; a hash of its bytes stands in for an `ind` that is missing.
-    pub fn new(kind: Kind, ind: Option<i64>, bytes: &[u8]) -> Self {
+    ///
+    /// The key of a row of no known kind (`row/<ind>`) declares none, so that cleaning tells why it rejects the row.
+    pub fn new(kind: Option<Kind>, ind: Option<i64>, bytes: &[u8]) -> Self {
+        let kind = kind.map_or("row", Kind::as_str);
         Self(match ind {
             Some(ind) => format!("{kind}/{ind}"),
             None => format!("{kind}/#{:016x}", fnv1a(bytes)),
@@ -49,17 +52,19 @@ mod tests {
 
     #[test]
     fn a_key_declares_its_kind() {
-        let key = PartitionKey::new(Kind::Geo, Some(-7), b"");
+        let key = PartitionKey::new(Some(Kind::Geo), Some(-7), b"");
         assert_eq!(key.as_str(), "geo/-7");
         assert_eq!(PartitionKey::declared_kind(key.as_str()), Some(Kind::Geo));
-        for other in ["pin", "abc.pin", "pins/1", "", "/pin"] {
+        let unknown = PartitionKey::new(None, Some(7), b"");
+        assert_eq!(unknown.as_str(), "row/7");
+        for other in [unknown.as_str(), "pin", "abc.pin", "pins/1", "", "/pin"] {
             assert_eq!(PartitionKey::declared_kind(other), None, "{other}");
         }
     }
 
     #[test]
     fn rows_without_an_ind_are_told_apart_by_their_bytes() {
-        let key = |bytes| PartitionKey::new(Kind::Pin, None, bytes).to_string();
+        let key = |bytes| PartitionKey::new(Some(Kind::Pin), None, bytes).to_string();
         assert_eq!(key(b"a"), "pin/#af63dc4c8601ec8c");
         assert_ne!(key(b"a"), key(b"b"));
     }

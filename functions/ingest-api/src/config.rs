@@ -1,0 +1,169 @@
+//! What the function reads from its environment.
+
+use std::env::VarError;
+
+use anyhow::Context as _;
+
+/// The function's configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Name of the Kinesis stream that every record is put on (`STREAM_NAME`).
+    pub stream_name: String,
+    /// Names that a topic in a path may bear (`TOPIC_PATTERNS`, default `*`).
+    pub topics: Patterns,
+    /// Names that a stream in a path may bear (`STREAM_PATTERNS`, default `*`).
+    pub streams: Patterns,
+}
+
+impl Config {
+    /// Every variable that is read.
+    pub const VARS: [&str; 3] = ["STREAM_NAME", "TOPIC_PATTERNS", "STREAM_PATTERNS"];
+
+    /// Makes the configuration for a stream; topics and streams in paths may have any name.
+    pub fn new(stream_name: impl Into<String>) -> Self {
+        Self {
+            stream_name: stream_name.into(),
+            topics: Patterns::default(),
+            streams: Patterns::default(),
+        }
+    }
+
+    /// Reads the configuration from the process's environment.
+    #[expect(clippy::disallowed_methods, reason = "called by `main` alone")]
+    pub fn from_env() -> anyhow::Result<Self> {
+        Self::from_vars(|name| std::env::var(name))
+    }
+
+    /// Reads the configuration from `var`; the error names the variable that is missing or malformed.
+    pub fn from_vars(var: impl Fn(&str) -> Result<String, VarError>) -> anyhow::Result<Self> {
+        let [stream, topics, streams] = Self::VARS;
+        let stream_name = var(stream)
+            .with_context(|| format!("set `{stream}` to the name of the Kinesis stream"))?;
+        anyhow::ensure!(
+            !stream_name.is_empty(),
+            "`{stream}` is empty; set it to the name of the Kinesis stream"
+        );
+        let patterns = |name: &str| match var(name) {
+            Ok(list) => Patterns::parse(&list).with_context(|| {
+                format!("`{name}` holds no pattern; list some, as in `*.pin,*.geo`, or unset it")
+            }),
+            Err(VarError::NotPresent) => Ok(Patterns::default()),
+            Err(error) => Err(error).with_context(|| format!("`{name}` cannot be read")),
+        };
+        Ok(Self {
+            stream_name,
+            topics: patterns(topics)?,
+            streams: patterns(streams)?,
+        })
+    }
+}
+
+/// Patterns of names, `*` standing for any run of characters; by default, any name matches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Patterns(Vec<String>);
+
+impl Default for Patterns {
+    fn default() -> Self {
+        Self(vec!["*".to_owned()])
+    }
+}
+
+impl Patterns {
+    /// Reads a list with commas in between; `None` when it is empty.
+    pub fn parse(list: &str) -> Option<Self> {
+        let patterns: Vec<_> = list
+            .split(',')
+            .map(str::trim)
+            .filter(|pattern| !pattern.is_empty())
+            .map(str::to_owned)
+            .collect();
+        (!patterns.is_empty()).then_some(Self(patterns))
+    }
+
+    /// Returns whether some pattern matches the whole name.
+    pub fn allow(&self, name: &str) -> bool {
+        self.0.iter().any(|pattern| matches(pattern, name))
+    }
+}
+
+fn matches(pattern: &str, name: &str) -> bool {
+    let Some((head, rest)) = pattern.split_once('*') else {
+        return pattern == name;
+    };
+    let Some(mut name) = name.strip_prefix(head) else {
+        return false;
+    };
+    // Between two stars the first place that fits is as good as any; the tail must fit at the end.
+    let (middle, tail) = rest.rsplit_once('*').unwrap_or(("", rest));
+    for part in middle.split('*') {
+        match name.split_once(part) {
+            Some((_, after)) => name = after,
+            None => return false,
+        }
+    }
+    name.ends_with(tail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(vars: &[(&str, &str)]) -> anyhow::Result<Config> {
+        Config::from_vars(|name| {
+            let var = vars.iter().find(|(var, _)| *var == name);
+            var.map(|(_, value)| (*value).to_owned())
+                .ok_or(VarError::NotPresent)
+        })
+    }
+
+    #[test]
+    fn the_stream_is_required_and_patterns_are_not() {
+        let read = config(&[
+            ("STREAM_NAME", "events"),
+            ("TOPIC_PATTERNS", "*.pin, *.geo"),
+        ])
+        .unwrap();
+        assert_eq!(read.stream_name, "events");
+        assert!(read.topics.allow("abc.geo") && !read.topics.allow("abc.user"));
+        assert!(read.streams.allow("anything"));
+    }
+
+    #[test]
+    fn a_bad_variable_is_named() {
+        for (vars, message) in [
+            (
+                &[][..],
+                "set `STREAM_NAME` to the name of the Kinesis stream",
+            ),
+            (
+                &[("STREAM_NAME", "")],
+                "`STREAM_NAME` is empty; set it to the name of the Kinesis stream",
+            ),
+            (
+                &[("STREAM_NAME", "events"), ("STREAM_PATTERNS", " ,")],
+                "`STREAM_PATTERNS` holds no pattern; list some, as in `*.pin,*.geo`, or unset it",
+            ),
+        ] {
+            assert_eq!(config(vars).unwrap_err().to_string(), message);
+        }
+    }
+
+    #[test]
+    fn a_star_stands_for_any_run_of_characters() {
+        for (pattern, name, is_match) in [
+            ("*", "", true),
+            ("a.pin", "a.pin", true),
+            ("a.pin", "ba.pin", false),
+            ("*.pin", "abc.pin", true),
+            ("*.pin", "abc.pins", false),
+            ("streaming-*-pin", "streaming-abc-pin", true),
+            ("streaming-*-pin", "streaming-pin", false),
+            ("a*b*c", "a-b-b-c", true),
+            ("a*b*c", "a-c", false),
+            ("a*a", "a", false),
+            ("**", "x", true),
+        ] {
+            assert_eq!(matches(pattern, name), is_match, "{pattern} {name}");
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! An API Gateway request → entries on the stream → the answer in the request's own form.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use aws_sdk_kinesis::Client;
+use aws_sdk_kinesis::error::DisplayErrorContext;
+use event_model::{Clock, Kind};
+use lambda_http::http::{Response, StatusCode};
+use lambda_http::request::RequestContext;
+use lambda_http::{Body, Request, RequestExt as _};
+use serde_json::json;
+use tokio::time::{Instant, timeout};
+use tracing::{info, instrument, warn};
+
+use crate::Config;
+use crate::producer::{self, Jitter};
+use crate::request;
+use crate::response::{self, Problem, ProblemKind};
+use crate::route::{self, Route, Wire};
+
+/// Longest that a request may take, below the 30 s after which API Gateway gives up.
+const LONGEST_REQUEST: Duration = Duration::from_secs(25);
+
+/// Time left before Lambda's own deadline to render the answer.
+const RENDERING_RESERVE: Duration = Duration::from_millis(500);
+
+/// Longest that a deep health check waits for the stream.
+const HEALTH_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// The function: its client, its configuration, its clock and its source of jitter. Cheap to clone.
+#[derive(Clone)]
+pub struct App {
+    kinesis: Client,
+    config: Config,
+    clock: Clock,
+    jitter: Jitter,
+}
+
+/// What one request came to, for the log.
+#[derive(Default)]
+struct Counts {
+    records: usize,
+    accepted: usize,
+}
+
+impl App {
+    /// Makes the function; `seed` is that of the pauses between tries.
+    pub fn new(kinesis: Client, config: Config, clock: Clock, seed: u64) -> Self {
+        Self {
+            kinesis,
+            config,
+            clock,
+            jitter: Jitter::new(seed),
+        }
+    }
+
+    /// Answers a request. A success is returned only for records that Kinesis has.
+    #[instrument(skip_all)]
+    pub async fn handle(&self, request: Request) -> Result<Response<Body>, Infallible> {
+        let started = self.clock.unix_millis();
+        let context = request.request_context_ref();
+        let path = route::below_stage(raw_path(&request), context.and_then(stage));
+        let request_id = request_id(&request);
+        let (response, counts) = self.answer(&request, path, &request_id).await;
+        info!(
+            http.method = %request.method(),
+            http.status = response.status().as_u16(),
+            request.id = request_id,
+            batch.records = counts.records,
+            batch.accepted = counts.accepted,
+            duration_ms = self.clock.unix_millis().saturating_sub(started),
+            "Answered {} to {}: {} of {} records accepted",
+            response.status().as_u16(),
+            request.method(),
+            counts.accepted,
+            counts.records,
+        );
+        Ok(response)
+    }
+
+    async fn answer(
+        &self,
+        request: &Request,
+        path: &str,
+        request_id: &str,
+    ) -> (Response<Body>, Counts) {
+        let refused =
+            |problem: Problem, wire| (problem.response(wire, request_id), Counts::default());
+        match route::find(request.method(), path, &self.config) {
+            Err(problem) => refused(problem, Wire::of_path(path)),
+            Ok(Route::Health) => (self.health(request, request_id).await, Counts::default()),
+            Ok(Route::Streams) => {
+                let names =
+                    json!({"HasMoreStreams": false, "StreamNames": [self.config.stream_name]});
+                (response::json(StatusCode::OK, &names), Counts::default())
+            }
+            Ok(Route::Put(wire, kind)) => match self.put(request, wire, kind, request_id).await {
+                Ok(answer) => answer,
+                Err(problem) => refused(problem, wire),
+            },
+        }
+    }
+
+    async fn put(
+        &self,
+        request: &Request,
+        wire: Wire,
+        kind: Option<Kind>,
+        request_id: &str,
+    ) -> Result<(Response<Body>, Counts), Problem> {
+        let deadline = Instant::now() + self.time_left(request);
+        let entries = request::entries(wire, kind, request.headers(), request.body())?;
+        let outcomes = producer::put(
+            &self.kinesis,
+            &self.config.stream_name,
+            &entries,
+            deadline,
+            &self.jitter,
+        )
+        .await;
+        let accepted = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
+        let response = response::of_outcomes(wire, &outcomes, request_id);
+        Ok((
+            response,
+            Counts {
+                records: outcomes.len(),
+                accepted,
+            },
+        ))
+    }
+
+    /// Returns how long the stream may be tried.
+    fn time_left(&self, request: &Request) -> Duration {
+        let of_lambda = request.lambda_context_ref().map(|context| {
+            let now = self.clock.unix_millis().unsigned_abs();
+            Duration::from_millis(context.deadline.saturating_sub(now))
+                .saturating_sub(RENDERING_RESERVE)
+        });
+        of_lambda.map_or(LONGEST_REQUEST, |left| left.min(LONGEST_REQUEST))
+    }
+
+    async fn health(&self, request: &Request, request_id: &str) -> Response<Body> {
+        let version = env!("CARGO_PKG_VERSION");
+        let is_deep = request
+            .query_string_parameters_ref()
+            .and_then(|query| query.first("deep"))
+            .is_some_and(|deep| deep == "1");
+        if !is_deep {
+            return response::json(StatusCode::OK, &json!({"status": "ok", "version": version}));
+        }
+        let describe = self
+            .kinesis
+            .describe_stream_summary()
+            .stream_name(&self.config.stream_name)
+            .send();
+        let reason = match timeout(HEALTH_TIMEOUT, describe).await {
+            Ok(Ok(output)) => {
+                let status = output
+                    .stream_description_summary()
+                    .map(|summary| summary.stream_status().as_str());
+                let stream = json!({"name": self.config.stream_name, "status": status});
+                return response::json(
+                    StatusCode::OK,
+                    &json!({"status": "ok", "version": version, "stream": stream}),
+                );
+            }
+            Ok(Err(error)) => DisplayErrorContext(error).to_string(),
+            Err(_) => format!("no answer in {} ms", HEALTH_TIMEOUT.as_millis()),
+        };
+        warn!(error = reason, "Could not describe the stream");
+        Problem::new(
+            ProblemKind::StreamUnavailable,
+            "The stream cannot be reached.",
+        )
+        .response(Wire::Native, request_id)
+    }
+}
+
+fn raw_path(request: &Request) -> &str {
+    match request.raw_http_path() {
+        "" => request.uri().path(),
+        path => path,
+    }
+}
+
+fn stage(context: &RequestContext) -> Option<&str> {
+    match context {
+        RequestContext::ApiGatewayV1(context) => context.stage.as_deref(),
+        RequestContext::ApiGatewayV2(context) => context.stage.as_deref(),
+        _ => None,
+    }
+}
+
+/// Returns the id by which API Gateway's access log knows the request, else Lambda's.
+fn request_id(request: &Request) -> String {
+    let of_gateway = match request.request_context_ref() {
+        Some(RequestContext::ApiGatewayV1(context)) => context.request_id.clone(),
+        Some(RequestContext::ApiGatewayV2(context)) => context.request_id.clone(),
+        _ => None,
+    };
+    let of_lambda = || {
+        request
+            .lambda_context_ref()
+            .map(|context| context.request_id.clone())
+    };
+    of_gateway.or_else(of_lambda).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;

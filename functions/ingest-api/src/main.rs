@@ -1,0 +1,31 @@
+//! Lambda entry point: reads the configuration, builds the client once, serves requests.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use aws_config::BehaviorVersion;
+use event_model::Clock;
+use ingest_api::{App, Config};
+use lambda_http::{Error, Request, run, service_fn, tracing};
+
+#[tokio::main]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place where the real clock comes from"
+)]
+async fn main() -> Result<(), Error> {
+    tracing::init_default_subscriber();
+
+    let config = Config::from_env()?;
+    let aws = aws_config::load_defaults(BehaviorVersion::latest()).await;
+    let clock = Clock::new(SystemTime::now);
+    // Environments that start together must not retry together.
+    let seed = clock.now().duration_since(UNIX_EPOCH)?.subsec_nanos();
+    let app = App::new(
+        aws_sdk_kinesis::Client::new(&aws),
+        config,
+        clock,
+        u64::from(seed),
+    );
+
+    run(service_fn(|request: Request| app.handle(request))).await
+}

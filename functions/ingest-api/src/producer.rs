@@ -1,0 +1,159 @@
+//! Entries → the stream: in calls of a size that Kinesis takes, the failed ones again, one row's versions in order.
+
+mod jitter;
+mod outcome;
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use aws_sdk_kinesis::Client;
+use aws_sdk_kinesis::config::retry::RetryConfig;
+use aws_sdk_kinesis::error::DisplayErrorContext;
+use aws_sdk_kinesis::primitives::Blob;
+use aws_sdk_kinesis::types::PutRecordsRequestEntry;
+use event_model::limits::{PUT_RECORDS_MAX_BYTES, PUT_RECORDS_MAX_RECORDS};
+use tokio::time::{Instant, sleep, timeout};
+use tracing::warn;
+
+pub(crate) use jitter::Jitter;
+pub(crate) use outcome::{Failure, Outcome, Position};
+
+use crate::request::Entry;
+
+/// Longest that one call may take; a connection that hangs is given up for another. A guess: some hundred times the median.
+const CALL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Puts the entries on the stream and returns what became of each, in their order, at the latest by the deadline.
+///
+/// What fails for a reason that may pass is sent again, alone, after a pause. An entry waits until an earlier one of the
+/// same partition key is stored or has failed for good, so that a retry never swaps two versions of a row. An entry whose
+/// call got no answer may be on the stream although it is told as failed: delivery is at least once.
+pub(crate) async fn put(
+    client: &Client,
+    stream: &str,
+    entries: &[Entry<'_>],
+    deadline: Instant,
+    jitter: &Jitter,
+) -> Vec<Outcome> {
+    let mut outcomes: Vec<Option<Outcome>> = vec![None; entries.len()];
+    let mut pending: Vec<usize> = (0..entries.len()).collect();
+    let mut latest = Failure::TimedOut;
+    let mut failed_rounds = 0;
+    while !pending.is_empty() && Instant::now() < deadline {
+        let mut is_to_pause = false;
+        for call in calls(&first_of_each_key(&pending, entries), entries) {
+            for (index, outcome) in call
+                .iter()
+                .zip(put_once(client, stream, entries, &call, deadline).await)
+            {
+                match outcome {
+                    Err(failure) if failure.may_pass() => {
+                        latest = failure;
+                        is_to_pause = true;
+                    }
+                    settled => outcomes[*index] = Some(settled),
+                }
+            }
+        }
+        pending.retain(|&index| outcomes[index].is_none());
+        if is_to_pause {
+            let pause = jitter.pause(failed_rounds);
+            failed_rounds += 1;
+            if Instant::now() + pause >= deadline {
+                break;
+            }
+            sleep(pause).await;
+        }
+    }
+    outcomes
+        .into_iter()
+        .map(|outcome| outcome.unwrap_or(Err(latest)))
+        .collect()
+}
+
+/// Returns those of the entries, given by index, that are the first of their partition key.
+fn first_of_each_key(pending: &[usize], entries: &[Entry<'_>]) -> Vec<usize> {
+    let mut keys = HashSet::with_capacity(pending.len());
+    pending
+        .iter()
+        .copied()
+        .filter(|&index| keys.insert(entries[index].key.as_str()))
+        .collect()
+}
+
+/// Cuts a list of entries into calls within the limits of `PutRecords`.
+fn calls(indices: &[usize], entries: &[Entry<'_>]) -> Vec<Vec<usize>> {
+    let mut calls: Vec<Vec<usize>> = Vec::new();
+    let mut bytes = 0;
+    for &index in indices {
+        let size = entries[index].size();
+        match calls.last_mut() {
+            Some(call)
+                if call.len() < PUT_RECORDS_MAX_RECORDS
+                    && bytes + size <= PUT_RECORDS_MAX_BYTES =>
+            {
+                call.push(index);
+                bytes += size;
+            }
+            _ => {
+                calls.push(vec![index]);
+                bytes = size;
+            }
+        }
+    }
+    calls
+}
+
+async fn put_once(
+    client: &Client,
+    stream: &str,
+    entries: &[Entry<'_>],
+    call: &[usize],
+    deadline: Instant,
+) -> Vec<Outcome> {
+    let records: Result<Vec<_>, _> = call
+        .iter()
+        .map(|&index| request_entry(&entries[index]))
+        .collect();
+    let Ok(records) = records else {
+        // Both members that the builder requires are always set.
+        return vec![Err(Failure::Refused); call.len()];
+    };
+    let request = client
+        .put_records()
+        .stream_name(stream)
+        .set_records(Some(records))
+        .customize()
+        // The client would send stored records again, and without an end in sight: retries are this module's work.
+        .config_override(
+            aws_sdk_kinesis::config::Builder::new().retry_config(RetryConfig::disabled()),
+        );
+    let limit = CALL_TIMEOUT.min(deadline.saturating_duration_since(Instant::now()));
+    match timeout(limit, request.send()).await {
+        Ok(Ok(output)) => outcome::of_output(&output, call.len()),
+        Ok(Err(error)) => {
+            warn!(batch.records = call.len(), error = %DisplayErrorContext(&error), "Could not put records");
+            vec![Err(outcome::of_error(&error)); call.len()]
+        }
+        Err(_) => {
+            warn!(
+                batch.records = call.len(),
+                "No answer of the stream in {} ms",
+                limit.as_millis()
+            );
+            vec![Err(Failure::TimedOut); call.len()]
+        }
+    }
+}
+
+fn request_entry(
+    entry: &Entry<'_>,
+) -> Result<PutRecordsRequestEntry, aws_sdk_kinesis::error::BuildError> {
+    PutRecordsRequestEntry::builder()
+        .partition_key(entry.key.as_str())
+        .data(Blob::new(entry.data.as_bytes()))
+        .build()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,201 @@
+use std::borrow::Cow;
+use std::sync::{Arc, Mutex};
+
+use aws_sdk_kinesis::operation::put_records::{PutRecordsInput, PutRecordsOutput};
+use aws_sdk_kinesis::types::PutRecordsResultEntry;
+use aws_smithy_mocks::{RuleMode, mock, mock_client};
+use event_model::{Kind, PartitionKey};
+use proptest::prelude::*;
+
+use super::*;
+
+fn entry(ind: i64, data: &str) -> Entry<'_> {
+    Entry {
+        key: PartitionKey::new(Some(Kind::Pin), Some(ind), b""),
+        data: Cow::Borrowed(data),
+    }
+}
+
+fn entry_of_any(data: String) -> Entry<'static> {
+    Entry {
+        key: PartitionKey::new(Some(Kind::Pin), None, data.as_bytes()),
+        data: Cow::Owned(data),
+    }
+}
+
+/// The data of the records of each call.
+type Calls = Arc<Mutex<Vec<Vec<String>>>>;
+
+/// A stream that notes its calls and answers as `answer` says, given the number of the call and the record's data.
+fn stream(
+    answer: impl Fn(usize, &str) -> Option<Failure> + Send + Sync + 'static,
+) -> (Client, Calls) {
+    let calls = Calls::default();
+    let noted = Arc::clone(&calls);
+    let rule = mock!(Client::put_records).then_compute_output(move |input: &PutRecordsInput| {
+        let data = input
+            .records()
+            .iter()
+            .map(|record| String::from_utf8(record.data().as_ref().to_vec()).unwrap());
+        let data: Vec<_> = data.collect();
+        let mut calls = noted.lock().unwrap();
+        calls.push(data.clone());
+        let result = |data: &String| match answer(calls.len(), data) {
+            Some(failure) => PutRecordsResultEntry::builder()
+                .error_code(failure.code())
+                .build(),
+            None => PutRecordsResultEntry::builder()
+                .shard_id("s")
+                .sequence_number(data)
+                .build(),
+        };
+        PutRecordsOutput::builder()
+            .set_records(Some(data.iter().map(result).collect()))
+            .build()
+            .unwrap()
+    });
+    (
+        mock_client!(aws_sdk_kinesis, RuleMode::MatchAny, [&rule]),
+        calls,
+    )
+}
+
+async fn put_within(client: &Client, entries: &[Entry<'_>], limit: Duration) -> Vec<Outcome> {
+    put(
+        client,
+        "events",
+        entries,
+        Instant::now() + limit,
+        &Jitter::new(7),
+    )
+    .await
+}
+
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "one of the outcomes that it stands among"
+)]
+fn stored(sequence_number: &str) -> Outcome {
+    Ok(Position {
+        shard: "s".to_owned(),
+        sequence_number: sequence_number.to_owned(),
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_the_failed_records_are_sent_again() {
+    let (client, calls) =
+        stream(|call, data| (call < 3 && data != "a").then_some(Failure::Internal));
+    let entries = [entry(1, "a"), entry(2, "b"), entry(3, "c")];
+    let outcomes = put_within(&client, &entries, Duration::from_secs(25)).await;
+    assert_eq!(outcomes, [stored("a"), stored("b"), stored("c")]);
+    assert_eq!(
+        *calls.lock().unwrap(),
+        [vec!["a", "b", "c"], vec!["b", "c"], vec!["b", "c"]]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rows_versions_reach_the_stream_in_order_whatever_fails() {
+    let (client, calls) =
+        stream(|call, data| (call == 1 && data == "1a").then_some(Failure::Throttled));
+    let entries = [
+        entry(1, "1a"),
+        entry(1, "1b"),
+        entry(2, "2a"),
+        entry(1, "1c"),
+    ];
+    let outcomes = put_within(&client, &entries, Duration::from_secs(25)).await;
+    assert_eq!(outcomes, ["1a", "1b", "2a", "1c"].map(stored));
+    assert_eq!(
+        *calls.lock().unwrap(),
+        [vec!["1a", "2a"], vec!["1a"], vec!["1b"], vec!["1c"]]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_record_is_not_sent_again_and_holds_nothing_up() {
+    let rule = mock!(Client::put_records).then_error(|| {
+        aws_sdk_kinesis::operation::put_records::PutRecordsError::InvalidArgumentException(
+            aws_sdk_kinesis::types::error::InvalidArgumentException::builder()
+                .meta(
+                    aws_sdk_kinesis::error::ErrorMetadata::builder()
+                        .code("InvalidArgumentException")
+                        .build(),
+                )
+                .build(),
+        )
+    });
+    let client = mock_client!(aws_sdk_kinesis, RuleMode::MatchAny, [&rule]);
+    let entries = [entry(1, "a"), entry(1, "b")];
+    let outcomes = put_within(&client, &entries, Duration::from_secs(25)).await;
+    assert_eq!(outcomes, [Err(Failure::Refused), Err(Failure::Refused)]);
+    assert_eq!(rule.num_calls(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn tries_end_at_the_deadline_and_what_failed_is_told() {
+    let (client, calls) = stream(|_, data| (data != "b").then_some(Failure::Throttled));
+    let entries = [entry(1, "a"), entry(2, "b"), entry(1, "never sent")];
+    let started = Instant::now();
+    let outcomes = put_within(&client, &entries, Duration::from_secs(10)).await;
+    assert_eq!(
+        outcomes,
+        [
+            Err(Failure::Throttled),
+            stored("b"),
+            Err(Failure::Throttled)
+        ]
+    );
+    assert!(
+        started.elapsed() <= Duration::from_secs(10),
+        "{:?}",
+        started.elapsed()
+    );
+    let calls = calls.lock().unwrap().len();
+    assert!((8..40).contains(&calls), "{calls} calls: pauses that grow");
+}
+
+#[tokio::test]
+async fn a_deadline_that_has_passed_sends_nothing() {
+    let (client, calls) = stream(|_, _| None);
+    let outcomes = put_within(&client, &[entry(1, "a")], Duration::ZERO).await;
+    assert_eq!(outcomes, [Err(Failure::TimedOut)]);
+    assert!(calls.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn many_records_are_split_at_the_limit_of_a_call() {
+    let (client, calls) = stream(|_, _| None);
+    let entries: Vec<_> = (0..1201)
+        .map(|number| entry_of_any(number.to_string()))
+        .collect();
+    let outcomes = put_within(&client, &entries, Duration::from_secs(25)).await;
+    let expected: Vec<_> = (0..1201)
+        .map(|number| stored(&number.to_string()))
+        .collect();
+    assert_eq!(outcomes, expected);
+    let sizes: Vec<_> = calls.lock().unwrap().iter().map(Vec::len).collect();
+    assert_eq!(sizes, [500, 500, 201]);
+}
+
+proptest! {
+    #[test]
+    fn calls_keep_order_and_limits(sizes in prop::collection::vec(1_usize..=1024 * 1024, 0..40), repeat in 1_usize..40) {
+        let longest = "x".repeat(1024 * 1024);
+        let entries: Vec<_> = sizes
+            .iter()
+            .cycle()
+            .take(sizes.len() * repeat)
+            .map(|&size| entry(1, longest.get(..size).unwrap_or_default()))
+            .collect();
+        let indices: Vec<usize> = (0..entries.len()).collect();
+        let calls = calls(&indices, &entries);
+        prop_assert_eq!(calls.concat(), indices);
+        for call in calls {
+            prop_assert!(!call.is_empty() && call.len() <= PUT_RECORDS_MAX_RECORDS);
+            let bytes: usize = call.iter().map(|&index| entries[index].size()).sum();
+            prop_assert!(bytes <= PUT_RECORDS_MAX_BYTES);
+        }
+    }
+}

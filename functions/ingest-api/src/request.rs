@@ -1,0 +1,219 @@
+//! A body → the entries that go on the stream, or the problem that it has.
+//!
+//! A body is taken whole or refused whole: nothing of a refused one is stored.
+
+mod kafka;
+mod kinesis;
+mod native;
+mod row;
+
+use std::borrow::Cow;
+
+use event_model::json::{self, Elements, Members, SyntaxError, Value};
+use event_model::{Kind, PartitionKey};
+use lambda_http::http::HeaderMap;
+use lambda_http::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+
+use crate::response::{Problem, ProblemKind, quoted};
+use crate::route::Wire;
+
+/// Most bytes of a body: 5 MiB, on every route. Within the invocation's JSON, escaped or in base64, it must stay below
+/// Lambda's 6 MB.
+const MAX_BODY_BYTES: usize = 5 * 1024 * 1024;
+
+/// Longest spelling of a number: the exact decimal value of any double fits.
+const MAX_NUMBER_BYTES: usize = 1100;
+
+/// A row on its way to the stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Entry<'a> {
+    pub(crate) key: PartitionKey,
+    /// The row's JSON.
+    pub(crate) data: Cow<'a, str>,
+}
+
+impl Entry<'_> {
+    /// Returns the bytes that count against the limits of Kinesis.
+    pub(crate) fn size(&self) -> usize {
+        self.data.len() + self.key.as_str().len()
+    }
+}
+
+/// Reads the entries of a request; `kind` is what its path declares.
+pub(crate) fn entries<'a>(
+    wire: Wire,
+    kind: Option<Kind>,
+    headers: &HeaderMap,
+    body: &'a [u8],
+) -> Result<Vec<Entry<'a>>, Problem> {
+    let media_type = media_type(wire, headers)?;
+    if body.len() > MAX_BODY_BYTES {
+        let detail = format!(
+            "The body has {} bytes; send at most {MAX_BODY_BYTES}.",
+            body.len()
+        );
+        return Err(Problem::new(ProblemKind::TooLarge, detail));
+    }
+    let text = str::from_utf8(body).map_err(|error| {
+        let detail = format!(
+            "The body is not UTF-8 from byte {} on.",
+            error.valid_up_to()
+        );
+        Problem::new(ProblemKind::NotJson, detail)
+    })?;
+    check_numbers(text)?;
+    match wire {
+        Wire::KinesisRecord => kinesis::record(text, kind).map(|entry| vec![entry]),
+        Wire::KinesisRecords => kinesis::records(text, kind),
+        Wire::Kafka => kafka::records(text, kind),
+        Wire::Native if media_type == MediaType::NdJson => native::lines(text, kind),
+        Wire::Native => native::rows(text, kind),
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum MediaType {
+    Json,
+    NdJson,
+}
+
+/// Returns the body's media type; one that is not told is JSON, as the old clients leave it out.
+fn media_type(wire: Wire, headers: &HeaderMap) -> Result<MediaType, Problem> {
+    let value = |name| {
+        headers
+            .get(name)
+            .map(|value| String::from_utf8_lossy(value.as_bytes()))
+    };
+    if let Some(encoding) =
+        value(CONTENT_ENCODING).filter(|encoding| !encoding.eq_ignore_ascii_case("identity"))
+    {
+        let detail = format!(
+            "The body is encoded as {}; send it as it is.",
+            quoted(&encoding)
+        );
+        return Err(Problem::new(ProblemKind::UnsupportedMediaType, detail));
+    }
+    let Some(content_type) = value(CONTENT_TYPE) else {
+        return Ok(MediaType::Json);
+    };
+    let essence = content_type
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
+    let right = match (wire, essence.as_str()) {
+        (_, "application/json")
+        | (Wire::KinesisRecord | Wire::KinesisRecords, "application/x-amz-json-1.1")
+        | (Wire::Kafka, "application/vnd.kafka.json.v2+json") => return Ok(MediaType::Json),
+        (Wire::Native, "application/x-ndjson") => return Ok(MediaType::NdJson),
+        (Wire::KinesisRecord | Wire::KinesisRecords, _) => "application/json",
+        (Wire::Kafka, _) => "application/vnd.kafka.json.v2+json or application/json",
+        (Wire::Native, _) => "application/json or application/x-ndjson",
+    };
+    let detail = format!(
+        "The content type is {}; send {right}.",
+        quoted(&content_type)
+    );
+    Err(Problem::new(ProblemKind::UnsupportedMediaType, detail))
+}
+
+/// Refuses numbers that no reader could hold, before anything looks at them.
+fn check_numbers(text: &str) -> Result<(), Problem> {
+    let mut in_string = false;
+    let mut is_escape = false;
+    let mut length = 0;
+    for (offset, byte) in text.bytes().enumerate() {
+        if in_string {
+            in_string = is_escape || byte != b'"';
+            is_escape = !is_escape && byte == b'\\';
+        } else if byte.is_ascii_digit() {
+            length += 1;
+            if length > MAX_NUMBER_BYTES {
+                let detail = format!(
+                    "The number at byte {} has more than {MAX_NUMBER_BYTES} digits.",
+                    offset - MAX_NUMBER_BYTES
+                );
+                return Err(Problem::new(ProblemKind::InvalidRequest, detail));
+            }
+        } else {
+            in_string = byte == b'"';
+            length = 0;
+        }
+    }
+    Ok(())
+}
+
+/// Opens an object, or tells why the text is none.
+fn members<'a>(what: &str, text: &'a str) -> Result<Members<'a>, Problem> {
+    Members::open(text).ok_or_else(|| match json::parse(text) {
+        Ok(_) => invalid(format!("{what} is not a JSON object.")),
+        Err(error) => not_json(what, text, error),
+    })
+}
+
+/// Returns the records that a body lists under one of `names`.
+fn records_member<'a>(text: &'a str, names: &[&str]) -> Result<Vec<Value<'a>>, Problem> {
+    let mut body = members("The body", text)?;
+    let mut found = Value::Null;
+    while let Some(member) = body
+        .next_member()
+        .map_err(|error| not_json("The body", text, error))?
+    {
+        if names.contains(&&*member.name.decode()) {
+            found = member.value;
+        }
+    }
+    match found {
+        Value::Array(array) => elements(array, |error| not_json("`records`", array, error)),
+        Value::Null => Ok(Vec::new()),
+        _ => Err(invalid("`records` is not an array.")),
+    }
+    .and_then(|records| {
+        if records.is_empty() {
+            Err(invalid(
+                "`records` is missing or empty; put the rows there.",
+            ))
+        } else {
+            Ok(records)
+        }
+    })
+}
+
+/// Returns the elements of an array.
+fn elements(
+    array: &str,
+    problem: impl Fn(SyntaxError) -> Problem,
+) -> Result<Vec<Value<'_>>, Problem> {
+    let mut values = Vec::new();
+    let Some(mut elements) = Elements::open(array) else {
+        return Ok(values);
+    };
+    while let Some((value, _)) = elements.next_element().map_err(&problem)? {
+        values.push(value);
+    }
+    Ok(values)
+}
+
+/// Returns the problem of a text that is not JSON; `what` is the text's name at the start of a sentence.
+fn not_json(what: &str, text: &str, error: SyntaxError) -> Problem {
+    let SyntaxError { offset, expected } = error;
+    let before = text.get(..offset).unwrap_or(text);
+    let place = match before.rsplit_once('\n') {
+        Some((lines, last)) => {
+            format!(
+                "byte {offset} (line {}, column {})",
+                lines.matches('\n').count() + 2,
+                last.chars().count() + 1
+            )
+        }
+        None => format!("byte {offset}"),
+    };
+    let detail = format!("{what} is not JSON: expected {expected} at {place}.");
+    Problem::new(ProblemKind::NotJson, detail)
+}
+
+/// Returns the problem of a body whose shape is not the route's.
+fn invalid(detail: impl Into<String>) -> Problem {
+    Problem::new(ProblemKind::InvalidRequest, detail)
+}

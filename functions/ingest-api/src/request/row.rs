@@ -1,0 +1,103 @@
+//! One row: what its fields tell, and its place among the shards.
+
+use std::borrow::Cow;
+
+use base64::Engine as _;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use event_model::json::{Members, Text, Value};
+use event_model::kind::KindMarkers;
+use event_model::limits::RECORD_MAX_BYTES;
+use event_model::number::integer_value;
+use event_model::{Kind, PartitionKey};
+
+use super::{Entry, check_numbers, not_json};
+use crate::response::{Problem, ProblemKind};
+
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// Makes the entry of a row's JSON. `what` names the row at the start of a sentence.
+///
+/// A row of no kind that its fields could tell is taken too: cleaning puts it in quarantine, where it can be looked at.
+pub(super) fn entry<'a>(
+    what: &str,
+    row: Cow<'a, str>,
+    declared: Option<Kind>,
+) -> Result<Entry<'a>, Problem> {
+    let key = key(what, &row, declared)?;
+    let entry = Entry { key, data: row };
+    if entry.size() > RECORD_MAX_BYTES {
+        let detail = format!(
+            "{what} has {} bytes with its partition key; the stream takes {RECORD_MAX_BYTES}.",
+            entry.size()
+        );
+        return Err(Problem::new(ProblemKind::TooLarge, detail));
+    }
+    Ok(entry)
+}
+
+fn key(what: &str, row: &str, declared: Option<Kind>) -> Result<PartitionKey, Problem> {
+    let Some(mut members) = Members::open(row) else {
+        return Err(not_a_row(what));
+    };
+    let mut markers = KindMarkers::default();
+    let (mut index, mut ind) = (None, None);
+    while let Some(member) = members
+        .next_member()
+        .map_err(|error| not_json(what, row, error))?
+    {
+        match &*member.name.decode() {
+            "index" => index = integer_value(&member.value),
+            "ind" => ind = integer_value(&member.value),
+            name => markers.note(name),
+        }
+    }
+    let kind = declared.or_else(|| markers.kind());
+    // The same choice as in cleaning: a pin's own name for its key comes first.
+    let ind = if kind == Some(Kind::Pin) {
+        index.or(ind)
+    } else {
+        ind.or(index)
+    };
+    Ok(PartitionKey::new(kind, ind, row.as_bytes()))
+}
+
+/// Takes the row out of a member that holds it as an object, as JSON text, or as base64 of JSON text.
+pub(super) fn unwrapped<'a>(what: &str, value: &Value<'a>) -> Result<Cow<'a, str>, Problem> {
+    match value {
+        Value::Object(row) => Ok(Cow::Borrowed(row)),
+        Value::Text(text) => from_text(what, text),
+        _ => Err(not_a_row(what)),
+    }
+}
+
+fn from_text<'a>(what: &str, text: &Text<'a>) -> Result<Cow<'a, str>, Problem> {
+    let text = text.decode();
+    let row = if text.trim_ascii_start().starts_with('{') {
+        text
+    } else {
+        let bytes = BASE64
+            .decode(text.trim_ascii())
+            .map_err(|_| not_a_row(what))?;
+        let row = String::from_utf8(bytes).map_err(|error| {
+            let detail = format!(
+                "{what} is base64 of bytes that are not UTF-8 from byte {} on.",
+                error.utf8_error().valid_up_to()
+            );
+            Problem::new(ProblemKind::NotARow, detail)
+        })?;
+        Cow::Owned(row)
+    };
+    check_numbers(&row)?;
+    Ok(row)
+}
+
+pub(super) fn not_a_row(what: &str) -> Problem {
+    Problem::new(
+        ProblemKind::NotARow,
+        format!("{what} is not a JSON object."),
+    )
+}

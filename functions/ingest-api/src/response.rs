@@ -1,0 +1,34 @@
+//! What became of a request → status, headers and body, in the form of its wire.
+
+mod outcomes;
+mod problem;
+
+use lambda_http::Body;
+use lambda_http::http::header::{CONTENT_TYPE, HeaderValue};
+use lambda_http::http::{Response, StatusCode};
+use serde::Serialize;
+
+pub(crate) use outcomes::of_outcomes;
+pub(crate) use problem::{Problem, ProblemKind, quoted};
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const KAFKA_JSON: HeaderValue = HeaderValue::from_static("application/vnd.kafka.v2+json");
+const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
+
+/// Returns an answer in plain JSON.
+pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Response<Body> {
+    with_type(status, JSON, body)
+}
+
+fn with_type(
+    status: StatusCode,
+    content_type: HeaderValue,
+    body: &impl Serialize,
+) -> Response<Body> {
+    // Plain structs of text and numbers always serialise.
+    let body = serde_json::to_string(body).unwrap_or_default();
+    let mut response = Response::new(Body::Text(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, content_type);
+    response
+}

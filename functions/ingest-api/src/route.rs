@@ -1,0 +1,235 @@
+//! A request's path and method → what is asked.
+
+use std::borrow::Cow;
+
+use event_model::Kind;
+use lambda_http::http::Method;
+use percent_encoding::percent_decode_str;
+
+use crate::Config;
+use crate::response::{Problem, ProblemKind, quoted};
+
+/// What a request asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Route {
+    /// Whether the function, and if asked the stream, is well.
+    Health,
+    /// The names of the streams.
+    Streams,
+    /// To put records on the stream; the path may tell their kind.
+    Put(Wire, Option<Kind>),
+}
+
+/// How the records stand in the body, and what the answer looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wire {
+    /// One record of the Kinesis proxy.
+    KinesisRecord,
+    /// Several records of the Kinesis proxy.
+    KinesisRecords,
+    /// Kafka REST v2.
+    Kafka,
+    /// The project's own.
+    Native,
+}
+
+impl Wire {
+    /// Returns the form that errors have under a path, whether or not the path is known.
+    pub(crate) fn of_path(path: &str) -> Self {
+        if path == "/topics" || path.starts_with("/topics/") {
+            Self::Kafka
+        } else {
+            Self::Native
+        }
+    }
+}
+
+const ROUTES: &str = "PUT /streams/{stream}/record, PUT /streams/{stream}/records, GET /streams, \
+                      POST /topics/{topic}, POST /events/{kind}, GET /health";
+
+/// Returns the path below the stage. API Gateway puts the stage's name in front, unless it is `$default`.
+pub(crate) fn below_stage<'a>(path: &'a str, stage: Option<&str>) -> &'a str {
+    stage
+        .and_then(|stage| path.strip_prefix('/')?.strip_prefix(stage))
+        .filter(|rest| rest.is_empty() || rest.starts_with('/'))
+        .map_or(path, |rest| if rest.is_empty() { "/" } else { rest })
+}
+
+/// Returns what the path and the method ask for.
+pub(crate) fn find(method: &Method, path: &str, config: &Config) -> Result<Route, Problem> {
+    let decoded: Vec<Cow<'_, str>> = path
+        .trim_start_matches('/')
+        .split('/')
+        .map(|segment| percent_decode_str(segment).decode_utf8_lossy())
+        .collect();
+    let segments: Vec<&str> = decoded.iter().map(AsRef::as_ref).collect();
+    let (allowed, route) = match segments[..] {
+        ["health"] => (Method::GET, Ok(Route::Health)),
+        ["streams"] => (Method::GET, Ok(Route::Streams)),
+        ["streams", stream, "record"] => {
+            (Method::PUT, put_stream(Wire::KinesisRecord, stream, config))
+        }
+        ["streams", stream, "records"] => (
+            Method::PUT,
+            put_stream(Wire::KinesisRecords, stream, config),
+        ),
+        ["topics", topic] => (Method::POST, put_topic(topic, config)),
+        ["events", kind] => (Method::POST, put_events(kind)),
+        _ => return Err(unknown_path(path, &segments)),
+    };
+    if *method != allowed {
+        return Err(Problem::method_not_allowed(method, allowed));
+    }
+    route
+}
+
+fn put_stream(wire: Wire, stream: &str, config: &Config) -> Result<Route, Problem> {
+    if config.streams.allow(stream) {
+        return Ok(Route::Put(wire, Kind::from_label(stream)));
+    }
+    let detail = format!(
+        "There is no stream {}; GET /streams lists those there are.",
+        quoted(stream)
+    );
+    Err(Problem::new(ProblemKind::UnknownStream, detail))
+}
+
+fn put_topic(topic: &str, config: &Config) -> Result<Route, Problem> {
+    if config.topics.allow(topic) {
+        return Ok(Route::Put(Wire::Kafka, Kind::from_label(topic)));
+    }
+    let detail = format!("There is no topic {}.", quoted(topic));
+    Err(Problem::new(ProblemKind::UnknownTopic, detail))
+}
+
+fn put_events(kind: &str) -> Result<Route, Problem> {
+    let found = Kind::from_name(kind).ok_or_else(|| {
+        let detail = format!(
+            "There is no kind {}; the kinds are pin, geo and user.",
+            quoted(kind)
+        );
+        Problem::new(ProblemKind::UnknownPath, detail)
+    })?;
+    Ok(Route::Put(Wire::Native, Some(found)))
+}
+
+fn unknown_path(path: &str, segments: &[&str]) -> Problem {
+    let nearest = nearest(segments).map_or_else(
+        || format!("The routes are {ROUTES}."),
+        |route| format!("Did you mean {route}?"),
+    );
+    let detail = format!("There is nothing at {}. {nearest}", quoted(path));
+    Problem::new(ProblemKind::UnknownPath, detail)
+}
+
+/// Returns the right form of the path that was probably meant: other letters, a slash too many, Kinesis's own verbs.
+fn nearest(segments: &[&str]) -> Option<&'static str> {
+    let lower: Vec<String> = segments
+        .iter()
+        .filter(|segment| !segment.is_empty())
+        .map(|segment| segment.to_ascii_lowercase())
+        .collect();
+    let first = lower.first()?.trim_end_matches('s');
+    let last = lower.last()?;
+    let is_many = ["records", "putrecords"].contains(&last.as_str());
+    match (first, lower.len()) {
+        ("stream", 1) => Some("GET /streams"),
+        ("stream", _) | ("putrecord", 1 | 2) if is_many => Some("PUT /streams/{stream}/records"),
+        ("stream", _) | ("putrecord", 1 | 2) => Some("PUT /streams/{stream}/record"),
+        ("topic", _) => Some("POST /topics/{topic}"),
+        ("event" | "pin" | "geo" | "user", _) => Some("POST /events/{kind}"),
+        ("health" | "healthz" | "ping", _) => Some("GET /health"),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn detail(method: &Method, path: &str) -> String {
+        let mut config = Config::new("events");
+        config.topics = crate::config::Patterns::parse("*.pin").unwrap();
+        find(method, path, &config).unwrap_err().detail
+    }
+
+    #[test]
+    fn a_path_tells_the_wire_format_and_the_kind() {
+        let config = Config::new("events");
+        for (method, path, route) in [
+            (
+                Method::PUT,
+                "/streams/streaming-abc-pin/record",
+                Route::Put(Wire::KinesisRecord, Some(Kind::Pin)),
+            ),
+            (
+                Method::PUT,
+                "/streams/Kinesis-Prod-Stream/records",
+                Route::Put(Wire::KinesisRecords, None),
+            ),
+            (
+                Method::POST,
+                "/topics/abc.geo",
+                Route::Put(Wire::Kafka, Some(Kind::Geo)),
+            ),
+            (
+                Method::POST,
+                "/topics/abc%2Egeo",
+                Route::Put(Wire::Kafka, Some(Kind::Geo)),
+            ),
+            (
+                Method::POST,
+                "/events/user",
+                Route::Put(Wire::Native, Some(Kind::User)),
+            ),
+            (Method::GET, "/streams", Route::Streams),
+            (Method::GET, "/health", Route::Health),
+        ] {
+            assert_eq!(find(&method, path, &config).unwrap(), route, "{path}");
+        }
+    }
+
+    #[test]
+    fn the_nearest_right_form_is_told() {
+        for (path, form) in [
+            ("/streams/abc/PutRecord", "PUT /streams/{stream}/record?"),
+            ("/streams/abc/PutRecords", "PUT /streams/{stream}/records?"),
+            ("/streams/abc/record/", "PUT /streams/{stream}/record?"),
+            ("/stream/abc/record", "PUT /streams/{stream}/record?"),
+            ("/PutRecord", "PUT /streams/{stream}/record?"),
+            ("/Streams", "GET /streams?"),
+            ("/topics", "POST /topics/{topic}?"),
+            ("/Topic/abc.pin", "POST /topics/{topic}?"),
+            ("/pin", "POST /events/{kind}?"),
+            ("/", ROUTES),
+        ] {
+            let detail = detail(&Method::PUT, path);
+            assert!(detail.contains(form), "{path}: {detail}");
+        }
+    }
+
+    #[test]
+    fn a_name_outside_the_patterns_is_unknown() {
+        assert_eq!(
+            detail(&Method::POST, "/topics/abc.geo"),
+            "There is no topic `abc.geo`."
+        );
+        assert_eq!(
+            detail(&Method::POST, "/events/pins"),
+            "There is no kind `pins`; the kinds are pin, geo and user."
+        );
+    }
+
+    #[test]
+    fn the_stage_is_taken_off_once() {
+        for (path, stage, rest) in [
+            ("/Dev/topics/abc.pin", Some("Dev"), "/topics/abc.pin"),
+            ("/topics/abc.pin", Some("$default"), "/topics/abc.pin"),
+            ("/Developer/topics", Some("Dev"), "/Developer/topics"),
+            ("/Dev", Some("Dev"), "/"),
+            ("/health", None, "/health"),
+        ] {
+            assert_eq!(below_stage(path, stage), rest, "{path}");
+        }
+    }
+}
