@@ -1,10 +1,13 @@
 //! The posting emulator: turns of rows → requests to an API, with retries of what failed.
 
 mod answer;
+mod api;
 mod backoff;
 mod batch;
 mod poster;
 mod run;
+#[cfg(test)]
+mod server;
 mod tally;
 mod wire;
 
@@ -49,3 +52,6 @@ pub(crate) async fn command(
         _ => Exit::Failure,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,8 +9,9 @@ use event_model::Kind;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
+use super::api::PostError;
 use super::batch::{Batch, Row};
-use super::poster::{Delivery, PostError, Poster};
+use super::poster::{Delivery, Poster};
 use crate::cli::Rate;
 use crate::source::Source;
 use crate::stop::Stop;

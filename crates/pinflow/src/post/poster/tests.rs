@@ -1,58 +1,10 @@
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
-use std::thread::{JoinHandle, spawn};
+use std::net::TcpListener;
+use std::time::Instant;
 
 use tokio::sync::watch;
 
 use super::*;
-
-/// A server that gives each request the next of its answers, and then is gone. It returns the bodies it was sent.
-struct Server {
-    url: Url,
-    bodies: JoinHandle<Vec<String>>,
-}
-
-impl Server {
-    /// Each answer is the status line's end, further headers, and a body.
-    fn start(answers: Vec<(&'static str, &'static str, &'static str)>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}/Dev/", listener.local_addr().unwrap());
-        let serve = move |(status, headers, body): (&str, &str, &str)| {
-            let (mut stream, _) = listener.accept().unwrap();
-            let request = read_request(&stream);
-            let length = body.len();
-            let answer = format!(
-                "HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n{headers}\r\n{body}"
-            );
-            stream.write_all(answer.as_bytes()).unwrap();
-            request
-        };
-        Self {
-            url: url.parse().unwrap(),
-            bodies: spawn(move || answers.into_iter().map(serve).collect()),
-        }
-    }
-
-    fn bodies(self) -> Vec<String> {
-        self.bodies.join().unwrap()
-    }
-}
-
-/// Returns the request line and the body.
-fn read_request(stream: &TcpStream) -> String {
-    let mut reader = BufReader::new(stream);
-    let mut head = String::new();
-    while !head.ends_with("\r\n\r\n") {
-        reader.read_line(&mut head).unwrap();
-    }
-    let head = head.to_ascii_lowercase();
-    let length = head.split("content-length: ").nth(1).unwrap();
-    let length = length.lines().next().unwrap().parse().unwrap();
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).unwrap();
-    let line = head.lines().next().unwrap();
-    format!("{line}\n{}", String::from_utf8(body).unwrap())
-}
+use crate::post::server::Server;
 
 fn rows(offsets: &[i64]) -> Vec<Row> {
     let row = |&offset: &i64| Row {
@@ -115,7 +67,7 @@ async fn only_the_rows_that_failed_are_sent_again() {
     assert_eq!(failures(&delivery), ["geo 3, 1: 207 Multi-Status: never"]);
     assert_eq!(delivery.latencies.len(), 3);
     let again = "post /dev/events/geo http/1.1\n[{\"ind\":2},{\"ind\":4}]";
-    assert_eq!(server.bodies()[1..], [again, again]);
+    assert_eq!(server.requests()[1..], [again, again]);
 }
 
 #[tokio::test]
@@ -205,4 +157,31 @@ async fn a_refused_connection_says_what_to_do() {
         .to_string()
         .replace(&port.to_string(), "PORT");
     insta::assert_snapshot!(message, @"could not connect to http://127.0.0.1:PORT: Connection refused (os error 111); start a stack with `cargo pinflow local`, or give the API's address as --api");
+}
+
+#[tokio::test]
+async fn a_bad_row_does_not_keep_the_others_of_its_request_out() {
+    let refused = (
+        "422 Unprocessable Entity",
+        "",
+        r#"{"detail":"a row is too large"}"#,
+    );
+    let two = r#"{"Records":[{"ShardId":"s","SequenceNumber":"1"},{"ShardId":"s","SequenceNumber":"2"}]}"#;
+    let server = Server::start(vec![
+        refused,
+        ("200 OK", "", two),
+        refused,
+        refused,
+        ("200 OK", "", r#"{"ShardId":"s","SequenceNumber":"3"}"#),
+    ]);
+    let poster = poster(&server.url, Wire::Kinesis);
+    let delivery = poster
+        .deliver(Kind::Pin, rows(&[1, 2, 3, 4]))
+        .await
+        .unwrap();
+    assert_eq!(sequences(&delivery), ["1", "2", "3"]);
+    assert_eq!(
+        failures(&delivery),
+        ["pin 3, 1: 422 Unprocessable Entity: a row is too large"]
+    );
 }

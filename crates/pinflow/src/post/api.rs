@@ -1,0 +1,232 @@
+//! One request to the API, sent once, and what its answer says of each row.
+
+use std::error::Error as _;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use event_model::Kind;
+use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
+use reqwest::{Client, Response, StatusCode, Url, redirect};
+
+use super::answer::{self, RowAnswer};
+use super::batch::Row;
+use super::wire;
+use crate::cli::Wire;
+
+/// What makes it pointless to go on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum PostError {
+    /// The HTTP client could not be made: the system has no certificates, or a proxy's address cannot be read.
+    #[error("could not make an HTTP client")]
+    Client(#[source] reqwest::Error),
+    /// Nothing has ever answered at the address.
+    #[error(
+        "could not connect to {url}: {reason}; start a stack with `cargo pinflow local`, or give the API's address as --api"
+    )]
+    Unreachable {
+        /// The base URL.
+        url: String,
+        /// What the system says.
+        reason: String,
+    },
+    /// Something answers there, but it has accepted nothing and refuses the path.
+    #[error(
+        "{url} does not take posts: {answer}; --api is the API's base URL with its stage, as in \
+         https://abc123.execute-api.eu-west-1.amazonaws.com/Dev"
+    )]
+    NotTheApi {
+        /// The URL that was posted to.
+        url: String,
+        /// What it answered.
+        answer: String,
+    },
+}
+
+/// An API at an address.
+#[derive(Debug)]
+pub(super) struct Api {
+    http: Client,
+    /// The base URL, without a slash at its end.
+    base: String,
+    wire: Wire,
+    /// Whether anything has ever answered.
+    has_answered: AtomicBool,
+    /// Whether anything has ever been accepted.
+    has_accepted: AtomicBool,
+}
+
+/// What became of a request.
+#[derive(Debug)]
+pub(super) struct Sent {
+    pub(super) outcome: RequestOutcome,
+    /// Status of the answer; `None` when there was none.
+    pub(super) status: Option<StatusCode>,
+    /// How long the answer took.
+    pub(super) latency: Option<Duration>,
+    /// How long the API asks to wait.
+    pub(super) retry_after: Option<Duration>,
+}
+
+#[derive(Debug)]
+pub(super) enum RequestOutcome {
+    /// The API tells what became of each row, in their order.
+    Rows(Vec<RowAnswer>),
+    /// The request failed as a whole.
+    Refused { is_retryable: bool, detail: String },
+}
+
+/// API Gateway gives up after 29 seconds (an AWS limit), and then says so.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(35);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+impl Api {
+    /// Makes the client of an API; nothing is sent yet.
+    pub(super) fn try_new(url: &Url, wire: Wire) -> Result<Self, PostError> {
+        let mut http = Client::builder()
+            .timeout(ANSWER_TIMEOUT)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .tcp_nodelay(true)
+            // A redirected PUT or POST would lose its body: the address is wrong, and is told.
+            .redirect(redirect::Policy::none());
+        if url.scheme() == "http" {
+            // A machine without certificates can still post to its own stack.
+            http = http.tls_certs_only([]);
+        }
+        if is_loopback(url) {
+            http = http.no_proxy();
+        }
+        Ok(Self {
+            http: http.build().map_err(PostError::Client)?,
+            base: url.as_str().trim_end_matches('/').to_owned(),
+            wire,
+            has_answered: AtomicBool::new(false),
+            has_accepted: AtomicBool::new(false),
+        })
+    }
+
+    /// Sends rows of a kind in one request, once.
+    pub(super) async fn send(&self, kind: Kind, rows: &[Row]) -> Result<Sent, PostError> {
+        let bodies: Vec<Bytes> = rows.iter().map(|row| row.json.clone()).collect();
+        let request = wire::request(self.wire, kind, &bodies);
+        let url = format!("{}{}", self.base, request.path);
+        let started = Instant::now();
+        let sent = self
+            .http
+            .request(request.method, &url)
+            .header(CONTENT_TYPE, request.content_type)
+            .body(request.body)
+            .send();
+        let answered = match sent.await {
+            Ok(response) => Answered::read(response).await,
+            Err(error) => Err(error),
+        };
+        match answered {
+            Ok(answered) => {
+                self.has_answered.store(true, Ordering::Relaxed);
+                Ok(Sent {
+                    outcome: self.judge(&url, rows.len(), &answered)?,
+                    status: Some(answered.status),
+                    latency: Some(started.elapsed()),
+                    retry_after: answered.retry_after,
+                })
+            }
+            Err(error) if error.is_connect() && !self.has_answered.load(Ordering::Relaxed) => {
+                Err(PostError::Unreachable {
+                    url: self.base.clone(),
+                    reason: root_cause(&error),
+                })
+            }
+            Err(error) => Ok(Sent {
+                outcome: RequestOutcome::Refused {
+                    is_retryable: true,
+                    detail: root_cause(&error),
+                },
+                status: None,
+                latency: None,
+                retry_after: None,
+            }),
+        }
+    }
+
+    /// Reads what an answer says of the rows, whatever its status: a 429 and a 503 may tell about each row too.
+    fn judge(
+        &self,
+        url: &str,
+        rows: usize,
+        answered: &Answered,
+    ) -> Result<RequestOutcome, PostError> {
+        let status = answered.status;
+        if let Some(answers) = answer::read_rows(self.wire, rows, &answered.body) {
+            let is_accepted = |answer: &RowAnswer| matches!(answer, RowAnswer::Accepted(_));
+            if answers.iter().any(is_accepted) {
+                self.has_accepted.store(true, Ordering::Relaxed);
+            }
+            return Ok(RequestOutcome::Rows(answers));
+        }
+        let mut detail = answer::detail(&answered.body);
+        if status.is_success() {
+            detail = format!("not an answer in the wire format {}: {detail}", self.wire);
+        }
+        if is_about_the_address(status) && !self.has_accepted.load(Ordering::Relaxed) {
+            return Err(PostError::NotTheApi {
+                url: url.to_owned(),
+                answer: format!("{status}: {detail}"),
+            });
+        }
+        Ok(RequestOutcome::Refused {
+            is_retryable: answer::is_retryable(status),
+            detail,
+        })
+    }
+}
+
+struct Answered {
+    status: StatusCode,
+    retry_after: Option<Duration>,
+    body: Bytes,
+}
+
+impl Answered {
+    async fn read(response: Response) -> reqwest::Result<Self> {
+        let header = response.headers().get(RETRY_AFTER);
+        // The other form, a date, is left to the usual waits: it would need the clocks to agree.
+        let seconds = header.and_then(|value| value.to_str().ok()?.trim().parse().ok());
+        Ok(Self {
+            status: response.status(),
+            retry_after: seconds.map(Duration::from_secs),
+            body: response.bytes().await?,
+        })
+    }
+}
+
+/// Returns whether a status tells of the address rather than of the rows.
+fn is_about_the_address(status: StatusCode) -> bool {
+    status.is_success()
+        || status.is_redirection()
+        || matches!(status.as_u16(), 401 | 403 | 404 | 405)
+}
+
+fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost"
+        || address
+            .parse()
+            .is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
+}
+
+/// Returns the innermost message: "Connection refused", not "error sending request".
+fn root_cause(error: &reqwest::Error) -> String {
+    if error.is_timeout() {
+        return "it took too long".to_owned();
+    }
+    let mut cause = error.source();
+    let mut message = error.to_string();
+    while let Some(error) = cause {
+        message = error.to_string();
+        cause = error.source();
+    }
+    message
+}

@@ -1,0 +1,72 @@
+//! An HTTP server for tests, with the answers that a test wants.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::sync::mpsc;
+use std::thread::spawn;
+
+use reqwest::Url;
+
+/// An answer: the end of the status line, further headers, and a body.
+pub(super) type Answer<'a> = (&'a str, &'a str, &'a str);
+
+/// A server that keeps what it was sent: each request's first line, in lower case, and its body.
+pub(super) struct Server {
+    pub(super) url: Url,
+    requests: mpsc::Receiver<String>,
+}
+
+impl Server {
+    /// Starts a server that gives each request the next of its answers, and then is gone.
+    pub(super) fn start(answers: Vec<Answer<'static>>) -> Self {
+        Self::serve(answers.len(), move |number, _| answers[number])
+    }
+
+    /// Starts a server that answers so many requests, one after the other, by their number.
+    pub(super) fn serve(
+        count: usize,
+        answer: impl Fn(usize, &str) -> Answer<'static> + Send + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/Dev/", listener.local_addr().unwrap());
+        let (sender, requests) = mpsc::channel();
+        spawn(move || {
+            for number in 0..count {
+                let (mut stream, _) = listener.accept().unwrap();
+                let request = read_request(&stream);
+                let (status, headers, body) = answer(number, &request);
+                let length = body.len();
+                let answer = format!(
+                    "HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n{headers}\r\n{body}"
+                );
+                stream.write_all(answer.as_bytes()).unwrap();
+                sender.send(request).unwrap();
+            }
+        });
+        Self {
+            url: url.parse().unwrap(),
+            requests,
+        }
+    }
+
+    /// Returns what was sent, once all answers have been given.
+    pub(super) fn requests(self) -> Vec<String> {
+        self.requests.iter().collect()
+    }
+}
+
+/// Returns the request line and the body.
+fn read_request(stream: &TcpStream) -> String {
+    let mut reader = BufReader::new(stream);
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        reader.read_line(&mut head).unwrap();
+    }
+    let head = head.to_ascii_lowercase();
+    let length = head.split("content-length: ").nth(1).unwrap();
+    let length = length.lines().next().unwrap().parse().unwrap();
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).unwrap();
+    let line = head.lines().next().unwrap();
+    format!("{line}\n{}", String::from_utf8(body).unwrap())
+}

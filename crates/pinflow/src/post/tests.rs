@@ -1,0 +1,121 @@
+use std::fs;
+use std::io::empty;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use clap::Parser as _;
+use tokio::sync::watch;
+
+use super::server::Server;
+use super::*;
+use crate::cli::{Cli, Command};
+
+/// Runs `post` and returns how it ended and what it printed, without the times.
+async fn post(server: &Server, arguments: &str, stop: &Stop) -> (Exit, String) {
+    let url = server.url.as_str();
+    let words = ["pinflow", "post", "--api", url].into_iter();
+    let cli = Cli::parse_from(words.chain(arguments.split_whitespace()));
+    let Command::Post(options) = cli.command else {
+        panic!("not post");
+    };
+    let (mut out, mut notes) = (Vec::new(), Vec::new());
+    let mut terminal = Terminal {
+        input: &mut empty(),
+        out: &mut out,
+        notes: &mut notes,
+    };
+    let exit = command(&options, stop, &mut terminal).await.unwrap();
+    let text = String::from_utf8(out).unwrap();
+    let is_time = |word: &str| word.parse::<f64>().is_ok() && word.contains('.');
+    let words = text
+        .split(' ')
+        .map(|word| if is_time(word) { "T" } else { word });
+    (exit, words.collect::<Vec<_>>().join(" "))
+}
+
+fn data(folder: &Path) {
+    fs::write(
+        folder.join("pin.ndjson"),
+        "{\"index\": 5}\n{\"index\": 5, \"title\": \"b\"}\n{\"index\": 2}\n",
+    )
+    .unwrap();
+    fs::write(folder.join("geo.ndjson"), "{\"ind\": 5}\n").unwrap();
+    fs::write(folder.join("user.ndjson"), "").unwrap();
+}
+
+const ACCEPTED: (&str, &str, &str) = ("200 OK", "", r#"{"ShardId":"s","SequenceNumber":"1"}"#);
+
+#[tokio::test]
+async fn versions_of_a_row_are_posted_in_their_order() {
+    let folder = tempfile::tempdir().unwrap();
+    data(folder.path());
+    // The first version is throttled once; the second one must wait for it.
+    let is_throttled = AtomicBool::new(false);
+    let server = Server::serve(8, move |_, request| {
+        if request.contains("{\"index\": 5}") && !is_throttled.swap(true, Ordering::Relaxed) {
+            ("429 Too Many Requests", "", "")
+        } else {
+            ACCEPTED
+        }
+    });
+    let (sender, _) = watch::channel(false);
+    let arguments = format!("--data {} --limit 3", folder.path().display());
+    let (exit, text) = post(&server, &arguments, &Stop::on(&sender)).await;
+    assert_eq!(exit, Exit::Success);
+    insta::assert_snapshot!(text, @r"
+    Posted 3 turns in T s: 7 rows accepted, 0 failed
+    A post took T ms (p50), T ms (p99)
+    ");
+    let of_the_row = |request: &String| {
+        let data = request.split("\"Data\":").nth(1)?;
+        let row = data.split(",\"PartitionKey\"").next()?;
+        row.starts_with("{\"index\": 5").then(|| row.to_owned())
+    };
+    let versions: Vec<_> = server.requests().iter().filter_map(of_the_row).collect();
+    let (first, second) = ("{\"index\": 5}", "{\"index\": 5, \"title\": \"b\"}");
+    assert_eq!(versions, [first, first, second, first, second]);
+}
+
+#[tokio::test]
+async fn what_failed_is_told_with_its_reason() {
+    let refused = (
+        "422 Unprocessable Entity",
+        "",
+        r#"{"title":"Not a row","detail":"`value` is a number"}"#,
+    );
+    let server = Server::serve(
+        6,
+        move |number, _| if number % 3 == 0 { refused } else { ACCEPTED },
+    );
+    let (sender, _) = watch::channel(false);
+    let (exit, text) = post(&server, "--limit 2 --seed 4", &Stop::on(&sender)).await;
+    assert_eq!(exit, Exit::Failure);
+    assert!(
+        text.starts_with("Posted 2 turns in T s: 4 rows accepted, 2 failed\n"),
+        "{text}"
+    );
+    assert!(
+        text.contains("  2 × 422 Unprocessable Entity: `value` is a number (the first: "),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn ctrl_c_ends_an_endless_run_and_its_rows_are_told() {
+    let (sender, _) = watch::channel(false);
+    let stop = Stop::on(&sender);
+    let server = Server::serve(6, move |number, _| {
+        sender.send_replace(number >= 2);
+        ACCEPTED
+    });
+    let run = post(&server, "--forever --rate 1", &stop);
+    let (exit, text) = tokio::time::timeout(Duration::from_secs(20), run)
+        .await
+        .unwrap();
+    assert_eq!(exit, Exit::Interrupted);
+    insta::assert_snapshot!(text, @r"
+    Posted 1 turns in T s: 3 rows accepted, 0 failed
+    A post took T ms (p50), T ms (p99)
+    ");
+}
