@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use event_model::Kind;
+use lake::reader::Position;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
@@ -38,6 +39,12 @@ impl Posted {
     /// What became of its requests.
     pub(super) fn deliveries(&self) -> &[Delivery] {
         &self.deliveries
+    }
+
+    /// Where the stream has each row that was accepted.
+    pub(crate) fn accepted(&self) -> impl Iterator<Item = &Position> {
+        let deliveries = self.deliveries.iter();
+        deliveries.flat_map(|delivery| &delivery.accepted)
     }
 }
 

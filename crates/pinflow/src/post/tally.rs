@@ -73,10 +73,10 @@ impl Tally {
 
     /// Writes the run in a few lines.
     pub(crate) fn write_summary(&self, out: &mut dyn Write, took: Duration) -> io::Result<()> {
-        let (turns, accepted, failed) = (self.turns, self.accepted, self.failed);
+        let (turns, accepted, failed) = (self.counted_turns(), self.accepted, self.failed);
         writeln!(
             out,
-            "Posted {turns} turns in {:.1} s: {accepted} rows accepted, {failed} failed",
+            "Posted {turns} in {:.1} s: {accepted} rows accepted, {failed} failed",
             took.as_secs_f64()
         )?;
         if let Some([median, high]) = self.percentiles() {
@@ -114,6 +114,14 @@ impl Tally {
             writeln!(out, "  {rest} for other reasons")?;
         }
         Ok(())
+    }
+
+    /// Returns the number of turns, as words.
+    pub(crate) fn counted_turns(&self) -> String {
+        match self.turns {
+            1 => "1 turn".to_owned(),
+            turns => format!("{turns} turns"),
+        }
     }
 
     /// Returns how long a post took, as the median and the 99th percentile; `None` when nothing was answered.

@@ -115,7 +115,7 @@ async fn ctrl_c_ends_an_endless_run_and_its_rows_are_told() {
         .unwrap();
     assert_eq!(exit, Exit::Interrupted);
     insta::assert_snapshot!(text, @r"
-    Posted 1 turns in T s: 3 rows accepted, 0 failed
+    Posted 1 turn in T s: 3 rows accepted, 0 failed
     A post took T ms (p50), T ms (p99)
     ");
 }

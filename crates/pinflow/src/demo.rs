@@ -1,0 +1,120 @@
+//! `demo`: the whole path, once, and the proof that nothing was lost on it.
+
+mod account;
+mod report;
+
+use std::collections::HashSet;
+use std::time::Instant;
+
+use anyhow::Context as _;
+use event_model::Clock;
+use lake::reader::Position;
+use local_stack::{Stack, StackConfig};
+
+use crate::cli::DemoOptions;
+use crate::post::{Pace, Poster, Tally, post_turns};
+use crate::source::Source;
+use crate::stop::Stop;
+use crate::{Exit, Terminal, progress};
+use account::Account;
+use report::{CleanerWork, Report};
+
+/// Starts the stack, posts, waits until the stream is drained, and looks for every acknowledged record in the lake.
+///
+/// Ctrl-C ends the posting; what was posted is drained and looked for all the same.
+pub(crate) async fn command(
+    options: &DemoOptions,
+    clock: Clock,
+    stop: &Stop,
+    terminal: &mut Terminal<'_>,
+) -> anyhow::Result<Exit> {
+    let mut source = Source::open(options.data.as_deref(), options.seed)?;
+    let mut config = StackConfig::new(options.out.clone());
+    config.port = options.port;
+    config.seed = options.seed;
+    let bucket = options.out.join(&config.bucket);
+    let stack = Stack::start(config, clock).await?;
+    writeln!(terminal.notes, "The stack is up at {}", stack.url())?;
+
+    let started = Instant::now();
+    let posted = post(&stack, options, &mut source, stop).await;
+    let posting = started.elapsed();
+    if posted.is_ok() {
+        drain(&stack, stop).await;
+    }
+    let until_drained = started.elapsed();
+    let totals = stack.totals();
+    stack.shutdown().await?;
+
+    let (tally, acknowledged) = posted?;
+    let account = Account::read(&bucket, &acknowledged)?;
+    let report = Report {
+        tally: &tally,
+        account: &account,
+        cleaned: CleanerWork {
+            changes: totals.changes,
+            objects: totals.objects,
+            bytes_written: totals.bytes_written,
+            retries: totals.retries(),
+        },
+        posting,
+        until_drained,
+    };
+    if stop.is_requested() {
+        writeln!(terminal.out, "Ctrl-C ended the run early")?;
+    }
+    report.write(terminal.out)?;
+    report::write_files(terminal.out, &bucket, &account)?;
+    Ok(if report.unaccounted() > 0 {
+        Exit::Failure
+    } else if stop.is_requested() {
+        Exit::Interrupted
+    } else if tally.failed > 0 {
+        Exit::Failure
+    } else {
+        Exit::Success
+    })
+}
+
+/// Posts the turns; returns the numbers, and where the stream has each row that it acknowledged.
+async fn post(
+    stack: &Stack,
+    options: &DemoOptions,
+    source: &mut Source,
+    stop: &Stop,
+) -> anyhow::Result<(Tally, HashSet<Position>)> {
+    let url = stack.url().parse().context("the stack has no URL")?;
+    let poster = Poster::try_new(&url, options.wire, options.seed, stop.clone())?;
+    let pace = Pace {
+        limit: Some(options.posts),
+        rate: None,
+        turns_per_batch: 1,
+    };
+    let bar = progress::turns(pace.limit);
+    let mut tally = Tally::default();
+    let mut acknowledged = HashSet::new();
+    let run = post_turns(poster, source, &pace, stop, |posted| {
+        tally.add(posted);
+        tally.show_on(&bar);
+        acknowledged.extend(posted.accepted().cloned());
+    });
+    let ended = run.await;
+    bar.finish_and_clear();
+    ended?;
+    Ok((tally, acknowledged))
+}
+
+/// Waits until every record on the stream was processed. A Ctrl-C that comes meanwhile ends the wait; one that came
+/// before ended the posting.
+async fn drain(stack: &Stack, stop: &Stop) {
+    let spinner = progress::waiting("waiting until every record is in the lake");
+    if stop.is_requested() {
+        stack.drained().await;
+    } else {
+        tokio::select! {
+            () = stack.drained() => {}
+            () = stop.requested() => {}
+        }
+    }
+    spinner.finish_and_clear();
+}

@@ -1,0 +1,117 @@
+use cleaning::clean;
+use lake::quarantine::write_quarantine;
+use lake::writer::write_parquet;
+use lake::{ArrivalHour, CleanWriter, Lineage, QuarantineRecord};
+
+use super::*;
+
+const ARRIVAL_MICROS: i64 = 1_598_586_767_000_000;
+
+fn position(shard: u32, sequence: u64) -> Position {
+    (
+        ShardId::from_number(shard).to_string(),
+        sequence.to_string(),
+    )
+}
+
+fn write(bucket: &Path, key: &ObjectKey, object: &[u8]) {
+    let path = bucket.join(key.to_string());
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, object).unwrap();
+}
+
+fn range(shard: u32, sequences: &[u64]) -> SequenceRange {
+    let number = |sequence: &u64| sequence.to_string().parse().unwrap();
+    SequenceRange {
+        shard: ShardId::from_number(shard),
+        first: number(&sequences[0]),
+        last: number(sequences.last().unwrap()),
+    }
+}
+
+fn write_clean(bucket: &Path, shard: u32, sequences: &[u64]) {
+    let mut writer = CleanWriter::new(Kind::Geo);
+    for sequence in sequences {
+        let lineage = Lineage {
+            shard: &ShardId::from_number(shard),
+            sequence: &sequence.to_string(),
+            arrival_micros: ARRIVAL_MICROS,
+        };
+        let row = clean("{\"ind\": 1, \"latitude\": 2}", None).unwrap();
+        writer.append(&row, &lineage).unwrap();
+    }
+    let key = ObjectKey::Clean {
+        kind: Kind::Geo,
+        hour: ArrivalHour::of(ARRIVAL_MICROS),
+        range: range(shard, sequences),
+    };
+    let object = write_parquet(&writer.finish().unwrap()).unwrap();
+    write(bucket, &key, &object);
+}
+
+fn write_rejected(bucket: &Path, shard: u32, sequences: &[u64]) {
+    let rejection = clean("[]", None).unwrap_err();
+    let record = |sequence: &u64| {
+        let lineage = Lineage {
+            shard: &ShardId::from_number(shard),
+            sequence: &sequence.to_string(),
+            arrival_micros: ARRIVAL_MICROS,
+        };
+        QuarantineRecord::new(&rejection, &lineage, "pin/1", b"[]")
+    };
+    let records: Vec<_> = sequences.iter().map(record).collect();
+    let key = ObjectKey::Quarantine {
+        date: ArrivalHour::of(ARRIVAL_MICROS).date,
+        range: range(shard, sequences),
+    };
+    write(bucket, &key, &write_quarantine(&records).unwrap());
+}
+
+#[test]
+fn each_record_is_found_once_or_missed() {
+    let bucket = tempfile::tempdir().unwrap();
+    // The second object is the first one's batch again, cut otherwise.
+    write_clean(bucket.path(), 0, &[20, 21, 22]);
+    write_clean(bucket.path(), 0, &[21, 22, 23]);
+    write_clean(bucket.path(), 1, &[30]);
+    write_rejected(bucket.path(), 1, &[31, 32]);
+    fs::write(bucket.path().join("clean/geo/.part"), "half an object").unwrap();
+
+    let acknowledged = [(0, 21), (0, 23), (0, 30), (1, 30), (1, 31), (2, 30)];
+    let acknowledged = acknowledged.map(|(shard, sequence)| position(shard, sequence));
+    let account = Account::read(bucket.path(), &acknowledged.into()).unwrap();
+    assert_eq!(account.clean, BTreeMap::from([(Kind::Geo, 3)]));
+    assert_eq!(
+        account.quarantined,
+        BTreeMap::from([("not_an_object".to_owned(), 1)])
+    );
+    assert_eq!(account.unaccounted, [position(0, 30), position(2, 30)]);
+}
+
+#[test]
+fn objects_of_earlier_runs_are_not_read() {
+    let bucket = tempfile::tempdir().unwrap();
+    write_clean(bucket.path(), 0, &[9, 10]);
+    let key = ObjectKey::Clean {
+        kind: Kind::Pin,
+        hour: ArrivalHour::of(ARRIVAL_MICROS),
+        range: range(0, &[1, 8]),
+    };
+    write(bucket.path(), &key, b"not Parquet");
+    let account = |sequence| Account::read(bucket.path(), &[position(0, sequence)].into());
+    assert_eq!(account(9).unwrap().unaccounted, []);
+    let error = format!("{:#}", account(8).unwrap_err());
+    assert!(
+        error.contains("is damaged: could not read the object as Parquet"),
+        "{error}"
+    );
+}
+
+#[test]
+fn an_empty_lake_accounts_for_nothing() {
+    let bucket = tempfile::tempdir().unwrap();
+    let acknowledged = HashSet::from([position(0, 1), ("partition".to_owned(), "x".to_owned())]);
+    let account = Account::read(&bucket.path().join("none"), &acknowledged).unwrap();
+    assert_eq!(account.unaccounted.len(), 2);
+    assert_eq!((account.total_clean(), account.total_quarantined()), (0, 0));
+}

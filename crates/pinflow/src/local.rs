@@ -1,0 +1,75 @@
+//! `local`: the stack, until Ctrl-C.
+
+use std::path::Path;
+
+use event_model::Clock;
+use local_stack::{Stack, StackConfig};
+
+use crate::cli::LocalOptions;
+use crate::stop::Stop;
+use crate::{Exit, Terminal};
+
+/// Keeps the stack up until Ctrl-C, and says how to talk to it.
+pub(crate) async fn command(
+    options: &LocalOptions,
+    clock: Clock,
+    stop: &Stop,
+    terminal: &mut Terminal<'_>,
+) -> anyhow::Result<Exit> {
+    let mut config = StackConfig::new(options.out.clone());
+    config.port = options.port;
+    let bucket = config.bucket.clone();
+    let stack = Stack::start(config, clock).await?;
+    let lines = instructions(stack.url(), stack.endpoint(), &options.out, &bucket);
+    terminal.out.write_all(lines.as_bytes())?;
+    terminal.out.flush()?;
+    stop.requested().await;
+    stack.shutdown().await?;
+    writeln!(
+        terminal.out,
+        "The stack is down; it goes on from {} when it is started again",
+        options.out.display()
+    )?;
+    Ok(Exit::Success)
+}
+
+fn instructions(url: &str, endpoint: &str, out: &Path, bucket: &str) -> String {
+    let lake = out.join(bucket);
+    format!(
+        "\
+The API is up at {url}, the lake is in {lake}; Ctrl-C ends it
+
+To post rows, in another terminal:
+  cargo pinflow post --api {url}
+
+To look at the stream and the bucket with the AWS CLI:
+  export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_REGION=us-east-1
+  aws --endpoint-url {endpoint} kinesis list-streams
+  aws --endpoint-url {endpoint} s3 ls s3://{bucket} --recursive
+
+",
+        lake = lake.display()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lines_can_be_pasted() {
+        let (url, endpoint) = ("http://127.0.0.1:9000/Dev", "http://127.0.0.1:9000");
+        let lines = instructions(url, endpoint, Path::new("./lake"), "pinflow-lake");
+        insta::assert_snapshot!(lines, @r"
+        The API is up at http://127.0.0.1:9000/Dev, the lake is in ./lake/pinflow-lake; Ctrl-C ends it
+
+        To post rows, in another terminal:
+          cargo pinflow post --api http://127.0.0.1:9000/Dev
+
+        To look at the stream and the bucket with the AWS CLI:
+          export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_REGION=us-east-1
+          aws --endpoint-url http://127.0.0.1:9000 kinesis list-streams
+          aws --endpoint-url http://127.0.0.1:9000 s3 ls s3://pinflow-lake --recursive
+        ");
+    }
+}
