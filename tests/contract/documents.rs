@@ -2,13 +2,21 @@
 
 use crate::{names, read};
 
-/// Names in the first column of the table under `heading`, without their backticks.
+/// Names in the first column of the table under `heading`, without their backticks and links.
 fn first_column(document: &str, heading: &str) -> Vec<String> {
-    let section = document.split(&format!("## {heading}\n")).nth(1).expect("the section");
+    let section = document
+        .split(&format!("## {heading}\n"))
+        .nth(1)
+        .expect("the section");
     let section = section.split("\n## ").next().unwrap_or_default();
     section
         .lines()
-        .filter_map(|line| line.strip_prefix("| `")?.split_once('`'))
+        .filter_map(|line| {
+            line.strip_prefix("| ")?
+                .trim_start_matches('[')
+                .strip_prefix('`')?
+                .split_once('`')
+        })
         .map(|(name, _)| name.to_owned())
         .collect()
 }
@@ -35,7 +43,10 @@ fn every_crate_is_in_the_code_map() {
     let architecture = read("ARCHITECTURE.md");
     for folder in ["crates", "functions"] {
         for name in names(folder) {
-            assert!(architecture.contains(&format!("`{folder}/{name}`")), "{folder}/{name}");
+            assert!(
+                architecture.contains(&format!("`{folder}/{name}`")),
+                "{folder}/{name}"
+            );
         }
     }
 }

@@ -18,9 +18,11 @@ fn read(path: &str) -> String {
 
 /// Returns the names in a folder of the project, sorted.
 fn names(folder: &str) -> Vec<String> {
-    let entries = std::fs::read_dir(project(folder)).unwrap_or_else(|error| panic!("{folder}: {error}"));
-    let mut names: Vec<_> =
-        entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
+    let entries =
+        std::fs::read_dir(project(folder)).unwrap_or_else(|error| panic!("{folder}: {error}"));
+    let mut names: Vec<_> = entries
+        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+        .collect();
     names.sort();
     names
 }

@@ -4,11 +4,22 @@ use crate::{names, read};
 
 /// Names of the project's own packages in a section of a manifest.
 fn own_dependencies(manifest: &str, section: &str) -> Vec<String> {
-    let own: Vec<String> = names("crates").into_iter().chain(names("functions")).collect();
-    let section = manifest.split(&format!("[{section}]\n")).nth(1).unwrap_or_default();
+    let own: Vec<String> = names("crates")
+        .into_iter()
+        .chain(names("functions"))
+        .collect();
+    let section = manifest
+        .split(&format!("[{section}]\n"))
+        .nth(1)
+        .unwrap_or_default();
     let section = section.split("\n[").next().unwrap_or_default();
-    let dependencies = section.lines().filter_map(|line| line.split(['.', ' ', '=']).next());
-    dependencies.filter(|name| own.iter().any(|other| other == name)).map(str::to_owned).collect()
+    let dependencies = section
+        .lines()
+        .filter_map(|line| line.split(['.', ' ', '=']).next());
+    dependencies
+        .filter(|name| own.iter().any(|other| other == name))
+        .map(str::to_owned)
+        .collect()
 }
 
 #[test]
@@ -16,8 +27,14 @@ fn a_folder_is_named_like_its_package() {
     for folder in ["crates", "functions"] {
         for name in names(folder) {
             let manifest = read(&format!("{folder}/{name}/Cargo.toml"));
-            assert!(manifest.contains(&format!("\nname = \"{name}\"\n")), "{folder}/{name}");
-            assert!(manifest.contains("[lints]\nworkspace = true\n"), "{folder}/{name} sets its own lints");
+            assert!(
+                manifest.contains(&format!("\nname = \"{name}\"\n")),
+                "{folder}/{name}"
+            );
+            assert!(
+                manifest.contains("[lints]\nworkspace = true\n"),
+                "{folder}/{name} sets its own lints"
+            );
         }
     }
 }
@@ -30,14 +47,24 @@ fn dependencies_point_one_way() {
         ("crates", "cleaning", &["event-model"]),
         ("crates", "lake", &["cleaning", "event-model"]),
         ("functions", "ingest-api", &["event-model"]),
-        ("functions", "stream-cleaner", &["cleaning", "event-model", "lake"]),
+        (
+            "functions",
+            "stream-cleaner",
+            &["cleaning", "event-model", "lake"],
+        ),
     ] {
         let manifest = read(&format!("{folder}/{name}/Cargo.toml"));
         for dependency in own_dependencies(&manifest, "dependencies") {
-            assert!(allowed.contains(&dependency.as_str()), "{name} depends on {dependency}");
+            assert!(
+                allowed.contains(&dependency.as_str()),
+                "{name} depends on {dependency}"
+            );
         }
         for dependency in own_dependencies(&manifest, "dev-dependencies") {
-            assert!(!functions.contains(&dependency), "{name} is tested with {dependency}");
+            assert!(
+                !functions.contains(&dependency),
+                "{name} is tested with {dependency}"
+            );
         }
     }
 }
@@ -45,5 +72,8 @@ fn dependencies_point_one_way() {
 #[test]
 fn the_checks_of_a_dependency_section_see_it() {
     let manifest = read("functions/stream-cleaner/Cargo.toml");
-    assert_eq!(own_dependencies(&manifest, "dependencies"), ["cleaning", "event-model", "lake"]);
+    assert_eq!(
+        own_dependencies(&manifest, "dependencies"),
+        ["cleaning", "event-model", "lake"]
+    );
 }

@@ -13,9 +13,19 @@ async fn what_the_bucket_refused_is_delivered_again_until_it_is_written() {
     std::fs::create_dir_all(&clean).unwrap();
     std::fs::write(clean.join("pin"), "in the way").unwrap();
 
-    let mut accepted = stack.post(Kind::User, &[json!({"ind": 1, "first_name": "Ada"})]).await;
-    accepted.extend(stack.post(Kind::Pin, &[json!({"index": 1, "category": "art"})]).await);
-    accepted.extend(stack.post(Kind::User, &[json!({"ind": 2, "first_name": "Grace"})]).await);
+    let mut accepted = stack
+        .post(Kind::User, &[json!({"ind": 1, "first_name": "Ada"})])
+        .await;
+    accepted.extend(
+        stack
+            .post(Kind::Pin, &[json!({"index": 1, "category": "art"})])
+            .await,
+    );
+    accepted.extend(
+        stack
+            .post(Kind::User, &[json!({"ind": 2, "first_name": "Grace"})])
+            .await,
+    );
     tokio::time::timeout(PATIENCE, async {
         while stack.stack.totals().retries() == 0 {
             tokio::task::yield_now().await;

@@ -16,10 +16,27 @@ async fn a_poison_record_does_not_block_the_shard() {
     let lake = stack.lake();
     assert_eq!(lake.clean_positions(), [first, last]);
     assert_eq!(lake.quarantined_positions(), poison);
-    let codes: Vec<_> = lake.quarantine.iter().map(|line| line.code.as_str()).collect();
-    assert_eq!(codes, ["not_utf8", "not_json", "not_an_object", "unknown_kind", "not_json"]);
+    let codes: Vec<_> = lake
+        .quarantine
+        .iter()
+        .map(|line| line.code.as_str())
+        .collect();
+    assert_eq!(
+        codes,
+        [
+            "not_utf8",
+            "not_json",
+            "not_an_object",
+            "unknown_kind",
+            "not_json"
+        ]
+    );
     for (line, payload) in lake.quarantine.iter().zip(payloads) {
-        assert_eq!(line.payload().unwrap(), payload, "the whole payload is kept");
+        assert_eq!(
+            line.payload().unwrap(),
+            payload,
+            "the whole payload is kept"
+        );
     }
     stack.stop().await;
 }

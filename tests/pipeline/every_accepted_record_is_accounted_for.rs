@@ -10,10 +10,20 @@ async fn every_accepted_record_is_clean_or_quarantined_and_none_is_both() {
     let stack = TestStack::start().await;
     let mut accepted = Vec::new();
     for turn in 0..20 {
-        let rows: Vec<_> = (0..10).map(|row| json!({"ind": turn * 10 + row, "first_name": "Ada"})).collect();
+        let rows: Vec<_> = (0..10)
+            .map(|row| json!({"ind": turn * 10 + row, "first_name": "Ada"}))
+            .collect();
         accepted.extend(stack.post(Kind::User, &rows).await);
-        accepted.extend(stack.post(Kind::Pin, &[json!({"index": turn, "category": "art"})]).await);
-        accepted.extend(stack.post(Kind::Geo, &[json!({"country": "nowhere"})]).await);
+        accepted.extend(
+            stack
+                .post(Kind::Pin, &[json!({"index": turn, "category": "art"})])
+                .await,
+        );
+        accepted.extend(
+            stack
+                .post(Kind::Geo, &[json!({"country": "nowhere"})])
+                .await,
+        );
     }
     stack.drain().await;
     let lake = stack.lake();
@@ -21,8 +31,15 @@ async fn every_accepted_record_is_clean_or_quarantined_and_none_is_both() {
     let quarantined: BTreeSet<_> = lake.quarantined_positions().into_iter().collect();
     assert_eq!((clean.len(), quarantined.len()), (220, 20));
     assert_eq!(clean.intersection(&quarantined).count(), 0);
-    assert_eq!(clean.union(&quarantined).cloned().collect::<BTreeSet<_>>(), accepted.into_iter().collect());
-    assert!(lake.quarantine.iter().all(|line| line.code == "missing_key" && line.kind.as_deref() == Some("geo")));
+    assert_eq!(
+        clean.union(&quarantined).cloned().collect::<BTreeSet<_>>(),
+        accepted.into_iter().collect()
+    );
+    assert!(
+        lake.quarantine
+            .iter()
+            .all(|line| line.code == "missing_key" && line.kind.as_deref() == Some("geo"))
+    );
 
     let totals = stack.stack.totals();
     assert_eq!((totals.total_rows(), totals.total_rejected()), (220, 20));

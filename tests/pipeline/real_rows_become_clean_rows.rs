@@ -18,11 +18,20 @@ fn every_real_row_becomes_a_clean_row_with_no_field_left_over() {
         for (index, line) in rows.lines().enumerate() {
             let place = format!("line {} of {kind}.ndjson", index + 1);
             let text = decode(line.as_bytes()).unwrap();
-            let cleaned = clean(&text, None).unwrap_or_else(|rejection| panic!("{place}: {rejection}"));
-            assert_eq!((cleaned.row.kind(), &cleaned.extra), (kind, &None), "{place}");
+            let cleaned =
+                clean(&text, None).unwrap_or_else(|rejection| panic!("{place}: {rejection}"));
+            assert_eq!(
+                (cleaned.row.kind(), &cleaned.extra),
+                (kind, &None),
+                "{place}"
+            );
             let json = cleaned.to_json();
             let again = clean(&json, Some(kind)).unwrap();
-            assert_eq!((again.row, again.changes.total()), (cleaned.row, 0), "{place}");
+            assert_eq!(
+                (again.row, again.changes.total()),
+                (cleaned.row, 0),
+                "{place}"
+            );
         }
     }
 }

@@ -38,15 +38,31 @@ impl TestStack {
         config.port = 0;
         config.mapping.maximum_batching_window = Duration::from_millis(50);
         adjust(&mut config);
-        #[expect(clippy::disallowed_methods, reason = "the stack runs in real time here")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the stack runs in real time here"
+        )]
         let clock = Clock::new(SystemTime::now);
         let stack = Stack::start(config, clock).await.unwrap();
-        Self { folder, stack, http: reqwest::Client::new() }
+        Self {
+            folder,
+            stack,
+            http: reqwest::Client::new(),
+        }
     }
 
-    pub(crate) async fn send(&self, method: &str, path: &str, content_type: &str, body: impl Into<Vec<u8>>) -> Answer {
+    pub(crate) async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        content_type: &str,
+        body: impl Into<Vec<u8>>,
+    ) -> Answer {
         let url = format!("{}{path}", self.stack.url());
-        let request = self.http.request(method.parse().unwrap(), url).header("content-type", content_type);
+        let request = self
+            .http
+            .request(method.parse().unwrap(), url)
+            .header("content-type", content_type);
         let response = request.body(body.into()).send().await.unwrap();
         let status = response.status().as_u16();
         let body = serde_json::from_slice(&response.bytes().await.unwrap()).unwrap();
@@ -56,10 +72,15 @@ impl TestStack {
     /// Posts rows of one kind in the native form; returns the positions that were acknowledged.
     pub(crate) async fn post(&self, kind: Kind, rows: &[Value]) -> Vec<Position> {
         let body = serde_json::to_vec(rows).unwrap();
-        let answer = self.send("POST", &format!("/events/{kind}"), "application/json", body).await;
+        let answer = self
+            .send("POST", &format!("/events/{kind}"), "application/json", body)
+            .await;
         assert_eq!(answer.status, 200, "{}", answer.body);
         let results = answer.body["results"].as_array().unwrap();
-        results.iter().map(|result| position(&result["shard"], &result["sequence_number"])).collect()
+        results
+            .iter()
+            .map(|result| position(&result["shard"], &result["sequence_number"]))
+            .collect()
     }
 
     /// Puts bytes on the stream, past the API, as a foreign producer may.
@@ -78,7 +99,9 @@ impl TestStack {
 
     /// Waits until everything on the stream has been processed.
     pub(crate) async fn drain(&self) {
-        tokio::time::timeout(PATIENCE, self.stack.drained()).await.expect("the stream is drained");
+        tokio::time::timeout(PATIENCE, self.stack.drained())
+            .await
+            .expect("the stream is drained");
     }
 
     /// Stops the stack and returns its folder.
@@ -93,7 +116,10 @@ impl TestStack {
 }
 
 pub(crate) fn position(shard: &Value, sequence_number: &Value) -> Position {
-    (shard.as_str().unwrap().to_owned(), sequence_number.as_str().unwrap().to_owned())
+    (
+        shard.as_str().unwrap().to_owned(),
+        sequence_number.as_str().unwrap().to_owned(),
+    )
 }
 
 /// What stands in the bucket.
@@ -110,17 +136,30 @@ pub(crate) struct Lake {
 impl Lake {
     fn read(folder: &Path) -> Self {
         let bucket = folder.join("pinflow-lake");
-        let mut lake = Self { objects: files(&bucket), ..Self::default() };
+        let mut lake = Self {
+            objects: files(&bucket),
+            ..Self::default()
+        };
         for path in &lake.objects {
             let key = path.strip_prefix(&bucket).unwrap().to_str().unwrap();
             let bytes = std::fs::read(path).unwrap();
             match key.parse().unwrap_or_else(|error| panic!("{key}: {error}")) {
                 lake::ObjectKey::Clean { kind, .. } => {
                     let batches = read_parquet(bytes.clone().into()).unwrap();
-                    assert!(batches.iter().all(|batch| batch.schema() == lake::schema::schema(kind)), "{key}");
-                    lake.clean.entry(kind).or_default().extend(read_positions(bytes.into()).unwrap());
+                    assert!(
+                        batches
+                            .iter()
+                            .all(|batch| batch.schema() == lake::schema::schema(kind)),
+                        "{key}"
+                    );
+                    lake.clean
+                        .entry(kind)
+                        .or_default()
+                        .extend(read_positions(bytes.into()).unwrap());
                 }
-                lake::ObjectKey::Quarantine { .. } => lake.quarantine.extend(read_quarantine(&bytes).unwrap()),
+                lake::ObjectKey::Quarantine { .. } => {
+                    lake.quarantine.extend(read_quarantine(&bytes).unwrap())
+                }
             }
         }
         lake
@@ -132,15 +171,25 @@ impl Lake {
 
     pub(crate) fn quarantined_positions(&self) -> Vec<Position> {
         let lines = self.quarantine.iter();
-        lines.map(|line| (line.shard.clone(), line.sequence_number.clone())).collect()
+        lines
+            .map(|line| (line.shard.clone(), line.sequence_number.clone()))
+            .collect()
     }
 }
 
 fn files(folder: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return Vec::new();
+    };
     let mut files: Vec<_> = entries
         .map(|entry| entry.unwrap().path())
-        .flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] })
+        .flat_map(|path| {
+            if path.is_dir() {
+                files(&path)
+            } else {
+                vec![path]
+            }
+        })
         .collect();
     files.sort();
     files

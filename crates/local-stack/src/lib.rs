@@ -1,1 +1,15 @@
 #![doc = include_str!("../README.md")]
+
+mod error;
+mod front;
+mod kinesis;
+mod mapping;
+mod s3;
+mod server;
+mod stack;
+mod totals;
+
+pub use error::StackError;
+pub use mapping::MappingConfig;
+pub use stack::{Stack, StackConfig};
+pub use totals::Totals;

@@ -1,0 +1,293 @@
+//! The stream on disk: records by shard and counter, and how far each consumer has come.
+//!
+//! One thread writes. It takes what has queued up while the disk was busy into one transaction, so that many small
+//! puts share one flush; a put is answered after the flush, so what was acknowledged survives a kill.
+
+mod layout;
+mod writer;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use event_model::{Clock, SequenceNumber};
+use redb::{Database, ReadableDatabase as _};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use self::layout::{CHECKPOINTS, RECORDS, decode_record};
+use self::writer::{Change, Writer};
+use super::hash::{HashRanges, hash_key};
+use super::sequence::Sequence;
+use crate::StackError;
+
+/// Changes that may wait for the writer; then producers wait.
+const QUEUE: usize = 1024;
+
+/// What a producer puts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct NewRecord {
+    pub(crate) partition_key: String,
+    /// Hash key that the producer chose itself, in place of the partition key's MD5.
+    pub(crate) explicit_hash_key: Option<u128>,
+    pub(crate) data: Vec<u8>,
+}
+
+/// A record as it stands in its shard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct StoredRecord {
+    /// The record's place in its shard, from 1, without gaps.
+    pub(crate) counter: u64,
+    pub(crate) sequence_number: SequenceNumber,
+    /// Milliseconds since 1970-01-01 UTC.
+    pub(crate) arrival_ms: i64,
+    pub(crate) partition_key: String,
+    pub(crate) data: Vec<u8>,
+}
+
+/// Where a record was put.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) shard: u32,
+    pub(crate) sequence_number: SequenceNumber,
+}
+
+/// The most that one read returns.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ReadLimit {
+    pub(crate) records: usize,
+    /// Bytes of data and partition keys; the first record is returned whatever its size.
+    pub(crate) bytes: usize,
+}
+
+/// A consumer of a shard: with a parallelization factor of more than one, several lanes share it by partition key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Consumer {
+    pub(crate) shard: u32,
+    pub(crate) lane: u32,
+}
+
+/// A change or a read failed in the embedded store.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(crate) enum StoreError {
+    #[error("the stream's store failed")]
+    Store(#[source] Arc<redb::Error>),
+    #[error("the stream is closed")]
+    Closed,
+}
+
+impl<E: Into<redb::Error>> From<E> for StoreError {
+    fn from(error: E) -> Self {
+        Self::Store(Arc::new(error.into()))
+    }
+}
+
+/// The stream. Cheap to clone; the file is closed when the last clone and the writer are gone.
+#[derive(Clone)]
+pub(crate) struct Store {
+    database: Arc<Database>,
+    changes: mpsc::Sender<Change>,
+    /// Counter of the last record of each shard.
+    ends: watch::Receiver<Vec<u64>>,
+    sequence: Sequence,
+    ranges: HashRanges,
+    created_ms: i64,
+}
+
+impl Store {
+    /// Opens the stream in a file, or makes it. The second value ends when the writer has flushed everything.
+    pub(crate) fn open(
+        path: &Path,
+        shards: u32,
+        clock: Clock,
+    ) -> Result<(Self, std::thread::JoinHandle<()>), StackError> {
+        let failed = |source: redb::Error| StackError::Stream {
+            path: path.to_owned(),
+            source: Box::new(source),
+        };
+        let database = Database::create(path).map_err(|error| match error {
+            redb::DatabaseError::DatabaseAlreadyOpen => StackError::FolderInUse {
+                path: path.to_owned(),
+            },
+            error => failed(error.into()),
+        })?;
+        let meta = layout::open(&database, shards, clock.unix_millis()).map_err(failed)?;
+        if meta.shards != shards {
+            return Err(StackError::OtherShards {
+                path: PathBuf::from(path),
+                found: meta.shards,
+                wanted: shards,
+            });
+        }
+        let database = Arc::new(database);
+        let ends = layout::ends(&database, shards).map_err(failed)?;
+        let sequence = Sequence::new(meta.created_ms);
+        let (changes, queue) = mpsc::channel(QUEUE);
+        let (writer, ends) = Writer::new(Arc::clone(&database), sequence, clock, ends);
+        let thread = std::thread::Builder::new()
+            .name("stream-writer".to_owned())
+            .spawn(move || writer.run(queue))
+            .map_err(|source| StackError::Folder {
+                path: path.to_owned(),
+                source,
+            })?;
+        let store = Self {
+            database,
+            changes,
+            ends,
+            sequence,
+            ranges: HashRanges::new(shards),
+            created_ms: meta.created_ms,
+        };
+        Ok((store, thread))
+    }
+
+    /// Returns when the stream was made: milliseconds since 1970-01-01 UTC.
+    pub(crate) fn created_ms(&self) -> i64 {
+        self.created_ms
+    }
+
+    /// Returns the number of shards.
+    pub(crate) fn shards(&self) -> u32 {
+        self.ranges.shards()
+    }
+
+    /// Returns a shard's first and last hash key.
+    pub(crate) fn hash_range(&self, shard: u32) -> (u128, u128) {
+        self.ranges.range(shard)
+    }
+
+    /// Returns the number that stands before every record of a shard.
+    pub(crate) fn start(&self, shard: u32) -> SequenceNumber {
+        self.sequence.start(shard)
+    }
+
+    /// Returns the counter in a sequence number of this shard; none if it is not one of its numbers.
+    pub(crate) fn counter(&self, shard: u32, number: SequenceNumber) -> Option<u64> {
+        if number == self.start(shard) {
+            return Some(0);
+        }
+        self.sequence.counter(shard, number)
+    }
+
+    /// Returns the counter of each shard's last record, and is told of new ones.
+    pub(crate) fn ends(&self) -> watch::Receiver<Vec<u64>> {
+        self.ends.clone()
+    }
+
+    /// Returns the counter of a shard's last record; 0 when it has none.
+    pub(crate) fn end(&self, shard: u32) -> u64 {
+        self.ends
+            .borrow()
+            .get(shard as usize)
+            .copied()
+            .unwrap_or_default()
+    }
+
+    /// Puts records, all or none, and returns their places once they are on disk.
+    pub(crate) async fn append(&self, records: Vec<NewRecord>) -> Result<Vec<Place>, StoreError> {
+        let records = records
+            .into_iter()
+            .map(|record| {
+                let hash = record
+                    .explicit_hash_key
+                    .unwrap_or_else(|| hash_key(&record.partition_key));
+                (self.ranges.shard(hash), record)
+            })
+            .collect();
+        let (done, answer) = oneshot::channel();
+        self.change(Change::Append { records, done }, answer).await
+    }
+
+    /// Notes that a consumer is done with the records up to a counter.
+    pub(crate) async fn save_checkpoint(
+        &self,
+        consumer: Consumer,
+        counter: u64,
+    ) -> Result<(), StoreError> {
+        let (done, answer) = oneshot::channel();
+        self.change(
+            Change::Checkpoint {
+                consumer,
+                counter,
+                done,
+            },
+            answer,
+        )
+        .await
+    }
+
+    /// Makes every shard have `lanes` lanes; those of another number go on from the one that had come least far.
+    pub(crate) async fn set_lanes(&self, lanes: u32) -> Result<(), StoreError> {
+        let (done, answer) = oneshot::channel();
+        self.change(Change::Lanes { lanes, done }, answer).await
+    }
+
+    async fn change<T>(
+        &self,
+        change: Change,
+        answer: oneshot::Receiver<Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        self.changes
+            .send(change)
+            .await
+            .map_err(|_| StoreError::Closed)?;
+        answer.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// Returns how far a consumer has come; 0 before the first record.
+    pub(crate) fn checkpoint(&self, consumer: Consumer) -> Result<u64, StoreError> {
+        let table = self.database.begin_read()?.open_table(CHECKPOINTS)?;
+        let counter = table.get((consumer.shard, consumer.lane))?;
+        Ok(counter.map_or(0, |counter| counter.value()))
+    }
+
+    /// Returns the records of a shard behind a counter, in order.
+    pub(crate) fn read(
+        &self,
+        shard: u32,
+        after: u64,
+        limit: ReadLimit,
+    ) -> Result<Vec<StoredRecord>, StoreError> {
+        let table = self.database.begin_read()?.open_table(RECORDS)?;
+        let mut records = Vec::new();
+        let mut bytes = 0;
+        for entry in table.range((shard, after.saturating_add(1))..=(shard, u64::MAX))? {
+            let (key, value) = entry?;
+            let (_, counter) = key.value();
+            let (arrival_ms, partition_key, data) = decode_record(value.value());
+            bytes += partition_key.len() + data.len();
+            if records.len() >= limit.records || (!records.is_empty() && bytes > limit.bytes) {
+                break;
+            }
+            records.push(StoredRecord {
+                counter,
+                sequence_number: self.sequence.number(shard, counter, arrival_ms),
+                arrival_ms,
+                partition_key: partition_key.to_owned(),
+                data: data.to_owned(),
+            });
+        }
+        Ok(records)
+    }
+
+    /// Returns the counter of a shard's last record that arrived before a time; 0 when there is none.
+    pub(crate) fn before(&self, shard: u32, arrival_ms: i64) -> Result<u64, StoreError> {
+        let table = self.database.begin_read()?.open_table(RECORDS)?;
+        // Arrivals do not decrease within a shard.
+        let (mut low, mut high) = (0, self.end(shard));
+        while low < high {
+            let middle = low + (high - low).div_ceil(2);
+            let is_before = table
+                .get((shard, middle))?
+                .is_some_and(|record| decode_record(record.value()).0 < arrival_ms);
+            (low, high) = if is_before {
+                (middle, high)
+            } else {
+                (low, middle - 1)
+            };
+        }
+        Ok(low)
+    }
+}
+
+#[cfg(test)]
+mod tests;

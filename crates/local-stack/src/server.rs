@@ -1,0 +1,180 @@
+//! One port: tells from a request whether it is for Kinesis, for S3 or for the API.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use event_model::limits::HTTP_API_MAX_BYTES;
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use s3s::Body;
+use s3s::service::S3Service;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tracing::{debug, warn};
+
+use crate::front::{Front, gateway_error, is_announced_too_large};
+use crate::kinesis::api::Kinesis;
+
+/// Longest that a client may take to send its headers.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What a request is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Target {
+    Kinesis,
+    S3,
+    Api,
+}
+
+/// The services behind the port. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Services {
+    pub(crate) front: Front,
+    pub(crate) kinesis: Kinesis,
+    pub(crate) s3: S3Service,
+    /// Name of the bucket, by which unsigned requests for objects are told.
+    pub(crate) bucket: String,
+}
+
+/// Serves until a stop is told, then until every request that was begun is answered.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    services: Services,
+    mut stop: watch::Receiver<bool>,
+) {
+    let services = Arc::new(services);
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((socket, _)) => {
+                    // Small answers to small requests: waiting for more to send only costs time.
+                    let _ = socket.set_nodelay(true);
+                    connections.spawn(connection(TokioIo::new(socket), Arc::clone(&services), stop.clone()));
+                }
+                Err(error) => {
+                    warn!(%error, "Could not accept a connection");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            },
+            () = told(&mut stop) => break,
+            Some(_) = connections.join_next() => {}
+        }
+    }
+    drop(listener);
+    while connections.join_next().await.is_some() {}
+}
+
+async fn connection(
+    socket: TokioIo<tokio::net::TcpStream>,
+    services: Arc<Services>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let service = service_fn(move |request| {
+        let services = Arc::clone(&services);
+        async move { Ok::<_, Infallible>(services.answer(request).await) }
+    });
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT);
+    let mut connection = std::pin::pin!(builder.serve_connection(socket, service));
+    let served = tokio::select! {
+        served = connection.as_mut() => served,
+        () = told(&mut stop) => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = served {
+        debug!(%error, "A connection ended early");
+    }
+}
+
+/// Returns once a stop is told, or nobody is left to tell it.
+async fn told(stop: &mut watch::Receiver<bool>) {
+    drop(stop.wait_for(|stop| *stop).await);
+}
+
+impl Services {
+    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+        match self.target(request.method(), request.uri(), request.headers()) {
+            Target::S3 => match self.s3.call(request.map(Body::from)).await {
+                Ok(response) => response,
+                Err(error) => {
+                    warn!(?error, "S3 could not answer");
+                    gateway_error(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error")
+                        .map(Body::from)
+                }
+            },
+            target => self.answer_small(target, request).await.map(Body::from),
+        }
+    }
+
+    /// Answers a request whose body is read whole, up to the limit of an HTTP API.
+    async fn answer_small(&self, target: Target, request: Request<Incoming>) -> Response<Bytes> {
+        let (parts, body) = request.into_parts();
+        let too_large = || gateway_error(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large");
+        // Kinesis takes 10 MiB of data, which is more in base64.
+        let limit = if target == Target::Kinesis {
+            2 * HTTP_API_MAX_BYTES
+        } else {
+            HTTP_API_MAX_BYTES
+        };
+        if target == Target::Api && is_announced_too_large(&parts.headers) {
+            return too_large();
+        }
+        let body = match Limited::new(body, limit).collect().await {
+            Ok(body) => body.to_bytes(),
+            Err(error) if error.is::<LengthLimitError>() => return too_large(),
+            Err(_) => return gateway_error(StatusCode::BAD_REQUEST, "Bad Request"),
+        };
+        if target == Target::Api {
+            return self.front.answer(&parts, &body).await;
+        }
+        let target = parts
+            .headers
+            .get("x-amz-target")
+            .and_then(|target| target.to_str().ok())
+            .unwrap_or_default();
+        let (status, body) = self.kinesis.call(target, &body).await;
+        let mut response = Response::new(Bytes::from(body));
+        *response.status_mut() = status;
+        response.headers_mut().insert(
+            CONTENT_TYPE,
+            HeaderValue::from_static("application/x-amz-json-1.1"),
+        );
+        response
+    }
+
+    fn target(&self, method: &Method, uri: &http::Uri, headers: &HeaderMap) -> Target {
+        let is_kinesis = headers
+            .get("x-amz-target")
+            .is_some_and(|target| target.as_bytes().starts_with(b"Kinesis_"));
+        if is_kinesis && method == Method::POST {
+            return Target::Kinesis;
+        }
+        let scope = headers
+            .get(AUTHORIZATION)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default();
+        let query = uri.query().unwrap_or_default();
+        let is_signed_for_s3 = scope.contains("/s3/aws4_request")
+            || (query.contains("X-Amz-Credential=") && query.contains("s3%2Faws4_request"));
+        let is_in_bucket =
+            uri.path().trim_start_matches('/').split('/').next() == Some(self.bucket.as_str());
+        if is_signed_for_s3 || is_in_bucket {
+            Target::S3
+        } else {
+            Target::Api
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! The stack: starts the services on one port, and stops them in the order that loses nothing.
+
+use std::io;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use event_model::Clock;
+use lambda_runtime::{Context, LambdaEvent};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tracing::info;
+
+use crate::front::Front;
+use crate::kinesis::api::Kinesis;
+use crate::kinesis::store::Store;
+use crate::mapping::Mapping;
+use crate::server::{Services, serve};
+use crate::{MappingConfig, StackError, Totals, s3};
+
+/// Most shards of the stream (Kinesis's default quota of an account).
+const MAX_SHARDS: u32 = 500;
+
+/// The settings of a stack.
+#[derive(Clone, Debug)]
+pub struct StackConfig {
+    /// Folder of the state: the bucket as plain files, and `.pinflow/` for the rest.
+    pub out: PathBuf,
+    /// Port on the loopback interface; 0 takes any that is free.
+    pub port: u16,
+    /// Name of the API's stage; on `$default` nothing stands in front of a path.
+    pub stage: String,
+    /// Name of the bucket that holds the lake.
+    pub bucket: String,
+    /// Name of the stream.
+    pub stream: String,
+    /// Number of shards; the same for ever in one folder.
+    pub shards: u32,
+    /// Seed of the pauses between tries.
+    pub seed: u64,
+    /// The event source mapping.
+    pub mapping: MappingConfig,
+}
+
+impl StackConfig {
+    /// Returns the settings of a small deployment, with its state in a folder and on any free port.
+    pub fn new(out: impl Into<PathBuf>) -> Self {
+        Self {
+            out: out.into(),
+            port: 0,
+            stage: "$default".to_owned(),
+            bucket: "pinflow-lake".to_owned(),
+            stream: "pinflow-events".to_owned(),
+            shards: 2,
+            seed: 0,
+            mapping: MappingConfig::default(),
+        }
+    }
+
+    fn validate(&self) -> Result<(), StackError> {
+        if !(1..=MAX_SHARDS).contains(&self.shards) {
+            let message = format!(
+                "the number of shards is {}; take 1 to {MAX_SHARDS}",
+                self.shards
+            );
+            return Err(StackError::Setting(message));
+        }
+        self.mapping.validate()
+    }
+}
+
+/// A running stack.
+pub struct Stack {
+    url: String,
+    aws: SdkConfig,
+    totals: Arc<Mutex<Totals>>,
+    mapping: Mapping,
+    stop: watch::Sender<bool>,
+    server: JoinHandle<()>,
+    writer: std::thread::JoinHandle<()>,
+}
+
+impl Stack {
+    /// Opens the folder, or makes it, and starts to serve and to poll. What an earlier stack left is gone on with.
+    pub async fn start(config: StackConfig, clock: Clock) -> Result<Self, StackError> {
+        config.validate()?;
+        let state = config.out.join(".pinflow");
+        for folder in [&state, &config.out.join(&config.bucket)] {
+            create_folder(folder)?;
+        }
+        let (store, writer) =
+            Store::open(&state.join("stream.redb"), config.shards, clock.clone())?;
+        let s3 = s3::service(&config.out, &state.join("staging")).map_err(|source| {
+            StackError::Folder {
+                path: config.out.clone(),
+                source,
+            }
+        })?;
+        let listener = listen(config.port).await?;
+        let port = listener
+            .local_addr()
+            .map_err(|source| StackError::Listen {
+                port: config.port,
+                source,
+            })?
+            .port();
+        let url = format!("http://127.0.0.1:{port}");
+        let aws = sdk_config(&url);
+
+        let ingest = ingest_api::App::new(
+            aws_sdk_kinesis::Client::new(&aws),
+            ingest_api::Config::new(&config.stream),
+            clock.clone(),
+            config.seed,
+        );
+        let kinesis = Kinesis::new(store.clone(), config.stream.clone(), clock.clone());
+        let stream_arn = kinesis.arn();
+        let services = Services {
+            front: Front::new(ingest, config.stage.clone(), clock.clone()),
+            kinesis,
+            s3,
+            bucket: config.bucket.clone(),
+        };
+        let (stop, stops) = watch::channel(false);
+        let server = tokio::spawn(serve(listener, services, stops));
+
+        let totals = Arc::<Mutex<Totals>>::default();
+        let cleaner = cleaner(&aws, &config.bucket, clock.clone(), Arc::clone(&totals));
+        let mapping = Mapping::start(store, stream_arn, config.mapping, clock, move |event| {
+            clean(cleaner.clone(), event)
+        })
+        .await
+        .map_err(|error| StackError::State {
+            path: state,
+            source: Box::new(error),
+        })?;
+        info!(url, "The stack is up");
+        Ok(Self {
+            url,
+            aws,
+            totals,
+            mapping,
+            stop,
+            server,
+            writer,
+        })
+    }
+
+    /// Returns the base URL of the API, without a stage: `http://127.0.0.1:<port>`.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Returns the endpoint for AWS clients: Kinesis and S3 answer on the API's port.
+    pub fn endpoint(&self) -> &str {
+        &self.url
+    }
+
+    /// Returns the configuration of an AWS client that speaks to this stack.
+    pub fn sdk_config(&self) -> SdkConfig {
+        self.aws.clone()
+    }
+
+    /// Returns what stream-cleaner has done since the start.
+    pub fn totals(&self) -> Totals {
+        let mut totals = self
+            .totals
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        totals.retries = self.mapping.progress().retries();
+        totals.dropped = self.mapping.progress().dropped();
+        totals
+    }
+
+    /// Returns when every record that is on the stream now is in the lake. It does not wait for batching windows, but for
+    /// as long as the lake cannot be written to.
+    pub async fn drained(&self) {
+        self.mapping.drained().await;
+    }
+
+    /// Stops: requests that were begun are answered, an invocation that runs is awaited, the state is closed.
+    ///
+    /// Records that are still on the stream stay there for the next start.
+    pub async fn shutdown(self) -> Result<(), StackError> {
+        // The mapping first: its function writes over this server's port.
+        self.mapping.stop().await;
+        self.stop.send_replace(true);
+        let served = self.server.await;
+        // The last clone of the store has gone with the server; the writer ends when its queue is empty.
+        let written = tokio::task::spawn_blocking(|| self.writer.join()).await;
+        match (served, written) {
+            (Ok(()), Ok(Ok(()))) => Ok(()),
+            _ => Err(StackError::Panicked),
+        }
+    }
+}
+
+type Cleaner = stream_cleaner::App;
+
+fn cleaner(aws: &SdkConfig, bucket: &str, clock: Clock, totals: Arc<Mutex<Totals>>) -> Cleaner {
+    let publish = Arc::new(move |summary: &stream_cleaner::BatchSummary| {
+        totals
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .add(summary);
+    });
+    stream_cleaner::App::new(
+        aws_sdk_s3::Client::new(aws),
+        stream_cleaner::Config::new(bucket),
+        clock,
+        publish,
+    )
+}
+
+/// Runs the function as its binary does: the event's JSON in, the answer's JSON out.
+async fn clean(app: Cleaner, event: String) -> Result<String, String> {
+    // A task of its own: a panic ends the invocation, as on Lambda, and not the lane.
+    let invocation = tokio::spawn(async move {
+        let payload = serde_json::from_str(&event).map_err(|error| error.to_string())?;
+        let answer = app
+            .handle(LambdaEvent::new(payload, Context::default()))
+            .await;
+        let answer =
+            answer.map_err(|error| lambda_runtime::Diagnostic::from(error).error_message)?;
+        serde_json::to_string(&answer).map_err(|error| error.to_string())
+    });
+    invocation
+        .await
+        .unwrap_or_else(|error| Err(error.to_string()))
+}
+
+fn create_folder(path: &Path) -> Result<(), StackError> {
+    std::fs::create_dir_all(path).map_err(|source| StackError::Folder {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+async fn listen(port: u16) -> Result<TcpListener, StackError> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port))
+        .await
+        .map_err(|source| match source.kind() {
+            io::ErrorKind::AddrInUse => StackError::PortInUse { port },
+            _ => StackError::Listen { port, source },
+        })
+}
+
+/// Returns the configuration of a client: nothing of it comes from the environment or from files in the home folder.
+fn sdk_config(url: &str) -> SdkConfig {
+    let credentials = Credentials::new("local", s3::SECRET_KEY, None, None, "local-stack");
+    SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::from_static("us-east-1"))
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .endpoint_url(url)
+        .build()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,542 @@
+use std::time::{Duration, SystemTime};
+
+use aws_sdk_kinesis::types::{PutRecordsRequestEntry, ShardIteratorType};
+use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::ChecksumAlgorithm;
+use serde_json::{Value, json};
+
+use super::*;
+
+fn clock() -> Clock {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "signatures hold for minutes of the real time"
+    )]
+    Clock::new(SystemTime::now)
+}
+
+struct Rig {
+    folder: tempfile::TempDir,
+    stack: Stack,
+    kinesis: aws_sdk_kinesis::Client,
+    s3: aws_sdk_s3::Client,
+    http: reqwest::Client,
+}
+
+async fn rig_with(adjust: impl FnOnce(&mut StackConfig)) -> Rig {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = StackConfig::new(folder.path());
+    adjust(&mut config);
+    let stack = Stack::start(config, clock()).await.unwrap();
+    let aws = stack.sdk_config();
+    Rig {
+        folder,
+        kinesis: aws_sdk_kinesis::Client::new(&aws),
+        s3: aws_sdk_s3::Client::new(&aws),
+        http: reqwest::Client::new(),
+        stack,
+    }
+}
+
+async fn rig() -> Rig {
+    rig_with(|_| {}).await
+}
+
+impl Rig {
+    fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.stack.url())
+    }
+
+    async fn iterator(&self, shard: &str, kind: ShardIteratorType, number: Option<&str>) -> String {
+        let iterator = self
+            .kinesis
+            .get_shard_iterator()
+            .stream_name("pinflow-events")
+            .shard_id(shard)
+            .shard_iterator_type(kind)
+            .set_starting_sequence_number(number.map(str::to_owned));
+        iterator
+            .send()
+            .await
+            .unwrap()
+            .shard_iterator()
+            .unwrap()
+            .to_owned()
+    }
+
+    /// Reads from an iterator on; returns the data and the next iterator.
+    async fn read(&self, iterator: &str) -> (Vec<String>, String) {
+        let output = self
+            .kinesis
+            .get_records()
+            .shard_iterator(iterator)
+            .send()
+            .await
+            .unwrap();
+        let data = |record: &aws_sdk_kinesis::types::Record| {
+            String::from_utf8(record.data().as_ref().to_vec()).unwrap()
+        };
+        (
+            output.records().iter().map(data).collect(),
+            output.next_shard_iterator().unwrap().to_owned(),
+        )
+    }
+}
+
+/// Bytes of the key of a clean object, with the longest sequence numbers.
+const LONG_KEY: &str = "clean/user/date=2026-11-21/hour=07/shardId-000000000000-\
+    49671626338112233445566778899001122334455667788990011223-49671626338112233445566778899001122334455667788990011224.parquet";
+
+#[tokio::test]
+async fn a_producer_and_a_consumer_meet_over_the_sdk() {
+    let rig = rig_with(|config| config.shards = 1).await;
+    let entry = |data: &str| {
+        let data = aws_sdk_kinesis::primitives::Blob::new(data);
+        PutRecordsRequestEntry::builder()
+            .partition_key("k")
+            .data(data)
+            .build()
+            .unwrap()
+    };
+    let put = rig
+        .kinesis
+        .put_records()
+        .stream_name("pinflow-events")
+        .records(entry("1"))
+        .records(entry("2"));
+    let put = put.send().await.unwrap();
+    assert_eq!(put.failed_record_count(), Some(0));
+    let second = put.records()[1].sequence_number().unwrap();
+
+    let shards = rig
+        .kinesis
+        .list_shards()
+        .stream_name("pinflow-events")
+        .send()
+        .await
+        .unwrap();
+    let shard = shards.shards()[0].shard_id();
+    assert_eq!(put.records()[0].shard_id(), Some(shard));
+    for (kind, number, data) in [
+        (ShardIteratorType::TrimHorizon, None, vec!["1", "2"]),
+        (ShardIteratorType::Latest, None, vec![]),
+        (ShardIteratorType::AtSequenceNumber, Some(second), vec!["2"]),
+        (ShardIteratorType::AfterSequenceNumber, Some(second), vec![]),
+    ] {
+        let iterator = rig.iterator(shard, kind.clone(), number).await;
+        assert_eq!(rig.read(&iterator).await.0, data, "{kind}");
+    }
+    let (_, next) = rig
+        .read(
+            &rig.iterator(shard, ShardIteratorType::TrimHorizon, None)
+                .await,
+        )
+        .await;
+    rig.kinesis
+        .put_record()
+        .stream_name("pinflow-events")
+        .partition_key("k")
+        .data(aws_sdk_kinesis::primitives::Blob::new("3"))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(rig.read(&next).await.0, ["3"]);
+
+    let streams = rig.kinesis.list_streams().send().await.unwrap();
+    assert_eq!(streams.stream_names(), ["pinflow-events"]);
+    let summary = rig
+        .kinesis
+        .describe_stream_summary()
+        .stream_name("pinflow-events")
+        .send()
+        .await
+        .unwrap();
+    let summary = summary.stream_description_summary().unwrap();
+    assert_eq!(
+        (summary.open_shard_count(), summary.stream_status().as_str()),
+        (1, "ACTIVE")
+    );
+    rig.stack.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn kinesis_refuses_what_the_service_refuses() {
+    let rig = rig().await;
+    let stream = "pinflow-events";
+    let records = |count: usize| vec![json!({"Data": "e30=", "PartitionKey": "k"}); count];
+    let large = base64::Engine::encode(
+        &base64::engine::general_purpose::STANDARD,
+        vec![0; 1024 * 1024],
+    );
+    for (operation, body, status, code) in [
+        (
+            "PutRecord",
+            json!({"StreamName": "other", "Data": "e30=", "PartitionKey": "k"}),
+            400,
+            "ResourceNotFoundException",
+        ),
+        (
+            "PutRecord",
+            json!({"StreamName": stream, "Data": "e30=", "PartitionKey": ""}),
+            400,
+            "InvalidArgumentException",
+        ),
+        (
+            "PutRecord",
+            json!({"StreamName": stream, "Data": "?", "PartitionKey": "k"}),
+            400,
+            "SerializationException",
+        ),
+        (
+            "PutRecord",
+            json!({"StreamName": stream, "Data": large, "PartitionKey": "k"}),
+            400,
+            "InvalidArgumentException",
+        ),
+        (
+            "PutRecord",
+            json!({"Data": "e30=", "PartitionKey": "k"}),
+            400,
+            "InvalidArgumentException",
+        ),
+        (
+            "PutRecords",
+            json!({"StreamName": stream, "Records": records(501)}),
+            400,
+            "InvalidArgumentException",
+        ),
+        (
+            "PutRecords",
+            json!({"StreamName": stream, "Records": records(0)}),
+            400,
+            "InvalidArgumentException",
+        ),
+        (
+            "GetShardIterator",
+            json!({"StreamName": stream, "ShardId": "shardId-000000000009", "ShardIteratorType": "LATEST"}),
+            400,
+            "ResourceNotFoundException",
+        ),
+        (
+            "GetShardIterator",
+            json!({"StreamName": stream, "ShardId": "shardId-000000000000", "ShardIteratorType": "AT_SEQUENCE_NUMBER", "StartingSequenceNumber": "7"}),
+            400,
+            "InvalidArgumentException",
+        ),
+        (
+            "GetRecords",
+            json!({"ShardIterator": "AAAA"}),
+            400,
+            "InvalidArgumentException",
+        ),
+        ("MergeShards", json!({}), 400, "UnknownOperationException"),
+    ] {
+        let request = rig
+            .http
+            .post(rig.url("/"))
+            .header("x-amz-target", format!("Kinesis_20131202.{operation}"));
+        let response = request.body(body.to_string()).send().await.unwrap();
+        let answered = response.status().as_u16();
+        let answer: Value = serde_json::from_slice(&response.bytes().await.unwrap()).unwrap();
+        assert_eq!(
+            (answered, &answer["__type"]),
+            (status, &json!(code)),
+            "{operation}: {answer}"
+        );
+    }
+    rig.stack.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_object_is_a_plain_file_and_nothing_else() {
+    let rig = rig().await;
+    let put = || rig.s3.put_object().bucket("pinflow-lake").key(LONG_KEY);
+    put()
+        .body(ByteStream::from_static(b"rows"))
+        .send()
+        .await
+        .unwrap();
+    let bucket = rig.folder.path().join("pinflow-lake");
+    assert_eq!(std::fs::read(bucket.join(LONG_KEY)).unwrap(), b"rows");
+    let names: Vec<_> = std::fs::read_dir(rig.folder.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert_eq!(names.len(), 2, "{names:?}");
+    assert_eq!(
+        std::fs::read_dir(rig.folder.path().join(".pinflow/staging"))
+            .unwrap()
+            .count(),
+        0
+    );
+
+    let got = rig
+        .s3
+        .get_object()
+        .bucket("pinflow-lake")
+        .key(LONG_KEY)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(got.body.collect().await.unwrap().to_vec(), b"rows");
+    let head = rig
+        .s3
+        .head_object()
+        .bucket("pinflow-lake")
+        .key(LONG_KEY)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(head.content_length(), Some(4));
+    let part = rig
+        .s3
+        .get_object()
+        .bucket("pinflow-lake")
+        .key(LONG_KEY)
+        .range("bytes=1-2")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(part.body.collect().await.unwrap().to_vec(), b"ow");
+    let list = rig
+        .s3
+        .list_objects_v2()
+        .bucket("pinflow-lake")
+        .prefix("clean/user/")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(
+        list.contents()
+            .iter()
+            .filter_map(|object| object.key())
+            .collect::<Vec<_>>(),
+        [LONG_KEY]
+    );
+
+    put()
+        .body(ByteStream::from_static(b"newer"))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(std::fs::read(bucket.join(LONG_KEY)).unwrap(), b"newer");
+    rig.s3
+        .delete_object()
+        .bucket("pinflow-lake")
+        .key(LONG_KEY)
+        .send()
+        .await
+        .unwrap();
+    assert!(!bucket.join(LONG_KEY).exists());
+    rig.stack.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn of_many_conditional_puts_one_wins() {
+    let rig = rig().await;
+    let put = |number: u8| {
+        let put = rig
+            .s3
+            .put_object()
+            .bucket("pinflow-lake")
+            .key("log/00001.json")
+            .if_none_match("*");
+        put.body(ByteStream::from(vec![number; 10_000])).send()
+    };
+    let outcomes = futures::future::join_all((0..8).map(put)).await;
+    let winner = outcomes.iter().position(Result::is_ok).unwrap();
+    for (number, outcome) in outcomes.iter().enumerate() {
+        if number != winner {
+            let status = outcome
+                .as_ref()
+                .err()
+                .and_then(|error| error.raw_response())
+                .map(|raw| raw.status().as_u16());
+            assert_eq!(status, Some(412));
+        }
+    }
+    let written = std::fs::read(rig.folder.path().join("pinflow-lake/log/00001.json")).unwrap();
+    assert_eq!(written, vec![u8::try_from(winner).unwrap(); 10_000]);
+    rig.stack.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn s3_refuses_wrong_checksums_keys_and_unsigned_writes() {
+    let rig = rig().await;
+    let put = || {
+        rig.s3
+            .put_object()
+            .bucket("pinflow-lake")
+            .body(ByteStream::from_static(b"rows"))
+    };
+    for algorithm in [
+        ChecksumAlgorithm::Crc32,
+        ChecksumAlgorithm::Sha256,
+        ChecksumAlgorithm::Crc64Nvme,
+    ] {
+        put()
+            .key("right")
+            .checksum_algorithm(algorithm)
+            .send()
+            .await
+            .unwrap();
+    }
+    let status = |error: aws_sdk_s3::error::SdkError<
+        aws_sdk_s3::operation::put_object::PutObjectError,
+    >| { error.raw_response().map(|raw| raw.status().as_u16()) };
+    assert_eq!(
+        status(
+            put()
+                .key("wrong")
+                .checksum_crc32("AAAAAA==")
+                .send()
+                .await
+                .unwrap_err()
+        ),
+        Some(400)
+    );
+    assert_eq!(
+        status(
+            put()
+                .key("wrong")
+                .content_md5("AAAAAAAAAAAAAAAAAAAAAA==")
+                .send()
+                .await
+                .unwrap_err()
+        ),
+        Some(400)
+    );
+    assert!(
+        !rig.folder.path().join("pinflow-lake/wrong").exists(),
+        "nothing of a refused object is there"
+    );
+    assert_eq!(
+        status(put().key("a/../../escaped").send().await.unwrap_err()),
+        Some(400)
+    );
+    let missing = rig
+        .s3
+        .put_object()
+        .bucket("other")
+        .key("a")
+        .send()
+        .await
+        .unwrap_err();
+    assert_eq!(status(missing), Some(404));
+
+    let url = rig.url("/pinflow-lake/right");
+    assert_eq!(
+        rig.http
+            .get(&url)
+            .send()
+            .await
+            .unwrap()
+            .bytes()
+            .await
+            .unwrap(),
+        "rows"
+    );
+    assert_eq!(
+        rig.http.put(&url).body("x").send().await.unwrap().status(),
+        403
+    );
+    rig.stack.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_front_hands_bodies_over_as_api_gateway_does() {
+    let rig = rig_with(|config| config.stage = "Dev".to_owned()).await;
+    let post = |path: &str, content_type: &str, body: Vec<u8>| {
+        rig.http
+            .post(rig.url(path))
+            .header("content-type", content_type)
+            .body(body)
+            .send()
+    };
+    let kafka = "application/vnd.kafka.json.v2+json";
+    let rows = br#"{"records":[{"value":{"index":1,"title":"\u00e9"}}]}"#.to_vec();
+    let large = vec![b' '; 10_000_001];
+    let too_large_in_base64 = vec![b' '; 5_000_000];
+    for (path, content_type, body, status) in [
+        ("/Dev/topics/abc.pin", kafka, rows.clone(), 200),
+        ("/Dev/topics/abc.pin", "application/json", rows, 200),
+        (
+            "/Dev/events/pin",
+            "application/json",
+            b"{\"index\":\"\xff\"}".to_vec(),
+            400,
+        ),
+        ("/topics/abc.pin", kafka, b"{}".to_vec(), 404),
+        ("/Dev/events/pin", "application/json", large, 413),
+        (
+            "/Dev/events/pin",
+            "application/x-ndjson",
+            too_large_in_base64,
+            413,
+        ),
+    ] {
+        let length = body.len();
+        let response = post(path, content_type, body).await.unwrap();
+        assert_eq!(
+            response.status(),
+            status,
+            "{path}, {content_type}, {length} bytes"
+        );
+    }
+    let health = rig
+        .http
+        .get(rig.url("/Dev/health?deep=1"))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(health.status(), 200);
+    assert_eq!(health.headers()["content-type"], "application/json");
+    rig.stack.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_stack_that_cannot_start_says_why() {
+    let rig = rig().await;
+    let same_folder = StackConfig::new(rig.folder.path());
+    let other = tempfile::tempdir().unwrap();
+    let mut same_port = StackConfig::new(other.path());
+    same_port.port = rig.stack.url().rsplit(':').next().unwrap().parse().unwrap();
+    let mut no_shards = StackConfig::new(other.path());
+    no_shards.shards = 0;
+    let mut long_window = StackConfig::new(other.path());
+    long_window.mapping.maximum_batching_window = Duration::from_secs(301);
+    let file = other.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    for (config, reason) in [
+        (
+            same_folder,
+            "is in use: is another pinflow running on this folder?",
+        ),
+        (
+            same_port,
+            "is in use: stop the program that listens there, or choose another port",
+        ),
+        (no_shards, "the number of shards is 0; take 1 to 500"),
+        (long_window, "the batching window is 301 s; take 0 to 300"),
+        (StackConfig::new(&file), "cannot write to the folder"),
+    ] {
+        let error = Stack::start(config, clock()).await.err().unwrap();
+        assert!(error.to_string().contains(reason), "{error}");
+    }
+    rig.stack.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_posted_ends_in_the_bucket_and_in_the_totals() {
+    let rig = rig().await;
+    let post = rig
+        .http
+        .post(rig.url("/events/user"))
+        .body(r#"[{"ind":1,"first_name":"Ada"},{"first_name":"Eve"}]"#);
+    assert_eq!(post.send().await.unwrap().status(), 200);
+    rig.stack.drained().await;
+    let totals = rig.stack.totals();
+    assert_eq!((totals.total_rows(), totals.total_rejected()), (1, 1));
+    assert_eq!((totals.retries(), totals.dropped()), (0, 0));
+    rig.stack.shutdown().await.unwrap();
+}
