@@ -18,6 +18,10 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Run the whole path once: start the stack, post, check that every record arrived
+    Demo(DemoOptions),
+    /// Run the stack until Ctrl-C
+    Local(LocalOptions),
     /// Post rows to an API, as the old posting script does
     Post(PostOptions),
     /// Print the generated rows as NDJSON, in the order in which `demo` and `post` post them
@@ -45,6 +49,38 @@ impl fmt::Display for Wire {
             Self::Events => "events",
         })
     }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoOptions {
+    /// Turns to post; a turn is the same row of pin, geo and user
+    #[arg(long, value_name = "N", default_value_t = 500)]
+    pub(crate) posts: u64,
+    /// Folder with pin.ndjson, geo.ndjson and user.ndjson whose rows are posted [default: generated rows]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// Folder for the lake and the stack's state; a second run goes on from it
+    #[arg(long, value_name = "DIR", default_value = DEFAULT_OUT)]
+    pub(crate) out: PathBuf,
+    /// Port of the stack; 0 takes a free one
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) port: u16,
+    /// Wire format
+    #[arg(long, value_enum, default_value_t = Wire::Kinesis)]
+    pub(crate) wire: Wire,
+    /// Seed of the generated rows
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_SEED)]
+    pub(crate) seed: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LocalOptions {
+    /// Folder for the lake and the stack's state; the stack goes on from it when it is started again
+    #[arg(long, value_name = "DIR", default_value = DEFAULT_OUT)]
+    pub(crate) out: PathBuf,
+    /// Port of the stack; 0 takes a free one
+    #[arg(long, value_name = "N", default_value_t = 9000)]
+    pub(crate) port: u16,
 }
 
 #[derive(Debug, Args)]
@@ -102,6 +138,9 @@ pub(crate) struct CleanOptions {
     #[arg(long, value_name = "KIND", value_parser = parse_kind)]
     pub(crate) kind: Option<Kind>,
 }
+
+/// Folder of the stack where none is given.
+const DEFAULT_OUT: &str = "./lake";
 
 /// Seed of the rows where none is given: `demo` and `generate` show the same ones.
 const DEFAULT_SEED: u64 = 1;

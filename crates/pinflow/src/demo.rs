@@ -9,7 +9,7 @@ use std::time::Instant;
 use anyhow::Context as _;
 use event_model::Clock;
 use lake::reader::Position;
-use local_stack::{Stack, StackConfig};
+use local_stack::{Stack, StackConfig, Totals};
 
 use crate::cli::DemoOptions;
 use crate::post::{Pace, Poster, Tally, post_turns};
@@ -35,15 +35,22 @@ pub(crate) async fn command(
     let bucket = options.out.join(&config.bucket);
     let stack = Stack::start(config, clock).await?;
     writeln!(terminal.notes, "The stack is up at {}", stack.url())?;
+    // What an earlier run left on the stream is not this run's work.
+    tokio::select! {
+        () = drain(&stack) => {}
+        () = stop.requested() => {}
+    }
+    let before = stack.totals();
 
     let started = Instant::now();
     let posted = post(&stack, options, &mut source, stop).await;
     let posting = started.elapsed();
-    if posted.is_ok() {
-        drain(&stack, stop).await;
+    if posted.as_ref().is_ok_and(|(tally, _)| tally.accepted > 0) {
+        // Also after Ctrl-C: what was acknowledged is told of. A second one does not wait.
+        drain(&stack).await;
     }
     let until_drained = started.elapsed();
-    let totals = stack.totals();
+    let cleaned = work_between(&before, &stack.totals());
     stack.shutdown().await?;
 
     let (tally, acknowledged) = posted?;
@@ -51,12 +58,7 @@ pub(crate) async fn command(
     let report = Report {
         tally: &tally,
         account: &account,
-        cleaned: CleanerWork {
-            changes: totals.changes,
-            objects: totals.objects,
-            bytes_written: totals.bytes_written,
-            retries: totals.retries(),
-        },
+        cleaned,
         posting,
         until_drained,
     };
@@ -74,6 +76,17 @@ pub(crate) async fn command(
     } else {
         Exit::Success
     })
+}
+
+fn work_between(before: &Totals, after: &Totals) -> CleanerWork {
+    let changes = after.changes.iter();
+    let changes = changes.map(|(rule, values)| (rule, values - before.changes.count(rule)));
+    CleanerWork {
+        changes: changes.filter(|(_, values)| *values > 0).collect(),
+        objects: after.objects - before.objects,
+        bytes_written: after.bytes_written - before.bytes_written,
+        retries: after.retries() - before.retries(),
+    }
 }
 
 /// Posts the turns; returns the numbers, and where the stream has each row that it acknowledged.
@@ -104,17 +117,12 @@ async fn post(
     Ok((tally, acknowledged))
 }
 
-/// Waits until every record on the stream was processed. A Ctrl-C that comes meanwhile ends the wait; one that came
-/// before ended the posting.
-async fn drain(stack: &Stack, stop: &Stop) {
+/// Waits until every record that is on the stream was processed.
+async fn drain(stack: &Stack) {
     let spinner = progress::waiting("waiting until every record is in the lake");
-    if stop.is_requested() {
-        stack.drained().await;
-    } else {
-        tokio::select! {
-            () = stack.drained() => {}
-            () = stop.requested() => {}
-        }
-    }
+    stack.drained().await;
     spinner.finish_and_clear();
 }
+
+#[cfg(test)]
+mod tests;

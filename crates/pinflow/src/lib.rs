@@ -2,8 +2,10 @@
 
 mod clean;
 pub mod cli;
+mod demo;
 mod generate;
 mod latency;
+mod local;
 mod post;
 mod progress;
 pub mod source;
@@ -70,10 +72,16 @@ pub async fn run(cli: Cli, clock: Clock) -> ExitCode {
 
 async fn run_command(
     command: Command,
-    _clock: Clock,
+    clock: Clock,
     terminal: &mut Terminal<'_>,
 ) -> anyhow::Result<Exit> {
     match command {
+        Command::Demo(options) => {
+            demo::command(&options, clock, &Stop::on_ctrl_c()?, terminal).await
+        }
+        Command::Local(options) => {
+            local::command(&options, clock, &Stop::on_ctrl_c()?, terminal).await
+        }
         Command::Post(options) => post::command(&options, &Stop::on_ctrl_c()?, terminal).await,
         Command::Generate(options) => generate::command(&options, terminal),
         Command::Clean(options) => clean::command(&options, terminal),

@@ -33,6 +33,7 @@ pub(crate) async fn command(
     Ok(Exit::Success)
 }
 
+/// Version 1 of the AWS CLI reads `AWS_DEFAULT_REGION`, version 2 `AWS_REGION`.
 fn instructions(url: &str, endpoint: &str, out: &Path, bucket: &str) -> String {
     let lake = out.join(bucket);
     format!(
@@ -43,7 +44,7 @@ To post rows, in another terminal:
   cargo pinflow post --api {url}
 
 To look at the stream and the bucket with the AWS CLI:
-  export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_REGION=us-east-1
+  export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_REGION=us-east-1 AWS_DEFAULT_REGION=us-east-1
   aws --endpoint-url {endpoint} kinesis list-streams
   aws --endpoint-url {endpoint} s3 ls s3://{bucket} --recursive
 
@@ -67,7 +68,7 @@ mod tests {
           cargo pinflow post --api http://127.0.0.1:9000/Dev
 
         To look at the stream and the bucket with the AWS CLI:
-          export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_REGION=us-east-1
+          export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_REGION=us-east-1 AWS_DEFAULT_REGION=us-east-1
           aws --endpoint-url http://127.0.0.1:9000 kinesis list-streams
           aws --endpoint-url http://127.0.0.1:9000 s3 ls s3://pinflow-lake --recursive
         ");

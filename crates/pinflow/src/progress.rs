@@ -16,6 +16,13 @@ pub(crate) fn turns(limit: Option<u64>) -> ProgressBar {
     set_up(bar, template)
 }
 
+/// Makes a spinner beside a sentence.
+pub(crate) fn waiting(message: &'static str) -> ProgressBar {
+    let bar = set_up(ProgressBar::no_length(), "{spinner} {msg} ({elapsed})");
+    bar.set_message(message);
+    bar
+}
+
 fn set_up(bar: ProgressBar, template: &str) -> ProgressBar {
     // A template that cannot be read would only change how the bar looks.
     let style = ProgressStyle::with_template(template)

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::time::Duration;
 
-use cleaning::RuleCounts;
+use cleaning::Rule;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, ContentArrangement, Table};
 use event_model::Kind;
@@ -29,10 +29,11 @@ pub(super) struct Report<'a> {
     pub(super) until_drained: Duration,
 }
 
-/// What stream-cleaner did since the stack started; what was delivered again counts again.
+/// What stream-cleaner did for the run; what was delivered again counts again.
 #[derive(Clone, Debug, Default)]
 pub(super) struct CleanerWork {
-    pub(super) changes: RuleCounts,
+    /// Values changed by each rule that changed any.
+    pub(super) changes: Vec<(Rule, u64)>,
     pub(super) objects: u64,
     pub(super) bytes_written: u64,
     /// Batches that were delivered again.
@@ -96,8 +97,8 @@ impl Report<'_> {
             lines.add("quarantined", "", &0);
         }
         lines.add("unaccounted", "", &self.unaccounted());
-        for (rule, values) in self.cleaned.changes.iter() {
-            lines.add("values changed", rule.as_str(), &values);
+        for (rule, values) in &self.cleaned.changes {
+            lines.add("values changed", rule.as_str(), values);
         }
         lines.add("written", "objects", &self.cleaned.objects);
         lines.add("written", "MB", &megabytes(self.cleaned.bytes_written));

@@ -62,10 +62,13 @@ pub(super) fn is_retryable(status: StatusCode) -> bool {
 }
 
 /// Returns what the body of an error says: the problem's detail, or the message of Kafka REST and of API Gateway.
+///
+/// It becomes a part of a sentence, so the full stop at its end is left out.
 pub(super) fn detail(body: &[u8]) -> String {
     let problem: Problem = serde_json::from_slice(body).unwrap_or_default();
     let told = problem.detail.or(problem.message).or(problem.title);
-    told.unwrap_or_else(|| excerpt(body))
+    let told = told.as_deref().map(|told| told.trim_end_matches('.'));
+    told.map_or_else(|| excerpt(body), str::to_owned)
 }
 
 /// Longest excerpt of a body that is none of the API's.
@@ -276,8 +279,8 @@ mod tests {
     fn the_detail_of_an_error_is_found_in_each_shape() {
         for (body, expected) in [
             (
-                r#"{"type":"about:blank","title":"Not found","status":404,"detail":"no such path"}"#,
-                "no such path",
+                r#"{"type":"about:blank","title":"Not found","status":404,"detail":"No such path."}"#,
+                "No such path",
             ),
             (
                 r#"{"error_code":40401,"message":"unknown topic"}"#,

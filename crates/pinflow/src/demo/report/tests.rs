@@ -1,7 +1,5 @@
 use std::collections::BTreeMap;
 
-use cleaning::{Changes as _, Rule};
-
 use super::*;
 
 fn account() -> Account {
@@ -20,14 +18,11 @@ fn tally(accepted: u64) -> Tally {
 }
 
 fn shown(tally: &Tally, account: &Account) -> String {
-    let mut changes = RuleCounts::default();
-    changes.note(Rule::BlankText, "title");
-    changes.note(Rule::IndexRenamed, "index");
     let report = Report {
         tally,
         account,
         cleaned: CleanerWork {
-            changes,
+            changes: vec![(Rule::BlankText, 1), (Rule::IndexRenamed, 500)],
             objects: 12,
             bytes_written: 310_400,
             retries: 0,
@@ -53,7 +48,7 @@ fn a_run_that_lost_nothing() {
     │                ┆ wrong_kind    ┆      1 │
     │ unaccounted    ┆               ┆      0 │
     │ values changed ┆ blank_text    ┆      1 │
-    │                ┆ index_renamed ┆      1 │
+    │                ┆ index_renamed ┆    500 │
     │ written        ┆ objects       ┆     12 │
     │                ┆ MB            ┆  0.311 │
     │ a post took    ┆ p50           ┆ 4.0 ms │
