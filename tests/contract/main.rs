@@ -1,5 +1,12 @@
 //! Promises that cross the borders between code, documents and fixtures.
 
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "what panics in a test fails it"
+)]
+
 mod documents;
 mod samples;
 mod workspace;

@@ -7,7 +7,8 @@ async fn a_poison_record_does_not_block_the_shard() {
     // One partition key, so one shard.
     let first = stack.put("any", good).await;
     let mut poison = Vec::new();
-    let payloads: [&[u8]; 5] = [b"\xff", b"{", b"[]", b"{\"ind\": 1}", &[b'['; 100_000]];
+    let deep = vec![b'['; 100_000];
+    let payloads: [&[u8]; 5] = [b"\xff", b"{", b"[]", b"{\"ind\": 1}", &deep];
     for payload in payloads {
         poison.push(stack.put("any", payload).await);
     }

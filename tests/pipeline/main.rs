@@ -1,5 +1,12 @@
 //! The whole path on the embedded stack, file by promise.
 
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "what panics in a test fails it"
+)]
+
 mod a_failed_write_is_delivered_again;
 mod a_poison_record_does_not_block_the_shard;
 mod a_stack_goes_on_where_it_stopped;

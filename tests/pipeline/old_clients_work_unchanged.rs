@@ -20,7 +20,7 @@ async fn put(stack: &TestStack, path: &str, body: Value) -> Position {
         .send("PUT", path, "application/json", body.to_string())
         .await;
     assert_eq!(answer.status, 200, "{}", answer.body);
-    let record = if path.ends_with("s") {
+    let record = if path.ends_with('s') {
         &answer.body["Records"][0]
     } else {
         &answer.body

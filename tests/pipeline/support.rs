@@ -12,7 +12,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// How long a test waits for what must come: far more than it takes, so that only a hang ends it.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A running stack and the folder that it keeps its state in.
 pub(crate) struct TestStack {
@@ -158,7 +158,7 @@ impl Lake {
                         .extend(read_positions(bytes.into()).unwrap());
                 }
                 lake::ObjectKey::Quarantine { .. } => {
-                    lake.quarantine.extend(read_quarantine(&bytes).unwrap())
+                    lake.quarantine.extend(read_quarantine(&bytes).unwrap());
                 }
             }
         }
