@@ -4,10 +4,12 @@ pub mod key;
 pub mod quarantine;
 pub mod reader;
 pub mod schema;
+pub mod sequence;
 pub mod writer;
 
 pub use key::{ArrivalHour, ObjectKey, SequenceRange};
-pub use quarantine::QuarantineRecord;
+pub use quarantine::{QuarantineRecord, QuarantineWriter};
+pub use sequence::Sequence;
 pub use writer::{CleanWriter, Lineage};
 
 use event_model::Kind;
@@ -52,4 +54,7 @@ pub enum LakeError {
     /// A key that none of the pipeline's parts writes.
     #[error("`{0}` is not the key of a clean or a quarantine object")]
     UnknownKey(String),
+    /// A `_sequence` that stream-cleaner does not write.
+    #[error("`{0}` is not a sequence number, alone or with `:` and a sub-number")]
+    InvalidSequence(String),
 }

@@ -25,7 +25,7 @@ pub struct QuarantineRecord {
     pub rule_version: i32,
     /// The record's shard.
     pub shard: String,
-    /// The record's sequence number, as Kinesis spells it.
+    /// The record's sequence number, and its sub-number if it came in an aggregate, as `_sequence` spells them.
     pub sequence_number: String,
     /// The record's partition key.
     pub partition_key: String,
@@ -49,7 +49,7 @@ impl QuarantineRecord {
             message: rejection.message.clone(),
             rule_version: RULES_VERSION,
             shard: lineage.shard.as_str().to_owned(),
-            sequence_number: lineage.sequence.to_owned(),
+            sequence_number: lineage.sequence.to_string(),
             partition_key: partition_key.to_owned(),
             arrival: format_arrival(lineage.arrival_micros),
             payload_base64: STANDARD.encode(payload),
@@ -67,21 +67,41 @@ fn format_arrival(micros: i64) -> String {
     format!("{timestamp:.6}")
 }
 
+/// Gathers the lines of one quarantine object.
+///
+/// A line is compressed as it comes: an aggregate of tiny records makes lines of many times its size.
+#[derive(Debug)]
+pub struct QuarantineWriter(GzEncoder<Vec<u8>>);
+
+impl Default for QuarantineWriter {
+    fn default() -> Self {
+        // `GzEncoder` leaves the time in the header at zero.
+        Self(GzEncoder::new(Vec::new(), flate2::Compression::default()))
+    }
+}
+
+impl QuarantineWriter {
+    /// Appends a line.
+    pub fn append(&mut self, record: &QuarantineRecord) -> Result<(), LakeError> {
+        serde_json::to_writer(&mut self.0, record)
+            .map_err(|error| LakeError::WriteQuarantine(error.into()))?;
+        self.0.write_all(b"\n").map_err(LakeError::WriteQuarantine)
+    }
+
+    /// Returns the object. The same lines give the same bytes.
+    pub fn finish(self) -> Result<Bytes, LakeError> {
+        let object = self.0.finish().map_err(LakeError::WriteQuarantine)?;
+        Ok(object.into())
+    }
+}
+
 /// Writes records as a quarantine object. The same records give the same bytes.
 pub fn write_quarantine(records: &[QuarantineRecord]) -> Result<Bytes, LakeError> {
-    // `GzEncoder` leaves the time in the header at zero.
-    let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::default());
+    let mut writer = QuarantineWriter::default();
     for record in records {
-        serde_json::to_writer(&mut encoder, record)
-            .map_err(|error| LakeError::WriteQuarantine(error.into()))?;
-        encoder
-            .write_all(b"\n")
-            .map_err(LakeError::WriteQuarantine)?;
+        writer.append(record)?;
     }
-    encoder
-        .finish()
-        .map(Bytes::from)
-        .map_err(LakeError::WriteQuarantine)
+    writer.finish()
 }
 
 /// Reads a quarantine object.
@@ -113,7 +133,7 @@ mod tests {
         let shard = ShardId::from_number(1);
         let lineage = Lineage {
             shard: &shard,
-            sequence: "4959",
+            sequence: "4959".parse().unwrap(),
             arrival_micros: 1_598_586_767_000_000,
         };
         QuarantineRecord::new(&rejection, &lineage, "pin/1", payload)

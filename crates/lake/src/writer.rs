@@ -1,6 +1,7 @@
 //! Clean rows → one Parquet object.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -16,15 +17,15 @@ use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 
-use crate::{LakeError, schema};
+use crate::{LakeError, Sequence, schema};
 
 /// Where a row came from: the lineage columns, but for the version of the rules and the unknown fields.
 #[derive(Clone, Copy, Debug)]
 pub struct Lineage<'a> {
     /// The record's shard.
     pub shard: &'a ShardId,
-    /// The record's sequence number, as Kinesis spells it.
-    pub sequence: &'a str,
+    /// The record's sequence number, and the row's place in the record if it holds several.
+    pub sequence: Sequence,
     /// When Kinesis took the record: microseconds since 1970-01-01 UTC.
     pub arrival_micros: i64,
 }
@@ -289,7 +290,9 @@ impl LineageColumns {
 
     fn append(&mut self, lineage: &Lineage<'_>, extra: Option<&str>) {
         self.shard.append_value(lineage.shard.as_str());
-        self.sequence.append_value(lineage.sequence);
+        // The builder takes any text, and its cell ends with an empty value.
+        let _ = write!(self.sequence, "{}", lineage.sequence);
+        self.sequence.append_value("");
         self.arrival.append_value(lineage.arrival_micros);
         self.rules.append_value(RULES_VERSION);
         self.extra.append_option(extra);

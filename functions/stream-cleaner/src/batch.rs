@@ -3,10 +3,12 @@
 use bytes::Bytes;
 use cleaning::{Cleaned, Rejection, RejectionCode, RuleCounts, clean, decode};
 use event_model::{Kind, PartitionKey, SequenceNumber, ShardId};
-use lake::quarantine::write_quarantine;
 use lake::{
-    ArrivalHour, CleanWriter, LakeError, Lineage, ObjectKey, QuarantineRecord, SequenceRange,
+    ArrivalHour, CleanWriter, LakeError, Lineage, ObjectKey, QuarantineRecord, QuarantineWriter,
+    Sequence, SequenceRange,
 };
+
+use crate::aggregate::{self, UserRecord};
 
 /// A record as the stream handed it out.
 #[derive(Debug)]
@@ -18,6 +20,15 @@ pub(crate) struct Record<'a> {
     pub(crate) partition_key: &'a str,
     pub(crate) arrival_micros: i64,
     pub(crate) data: &'a [u8],
+}
+
+/// What the records of a batch come to.
+#[derive(Debug)]
+pub(crate) struct PreparedBatch {
+    /// Records after the aggregates are taken apart; each is a row or a rejection in one of the objects.
+    pub(crate) user_records: u64,
+    /// In the order of the records that they start with.
+    pub(crate) objects: Vec<PreparedObject>,
 }
 
 /// An object that is ready to be written.
@@ -41,35 +52,86 @@ pub(crate) enum Contents {
     Rejected(Vec<RejectionCode>),
 }
 
-/// Cleans the records and makes their objects, in the order of the records that they start with.
+/// Takes aggregates apart, cleans the records, and makes their objects.
 ///
 /// There is one object for each kind and one of quarantine; where the batch runs over an hour's or a day's end there is
 /// one more of each, so that a row always stands in the partition of its arrival.
-pub(crate) fn prepare(records: &[Record<'_>]) -> Result<Vec<PreparedObject>, LakeError> {
+pub(crate) fn prepare(records: &[Record<'_>]) -> Result<PreparedBatch, LakeError> {
     let mut drafts = Drafts::default();
     for (index, record) in records.iter().enumerate() {
-        let declared = PartitionKey::declared_kind(record.partition_key);
-        match decode(record.data) {
-            Ok(text) => match clean(&text, declared) {
-                Ok(cleaned) => drafts.append_row(index, record, &cleaned)?,
-                Err(rejection) => drafts.append_rejection(index, record, &rejection),
-            },
-            Err(rejection) => drafts.append_rejection(index, record, &rejection),
+        let whole = Source::whole(index, record);
+        match aggregate::read(record.data) {
+            None => drafts.append(&whole)?,
+            Some(Ok(user_records)) => {
+                for (sub_number, user_record) in (0..).zip(user_records) {
+                    drafts.append(&whole.part(sub_number, user_record))?;
+                }
+            }
+            Some(Err(damage)) => drafts.append_rejection(&whole, &damage.into())?,
         }
     }
     let ranges = SequenceRanges::of(records);
+    let user_records = drafts.user_records;
     let mut objects: Vec<_> = drafts
-        .0
+        .drafts
         .into_iter()
         .map(|draft| draft.finish(&ranges))
         .collect::<Result<_, _>>()?;
     objects.sort_by_key(|object| object.first_record);
-    Ok(objects)
+    Ok(PreparedBatch {
+        user_records,
+        objects,
+    })
+}
+
+/// What one row or one line of quarantine is made of: a record, or a user record of an aggregate.
+struct Source<'a> {
+    /// Place of the record in the batch.
+    index: usize,
+    record: &'a Record<'a>,
+    sub_number: Option<u64>,
+    partition_key: &'a str,
+    data: &'a [u8],
+}
+
+impl<'a> Source<'a> {
+    fn whole(index: usize, record: &'a Record<'a>) -> Self {
+        Self {
+            index,
+            record,
+            sub_number: None,
+            partition_key: record.partition_key,
+            data: record.data,
+        }
+    }
+
+    fn part(&self, sub_number: u64, user_record: UserRecord<'a>) -> Self {
+        Self {
+            sub_number: Some(sub_number),
+            partition_key: user_record.partition_key,
+            data: user_record.data,
+            ..*self
+        }
+    }
+
+    fn lineage(&self) -> Lineage<'a> {
+        Lineage {
+            shard: &self.record.shard,
+            sequence: Sequence {
+                number: self.record.sequence_number,
+                sub_number: self.sub_number,
+            },
+            arrival_micros: self.record.arrival_micros,
+        }
+    }
 }
 
 /// The objects of a batch while they are filled. There are four as a rule, so a scan finds one fastest.
 #[derive(Default)]
-struct Drafts(Vec<Draft>);
+struct Drafts {
+    drafts: Vec<Draft>,
+    user_records: u64,
+}
 
 struct Draft {
     shard: ShardId,
@@ -86,20 +148,26 @@ enum Body {
         changes: RuleCounts,
     },
     Rejected {
-        lines: Vec<QuarantineRecord>,
+        writer: QuarantineWriter,
         codes: Vec<RejectionCode>,
     },
 }
 
 impl Drafts {
-    fn append_row(
-        &mut self,
-        index: usize,
-        record: &Record<'_>,
-        cleaned: &Cleaned<'_>,
-    ) -> Result<(), LakeError> {
+    fn append(&mut self, source: &Source<'_>) -> Result<(), LakeError> {
+        let declared = PartitionKey::declared_kind(source.partition_key);
+        match decode(source.data) {
+            Ok(text) => match clean(&text, declared) {
+                Ok(cleaned) => self.append_row(source, &cleaned),
+                Err(rejection) => self.append_rejection(source, &rejection),
+            },
+            Err(rejection) => self.append_rejection(source, &rejection),
+        }
+    }
+
+    fn append_row(&mut self, source: &Source<'_>, cleaned: &Cleaned<'_>) -> Result<(), LakeError> {
         let kind = cleaned.row.kind();
-        let hour = ArrivalHour::of(record.arrival_micros);
+        let hour = ArrivalHour::of(source.record.arrival_micros);
         let is_its = |draft: &Draft| {
             draft.hour == hour && matches!(draft.body, Body::Rows { kind: of, .. } if of == kind)
         };
@@ -110,66 +178,65 @@ impl Drafts {
         };
         if let Body::Rows {
             writer, changes, ..
-        } = self.find(index, record, hour, is_its, empty)
+        } = self.find(source, hour, is_its, empty)
         {
-            writer.append(cleaned, &lineage(record))?;
+            writer.append(cleaned, &source.lineage())?;
             *changes += cleaned.changes;
         }
+        self.user_records += 1;
         Ok(())
     }
 
-    fn append_rejection(&mut self, index: usize, record: &Record<'_>, rejection: &Rejection) {
-        let hour = ArrivalHour::of(record.arrival_micros);
+    fn append_rejection(
+        &mut self,
+        source: &Source<'_>,
+        rejection: &Rejection,
+    ) -> Result<(), LakeError> {
+        let hour = ArrivalHour::of(source.record.arrival_micros);
         // Quarantine is partitioned by day alone.
         let is_its = |draft: &Draft| {
             draft.hour.date == hour.date && matches!(draft.body, Body::Rejected { .. })
         };
         let empty = || Body::Rejected {
-            lines: Vec::new(),
+            writer: QuarantineWriter::default(),
             codes: Vec::new(),
         };
-        if let Body::Rejected { lines, codes } = self.find(index, record, hour, is_its, empty) {
-            lines.push(QuarantineRecord::new(
+        if let Body::Rejected { writer, codes } = self.find(source, hour, is_its, empty) {
+            writer.append(&QuarantineRecord::new(
                 rejection,
-                &lineage(record),
-                record.partition_key,
-                record.data,
-            ));
+                &source.lineage(),
+                source.partition_key,
+                source.data,
+            ))?;
             codes.push(rejection.code);
         }
+        self.user_records += 1;
+        Ok(())
     }
 
-    /// Returns the body that the record belongs to, an empty one if it is the first.
+    /// Returns the body that the source belongs to, an empty one if it is the first.
     fn find(
         &mut self,
-        index: usize,
-        record: &Record<'_>,
+        source: &Source<'_>,
         hour: ArrivalHour,
         is_its: impl Fn(&Draft) -> bool,
         empty: impl FnOnce() -> Body,
     ) -> &mut Body {
+        let shard = &source.record.shard;
         let found = self
-            .0
+            .drafts
             .iter()
-            .position(|draft| draft.shard == record.shard && is_its(draft));
+            .position(|draft| draft.shard == *shard && is_its(draft));
         let position = found.unwrap_or_else(|| {
-            self.0.push(Draft {
-                shard: record.shard.clone(),
+            self.drafts.push(Draft {
+                shard: shard.clone(),
                 hour,
-                first_record: index,
+                first_record: source.index,
                 body: empty(),
             });
-            self.0.len() - 1
+            self.drafts.len() - 1
         });
-        &mut self.0[position].body
-    }
-}
-
-fn lineage<'a>(record: &'a Record<'_>) -> Lineage<'a> {
-    Lineage {
-        shard: &record.shard,
-        sequence: record.sequence,
-        arrival_micros: record.arrival_micros,
+        &mut self.drafts[position].body
     }
 }
 
@@ -198,12 +265,12 @@ impl Draft {
                     },
                 )
             }
-            Body::Rejected { lines, codes } => {
+            Body::Rejected { writer, codes } => {
                 let key = ObjectKey::Quarantine {
                     date: self.hour.date,
                     range,
                 };
-                (key, write_quarantine(&lines)?, Contents::Rejected(codes))
+                (key, writer.finish()?, Contents::Rejected(codes))
             }
         };
         Ok(PreparedObject {

@@ -11,7 +11,7 @@ use futures::future::join_all;
 use lambda_runtime::LambdaEvent;
 use tracing::{info, instrument, warn};
 
-use crate::batch::{PreparedObject, Record, prepare};
+use crate::batch::{PreparedBatch, PreparedObject, Record, prepare};
 use crate::event::{KinesisEvent, KinesisEventRecord};
 use crate::{BatchSummary, CleanerError, Config};
 
@@ -51,10 +51,13 @@ impl App {
     ) -> Result<KinesisEventResponse, CleanerError> {
         let started = self.clock.unix_millis();
         let records = records(&event.payload)?;
-        let objects = prepare(&records)?;
+        let PreparedBatch {
+            user_records,
+            objects,
+        } = prepare(&records)?;
         let outcomes = join_all(objects.iter().map(|object| self.put(object))).await;
 
-        let mut summary = BatchSummary::of(&records);
+        let mut summary = BatchSummary::new(&records, user_records);
         let mut failures = Vec::new();
         for (object, outcome) in objects.iter().zip(outcomes) {
             match outcome {
@@ -116,14 +119,16 @@ fn none_written(failures: Vec<(&PreparedObject, aws_sdk_s3::Error)>) -> CleanerE
 fn log(summary: &BatchSummary) {
     info!(
         batch.records = summary.records,
+        batch.user_records = summary.user_records,
         batch.rows = summary.total_rows(),
         batch.rejected = summary.total_rejected(),
         batch.objects = summary.objects,
         size_bytes = summary.bytes_written,
         duration_ms = summary.duration_ms,
         retried_from = summary.retried_from,
-        "Cleaned {} records into {} rows, {} rejected",
+        "Cleaned {} records ({} user records) into {} rows, {} rejected",
         summary.records,
+        summary.user_records,
         summary.total_rows(),
         summary.total_rejected(),
     );

@@ -11,13 +11,16 @@ use crate::batch::{Contents, PreparedObject, Record};
 /// What one invocation did. Only what was written is counted; what is delivered again is counted then.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BatchSummary {
-    /// Records in the batch.
+    /// Kinesis records in the batch.
     pub records: u64,
+    /// Records after the aggregates among them are taken apart: as many as there are rows and rejected records when all
+    /// objects are written. An aggregate that is damaged counts as one.
+    pub user_records: u64,
     /// Bytes of the records' data.
     pub bytes_in: u64,
     /// Rows written, by kind.
     pub rows: BTreeMap<Kind, u64>,
-    /// Records written to quarantine, by code.
+    /// User records written to quarantine, by code.
     pub rejected: BTreeMap<RejectionCode, u64>,
     /// Values changed by each rule, in the rows written.
     pub changes: RuleCounts,
@@ -34,10 +37,11 @@ pub struct BatchSummary {
 }
 
 impl BatchSummary {
-    pub(crate) fn of(records: &[Record<'_>]) -> Self {
+    pub(crate) fn new(records: &[Record<'_>], user_records: u64) -> Self {
         let bytes_in = records.iter().map(|record| record.data.len() as u64).sum();
         Self {
             records: records.len() as u64,
+            user_records,
             bytes_in,
             ..Self::default()
         }
@@ -69,7 +73,7 @@ impl BatchSummary {
         self.rows.values().sum()
     }
 
-    /// Returns the records that went to quarantine.
+    /// Returns the user records that went to quarantine.
     pub fn total_rejected(&self) -> u64 {
         self.rejected.values().sum()
     }
@@ -81,7 +85,10 @@ impl BatchSummary {
     /// [embedded metric format]: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
     pub fn to_embedded_metrics(&self) -> String {
         let count = |name: String, value: u64| (name, "Count", value);
-        let mut metrics = vec![count("records_in".to_owned(), self.records)];
+        let mut metrics = vec![
+            count("records_in".to_owned(), self.records),
+            count("user_records_in".to_owned(), self.user_records),
+        ];
         metrics.extend(Kind::ALL.map(|kind| {
             count(
                 format!("rows_{kind}"),

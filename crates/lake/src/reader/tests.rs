@@ -20,7 +20,7 @@ fn batch(kind: Kind, rows: &[Cleaned<'_>]) -> RecordBatch {
     for (index, row) in rows.iter().enumerate() {
         let lineage = Lineage {
             shard: &shard,
-            sequence: &(100 + index).to_string(),
+            sequence: (100 + index).to_string().parse().unwrap(),
             arrival_micros: ARRIVAL,
         };
         writer.append(row, &lineage).unwrap();
@@ -207,7 +207,7 @@ fn a_row_of_another_kind_is_refused() {
     let mut writer = CleanWriter::new(Kind::Pin);
     let lineage = Lineage {
         shard: &shard,
-        sequence: "1",
+        sequence: "1".parse().unwrap(),
         arrival_micros: 0,
     };
     let error = writer.append(&user, &lineage).unwrap_err();
@@ -231,6 +231,25 @@ fn positions_are_read_without_the_rest() {
         read_positions(Bytes::from_static(b"PAR1 no")),
         Err(LakeError::ReadParquet(_))
     ));
+}
+
+#[test]
+fn a_row_of_an_aggregate_has_its_sub_number() {
+    let shard = ShardId::from_number(0);
+    let row = clean(r#"{"ind": 1, "first_name": "Ada"}"#, None).unwrap();
+    let mut writer = CleanWriter::new(Kind::User);
+    let sequences = ["100", "101:0", "101:1"];
+    for sequence in sequences {
+        let lineage = Lineage {
+            shard: &shard,
+            sequence: sequence.parse().unwrap(),
+            arrival_micros: ARRIVAL,
+        };
+        writer.append(&row, &lineage).unwrap();
+    }
+    let positions = read_positions(writer.finish_parquet().unwrap()).unwrap();
+    let read: Vec<_> = positions.iter().map(|(_, sequence)| sequence).collect();
+    assert_eq!(read, sequences);
 }
 
 proptest! {

@@ -11,7 +11,7 @@ use event_model::{Kind, SequenceNumber, ShardId};
 use lake::key::{CLEAN_PREFIX, QUARANTINE_PREFIX};
 use lake::quarantine::read_quarantine;
 use lake::reader::{Position, read_positions};
-use lake::{ObjectKey, SequenceRange};
+use lake::{ObjectKey, Sequence, SequenceRange};
 
 /// Where the acknowledged records of a run are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,7 +38,9 @@ impl Account {
                 continue;
             }
             let rows = read_positions(read(&path)?).with_context(|| damaged(&path))?;
-            let found = rows.into_iter().filter(|position| missing.remove(position));
+            let found = rows
+                .into_iter()
+                .filter(|(shard, sequence)| missing.remove(&record_position(shard, sequence)));
             add(&mut account.clean, kind, found.count() as u64);
         }
         for (path, key) in objects(bucket, QUARANTINE_PREFIX)? {
@@ -46,7 +48,7 @@ impl Account {
                 continue;
             }
             for record in read_quarantine(&read(&path)?).with_context(|| damaged(&path))? {
-                if missing.remove(&(record.shard, record.sequence_number)) {
+                if missing.remove(&record_position(&record.shard, &record.sequence_number)) {
                     add(&mut account.quarantined, record.code, 1);
                 }
             }
@@ -63,6 +65,16 @@ impl Account {
     pub(super) fn total_quarantined(&self) -> u64 {
         self.quarantined.values().sum()
     }
+}
+
+/// Returns the position of the record that a row or a line came in, which may be an aggregate of several.
+fn record_position(shard: &str, sequence: &str) -> Position {
+    // One of another form is no record's, and is found nowhere.
+    let number = sequence.parse().map_or_else(
+        |_| sequence.to_owned(),
+        |Sequence { number, .. }| number.to_string(),
+    );
+    (shard.to_owned(), number)
 }
 
 fn add<K: Ord>(counts: &mut BTreeMap<K, u64>, key: K, count: u64) {

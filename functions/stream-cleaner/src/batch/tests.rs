@@ -3,6 +3,7 @@ use lake::reader::read_positions;
 use proptest::prelude::*;
 
 use super::*;
+use crate::aggregate::tests::encode;
 
 const ARRIVAL: i64 = 1_598_586_767_000_000;
 
@@ -33,7 +34,7 @@ fn a_batch_becomes_one_object_of_each_kind_and_one_of_quarantine() {
         record(5, "5", "geo/1", br#"{"ind": 1, "latitude": 1}"#),
         record(6, "6", "x", b"{"),
     ];
-    let objects = prepare(&records).unwrap();
+    let objects = prepare(&records).unwrap().objects;
     let name = "shardId-000000000000-1-6";
     let keys: Vec<_> = objects
         .iter()
@@ -88,6 +89,7 @@ fn a_row_stands_in_the_partition_of_its_own_arrival() {
     }
     let keys: Vec<_> = prepare(&records)
         .unwrap()
+        .objects
         .iter()
         .map(|object| object.key.to_string())
         .collect();
@@ -103,30 +105,128 @@ fn a_row_stands_in_the_partition_of_its_own_arrival() {
     );
 }
 
+#[test]
+fn the_user_records_of_an_aggregate_are_records_of_their_own() {
+    let row = br#"{"ind": 1}"#;
+    let aggregate = encode(&[
+        ("geo/1", row),
+        ("user/1", row),
+        ("pin/1", b"[]"),
+        ("geo/1", row),
+    ]);
+    let mut damaged = aggregate.clone();
+    damaged.pop();
+    let records = [
+        record(1, "1", "user/1", row),
+        record(2, "2", "pin/7", &aggregate),
+        record(3, "3", "pin/7", &damaged),
+        record(4, "4", "geo/1", row),
+    ];
+    let batch = prepare(&records).unwrap();
+    assert_eq!(batch.user_records, 7);
+    let objects: Vec<_> = batch
+        .objects
+        .iter()
+        .map(|object| (object.key.to_string(), object.first_record))
+        .collect();
+    let name = "shardId-000000000000-1-4";
+    let hour = "date=2020-08-28/hour=03";
+    assert_eq!(
+        objects,
+        [
+            (format!("clean/user/{hour}/{name}.parquet"), 0),
+            (format!("clean/geo/{hour}/{name}.parquet"), 1),
+            (format!("quarantine/date=2020-08-28/{name}.ndjson.gz"), 1),
+        ]
+    );
+    let sequences = |object: &PreparedObject| -> Vec<String> {
+        let positions = read_positions(object.body.clone()).unwrap();
+        positions
+            .into_iter()
+            .map(|(_, sequence)| sequence)
+            .collect()
+    };
+    assert_eq!(sequences(&batch.objects[0]), ["1", "2:1"]);
+    assert_eq!(sequences(&batch.objects[1]), ["2:0", "2:3", "4"]);
+    let lines = read_quarantine(&batch.objects[2].body).unwrap();
+    let lines: Vec<_> = lines
+        .iter()
+        .map(|line| {
+            let place = (line.sequence_number.as_str(), line.partition_key.as_str());
+            (place, line.code.as_str(), line.payload().unwrap())
+        })
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            (("2:2", "pin/1"), "not_an_object", b"[]".to_vec()),
+            (("3", "pin/7"), "not_utf8", damaged.clone()),
+        ]
+    );
+}
+
+#[test]
+fn an_aggregate_in_an_aggregate_is_not_taken_apart() {
+    let inner = encode(&[("user/1", br#"{"ind": 1}"#)]);
+    let outer = encode(&[("user/1", &inner)]);
+    let objects = prepare(&[record(1, "1", "x", &outer)]).unwrap().objects;
+    let lines = read_quarantine(&objects[0].body).unwrap();
+    assert_eq!(lines.len(), 1);
+    assert_eq!(
+        (lines[0].sequence_number.as_str(), lines[0].code.as_str()),
+        ("1:0", "not_utf8")
+    );
+    assert_eq!(lines[0].payload().unwrap(), inner);
+}
+
+fn payload() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        any::<Vec<u8>>(),
+        any::<i64>()
+            .prop_map(|ind| format!("{{\"ind\": {ind}, \"first_name\": \"A\"}}").into_bytes()),
+        any::<i64>()
+            .prop_map(|ind| format!("{{\"index\": {ind}, \"category\": \"a\"}}").into_bytes()),
+        any::<bool>().prop_map(|flag| format!("{{\"ind\": {flag}, \"latitude\": 1}}").into_bytes()),
+    ]
+}
+
+/// The payloads of a record: one of its own, or those of an aggregate.
+fn payloads() -> impl Strategy<Value = (bool, Vec<Vec<u8>>)> {
+    prop_oneof![
+        3 => payload().prop_map(|payload| (false, vec![payload])),
+        1 => proptest::collection::vec(payload(), 1..5).prop_map(|payloads| (true, payloads)),
+    ]
+}
+
 proptest! {
     #[test]
-    fn every_record_is_in_exactly_one_object_and_the_same_batch_gives_the_same_objects(
-        payloads in proptest::collection::vec(
-            prop_oneof![
-                any::<Vec<u8>>(),
-                any::<i64>().prop_map(|ind| format!("{{\"ind\": {ind}, \"first_name\": \"A\"}}").into_bytes()),
-                any::<i64>().prop_map(|ind| format!("{{\"index\": {ind}, \"category\": \"a\"}}").into_bytes()),
-                any::<bool>().prop_map(|flag| format!("{{\"ind\": {flag}, \"latitude\": 1}}").into_bytes()),
-            ],
-            0..30,
-        ),
+    fn every_user_record_is_in_exactly_one_object_and_the_same_batch_gives_the_same_objects(
+        batch in proptest::collection::vec(payloads(), 0..30),
         key in "(pin|geo|user|x)/.{0,3}",
     ) {
-        let sequences: Vec<String> = (0..payloads.len()).map(|index| (index + 1).to_string()).collect();
-        let records: Vec<_> = payloads
+        let mut expected: Vec<Sequence> = Vec::new();
+        let mut data = Vec::new();
+        for (number, (is_aggregate, payloads)) in (1_u64..).zip(&batch) {
+            let number = number.to_string();
+            if *is_aggregate {
+                let sub_numbers = 0..payloads.len();
+                expected.extend(sub_numbers.map(|sub| format!("{number}:{sub}").parse::<Sequence>().unwrap()));
+                let packed: Vec<_> = payloads.iter().map(|payload| (key.as_str(), payload.as_slice())).collect();
+                data.push((number, encode(&packed)));
+            } else {
+                expected.push(number.parse().unwrap());
+                data.push((number, payloads[0].clone()));
+            }
+        }
+        let records: Vec<_> = data
             .iter()
-            .zip(&sequences)
-            .map(|(data, sequence)| record(sequence.parse().unwrap(), sequence, &key, data))
+            .map(|(number, data)| record(number.parse().unwrap(), number, &key, data))
             .collect();
-        let objects = prepare(&records).unwrap();
-        let mut found: Vec<u64> = Vec::new();
+        let PreparedBatch { user_records, objects } = prepare(&records).unwrap();
+        prop_assert_eq!(user_records, expected.len() as u64);
+        let mut found: Vec<Sequence> = Vec::new();
         for object in &objects {
-            let in_object: Vec<u64> = match &object.contents {
+            let in_object: Vec<Sequence> = match &object.contents {
                 Contents::Rows { rows, .. } => {
                     let positions = read_positions(object.body.clone()).unwrap();
                     prop_assert_eq!(positions.len(), *rows);
@@ -138,13 +238,15 @@ proptest! {
                     lines.into_iter().map(|line| line.sequence_number.parse().unwrap()).collect()
                 }
             };
-            prop_assert_eq!(in_object.first().copied(), Some(object.first_record as u64 + 1));
+            prop_assert!(in_object.is_sorted());
+            let first = SequenceNumber::from_limbs([0, 0, object.first_record as u64 + 1]);
+            prop_assert_eq!(in_object[0].number, first);
             found.extend(in_object);
         }
         found.sort_unstable();
-        prop_assert_eq!(found, (1..=payloads.len() as u64).collect::<Vec<_>>());
+        prop_assert_eq!(found, expected);
 
-        let again = prepare(&records).unwrap();
+        let again = prepare(&records).unwrap().objects;
         for (left, right) in objects.iter().zip(&again) {
             prop_assert_eq!(&left.key, &right.key);
             prop_assert_eq!(&left.body, &right.body);

@@ -5,6 +5,8 @@ use aws_sdk_s3::operation::put_object::{PutObjectError, PutObjectOutput};
 use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use lake::quarantine::read_quarantine;
+use lake::reader::read_positions;
 use lambda_runtime::{Context, Diagnostic};
 
 use super::*;
@@ -171,14 +173,96 @@ const SAMPLES: &[(&str, [u64; 3])] = &[
     ("duplicate", [3, 0, 1]),
     ("empty", [0, 0, 0]),
     ("encodings", [4, 0, 1]),
+    ("kpl-aggregate", [5, 1, 4]),
+    ("kpl-damaged", [1, 2, 2]),
     ("new-year", [2, 2, 4]),
     ("poisonous", [2, 7, 3]),
 ];
 
+const SAMPLE_FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../events/stream-cleaner");
+
+fn sample(name: &str) -> KinesisEvent {
+    let json = std::fs::read_to_string(format!("{SAMPLE_FOLDER}/{name}.json")).unwrap();
+    serde_json::from_str(&json).unwrap()
+}
+
+/// The aggregates of the samples were made by `aws-kinesis-agg` 1.2.3, the Python library.
+#[test]
+fn an_aggregate_of_the_published_library_becomes_rows_of_their_own() {
+    let event = sample("kpl-aggregate");
+    let records = records(&event).unwrap();
+    let [aggregate, plain] = [records[0].sequence, records[1].sequence];
+    let batch = prepare(&records).unwrap();
+    assert_eq!(batch.user_records, 6);
+    let mut found = Vec::new();
+    for object in &batch.objects {
+        let folder = object.key.to_string();
+        let folder = folder.split("/date=").next().unwrap().to_owned();
+        if folder == "quarantine" {
+            for line in read_quarantine(&object.body).unwrap() {
+                assert_eq!(line.partition_key, "pin/303");
+                assert_eq!(line.payload().unwrap(), br#"{"index": 303, "title": "#);
+                found.push((folder.clone(), line.sequence_number));
+            }
+        } else {
+            let positions = read_positions(object.body.clone()).unwrap();
+            found.extend(
+                positions
+                    .into_iter()
+                    .map(|(_, sequence)| (folder.clone(), sequence)),
+            );
+        }
+    }
+    let expected = [
+        ("clean/pin", format!("{aggregate}:0")),
+        ("clean/pin", format!("{aggregate}:3")),
+        ("clean/geo", format!("{aggregate}:1")),
+        ("clean/user", format!("{aggregate}:2")),
+        ("clean/user", plain.to_owned()),
+        ("quarantine", format!("{aggregate}:4")),
+    ];
+    assert_eq!(
+        found,
+        expected.map(|(folder, sequence)| (folder.to_owned(), sequence))
+    );
+}
+
+#[test]
+fn a_damaged_aggregate_goes_to_quarantine_whole() {
+    let event = sample("kpl-damaged");
+    let records = records(&event).unwrap();
+    let batch = prepare(&records).unwrap();
+    let lines = read_quarantine(&batch.objects[0].body).unwrap();
+    assert_eq!(lines.len(), 2);
+    for (line, record) in lines.iter().zip(&records) {
+        assert_eq!(line.code, "not_utf8");
+        assert_eq!(
+            line.message,
+            "the payload is a damaged KPL aggregate: its MD5 checksum does not fit its contents"
+        );
+        assert_eq!(line.sequence_number, record.sequence);
+        assert_eq!(line.partition_key, record.partition_key);
+        assert_eq!(line.payload().unwrap(), record.data);
+    }
+}
+
+#[tokio::test]
+async fn a_retry_starts_at_the_aggregate_not_inside_it() {
+    let refused = is_refused("clean/user/");
+    let written = is_written();
+    let (app, summaries) = app(&[&refused, &written]);
+    let event = LambdaEvent::new(sample("kpl-aggregate"), Context::default());
+    let sequence = event.payload.records[0].kinesis.sequence_number.clone();
+    let response = app.handle(event).await.unwrap();
+    assert_eq!(failures(&response), [sequence.as_str()]);
+    let summary = summaries.lock().unwrap().remove(0);
+    assert_eq!((summary.records, summary.user_records), (2, 6));
+    assert_eq!((summary.total_rows(), summary.total_rejected()), (3, 1));
+}
+
 #[tokio::test]
 async fn every_sample_event_comes_to_what_its_name_says() {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../events/stream-cleaner");
-    let mut names: Vec<_> = std::fs::read_dir(folder)
+    let mut names: Vec<_> = std::fs::read_dir(SAMPLE_FOLDER)
         .unwrap()
         .map(|entry| {
             entry
@@ -197,10 +281,10 @@ async fn every_sample_event_comes_to_what_its_name_says() {
         "samples that no test reads"
     );
     for (name, expected) in SAMPLES {
-        let json = std::fs::read_to_string(format!("{folder}/{name}.json")).unwrap();
         let written = is_written();
         let (app, summaries) = app(&[&written]);
-        let response = app.handle(event(&json)).await.unwrap();
+        let event = LambdaEvent::new(sample(name), Context::default());
+        let response = app.handle(event).await.unwrap();
         assert!(response.batch_item_failures.is_empty());
         let summary = summaries.lock().unwrap().remove(0);
         assert_eq!(
@@ -212,6 +296,8 @@ async fn every_sample_event_comes_to_what_its_name_says() {
             expected,
             "{name}"
         );
+        let user_records = summary.total_rows() + summary.total_rejected();
+        assert_eq!(summary.user_records, user_records, "{name}");
         if *name == "poisonous" {
             let codes: Vec<_> = summary
                 .rejected

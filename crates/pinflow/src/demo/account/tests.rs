@@ -1,7 +1,7 @@
 use cleaning::clean;
 use lake::quarantine::write_quarantine;
 use lake::writer::write_parquet;
-use lake::{ArrivalHour, CleanWriter, Lineage, QuarantineRecord};
+use lake::{ArrivalHour, CleanWriter, Lineage, QuarantineRecord, Sequence};
 
 use super::*;
 
@@ -30,11 +30,24 @@ fn range(shard: u32, sequences: &[u64]) -> SequenceRange {
 }
 
 fn write_clean(bucket: &Path, shard: u32, sequences: &[u64]) {
+    write_clean_rows(bucket, shard, sequences, &[None]);
+}
+
+/// Writes an object of some records, with a row for each of the sub-numbers.
+fn write_clean_rows(bucket: &Path, shard: u32, sequences: &[u64], sub_numbers: &[Option<u64>]) {
     let mut writer = CleanWriter::new(Kind::Geo);
-    for sequence in sequences {
+    let rows = sequences.iter().flat_map(|number| {
+        sub_numbers
+            .iter()
+            .map(move |sub_number| (number, *sub_number))
+    });
+    for (number, sub_number) in rows {
         let lineage = Lineage {
             shard: &ShardId::from_number(shard),
-            sequence: &sequence.to_string(),
+            sequence: Sequence {
+                number: number.to_string().parse().unwrap(),
+                sub_number,
+            },
             arrival_micros: ARRIVAL_MICROS,
         };
         let row = clean("{\"ind\": 1, \"latitude\": 2}", None).unwrap();
@@ -54,7 +67,7 @@ fn write_rejected(bucket: &Path, shard: u32, sequences: &[u64]) {
     let record = |sequence: &u64| {
         let lineage = Lineage {
             shard: &ShardId::from_number(shard),
-            sequence: &sequence.to_string(),
+            sequence: sequence.to_string().parse().unwrap(),
             arrival_micros: ARRIVAL_MICROS,
         };
         QuarantineRecord::new(&rejection, &lineage, "pin/1", b"[]")
@@ -86,6 +99,16 @@ fn each_record_is_found_once_or_missed() {
         BTreeMap::from([("not_an_object".to_owned(), 1)])
     );
     assert_eq!(account.unaccounted, [position(0, 30), position(2, 30)]);
+}
+
+#[test]
+fn an_aggregate_is_found_by_any_of_its_rows_and_counted_once() {
+    let bucket = tempfile::tempdir().unwrap();
+    write_clean_rows(bucket.path(), 0, &[20, 21], &[Some(0), Some(2)]);
+    let acknowledged = HashSet::from([20, 21, 22].map(|sequence| position(0, sequence)));
+    let account = Account::read(bucket.path(), &acknowledged).unwrap();
+    assert_eq!(account.clean, BTreeMap::from([(Kind::Geo, 2)]));
+    assert_eq!(account.unaccounted, [position(0, 22)]);
 }
 
 #[test]

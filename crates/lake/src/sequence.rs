@@ -1,0 +1,108 @@
+//! A row's place in its shard, as `_sequence` spells it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use event_model::SequenceNumber;
+
+use crate::LakeError;
+
+/// The sequence number of a row's record, and the row's place in it when a producer packed several into one.
+///
+/// It is written `<sequence number>`, or `<sequence number>:<sub-number>` with sub-numbers from 0. The order is that of
+/// the numbers, not of the text: by sequence number, then a record that holds nothing but the row, then by sub-number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Sequence {
+    /// The record's sequence number.
+    pub number: SequenceNumber,
+    /// The row's place in an aggregated record, from 0; `None` when the record is not an aggregate.
+    // After `number`, so that the derived order is the one promised.
+    pub sub_number: Option<u64>,
+}
+
+impl From<SequenceNumber> for Sequence {
+    fn from(number: SequenceNumber) -> Self {
+        Self {
+            number,
+            sub_number: None,
+        }
+    }
+}
+
+impl fmt::Display for Sequence {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.number.fmt(formatter)?;
+        match self.sub_number {
+            Some(sub_number) => write!(formatter, ":{sub_number}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl FromStr for Sequence {
+    type Err = LakeError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        parse(text).ok_or_else(|| LakeError::InvalidSequence(text.chars().take(100).collect()))
+    }
+}
+
+fn parse(text: &str) -> Option<Sequence> {
+    let Some((number, sub_number)) = text.split_once(':') else {
+        return Some(Sequence::from(text.parse::<SequenceNumber>().ok()?));
+    };
+    // The standard parser would take a sign.
+    let is_decimal = sub_number.bytes().all(|byte| byte.is_ascii_digit());
+    Some(Sequence {
+        number: number.parse().ok()?,
+        sub_number: Some(is_decimal.then(|| sub_number.parse().ok())??),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn sequence(text: &str) -> Sequence {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn the_order_is_the_numbers_not_the_texts() {
+        let sorted = ["9", "9:0", "9:2", "9:10", "10", "10:0", "100"];
+        for pair in sorted.windows(2) {
+            assert!(sequence(pair[0]) < sequence(pair[1]), "{pair:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_sequence_is_refused() {
+        for text in [
+            "",
+            ":",
+            "1:",
+            ":1",
+            "1:+1",
+            "1:-1",
+            "1:2:3",
+            "1: 2",
+            "x",
+            "1:18446744073709551616",
+        ] {
+            assert!(
+                matches!(text.parse::<Sequence>(), Err(LakeError::InvalidSequence(_))),
+                "{text}"
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_sequence_reads_back(limbs in any::<[u64; 3]>(), sub_number in any::<Option<u64>>()) {
+            let written = Sequence { number: SequenceNumber::from_limbs(limbs), sub_number };
+            prop_assert_eq!(sequence(&written.to_string()), written);
+        }
+    }
+}
