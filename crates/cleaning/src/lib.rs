@@ -40,7 +40,7 @@ impl Cleaned<'_> {
 
 /// Cleans one row.
 ///
-/// `text` is what [`decode`] returned, and `declared` the kind that the record's partition key names, if it does.
+/// `text` is what [`decode()`] returned, and `declared` the kind that the record's partition key names, if it does.
 pub fn clean(text: &str, declared: Option<Kind>) -> Result<Cleaned<'_>, Rejection> {
     let mut changes = RuleCounts::default();
     let (row, extra) = clean_into(text, declared, &mut changes)?;

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod destination;
 mod error;
 mod front;
 mod kinesis;
@@ -10,6 +11,6 @@ mod stack;
 mod totals;
 
 pub use error::StackError;
-pub use mapping::MappingConfig;
+pub use mapping::{MappingConfig, OnFailure};
 pub use stack::{Stack, StackConfig};
 pub use totals::Totals;

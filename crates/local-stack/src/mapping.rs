@@ -2,12 +2,16 @@
 //!
 //! Sources: [batching and polling](https://docs.aws.amazon.com/lambda/latest/dg/services-kinesis-create.html),
 //! [partial batch responses](https://docs.aws.amazon.com/lambda/latest/dg/services-kinesis-batchfailurereporting.html),
+//! [discarded batches](https://docs.aws.amazon.com/lambda/latest/dg/kinesis-on-failure-destination.html),
 //! [parameters](https://docs.aws.amazon.com/lambda/latest/dg/services-kinesis-parameters.html).
-//! What is left out: bisect, the record age limit, failure destinations and tumbling windows.
+//! What is left out: tumbling windows, filters, and the expiry of records from the stream.
 
 mod event;
+mod failure;
 mod lane;
+mod process;
 mod response;
+mod shards;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,10 +19,14 @@ use std::time::Duration;
 
 use event_model::Clock;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::JoinHandle;
+use tracing::error;
+
+pub(crate) use failure::FailedInvocation;
+use lane::Shared;
 
 use crate::StackError;
-use crate::kinesis::store::{Consumer, Store};
+use crate::kinesis::store::{Consumer, Store, StoreError};
 
 /// Most records of a batch (a Lambda limit).
 const MAX_BATCH_SIZE: usize = 10_000;
@@ -28,6 +36,9 @@ const MAX_WINDOW: Duration = Duration::from_mins(5);
 const MAX_PARALLELIZATION_FACTOR: u32 = 10;
 /// Most retries (a Lambda limit).
 const MAX_RETRY_ATTEMPTS: u32 = 10_000;
+/// Range of the record age limit (a Lambda limit).
+const RECORD_AGE: std::ops::RangeInclusive<Duration> =
+    Duration::from_mins(1)..=Duration::from_hours(7 * 24);
 
 /// The settings of the event source mapping, by AWS's names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,10 +49,26 @@ pub struct MappingConfig {
     pub maximum_batching_window: Duration,
     /// Batches of one shard at a time, 1 to 10; the records of one partition key stay in order.
     pub parallelization_factor: u32,
-    /// How often a batch is tried again before it is dropped, at most 10,000; none tries for ever.
+    /// How often a batch is tried again before it is given up, at most 10,000; none tries for ever.
     pub maximum_retry_attempts: Option<u32>,
+    /// Age from which on a record is given up instead of handed to the function, 1 minute to 7 days; none has no limit.
+    pub maximum_record_age: Option<Duration>,
+    /// Whether a batch that failed as a whole is halved before it is tried again, which does not count as a retry.
+    pub bisect_batch_on_function_error: bool,
     /// Whether the function's answer may name records to be delivered again (`ReportBatchItemFailures`).
     pub report_batch_item_failures: bool,
+    /// Where to tell of records that are given up; none tells the log alone.
+    pub on_failure: Option<OnFailure>,
+}
+
+/// A destination for invocations that failed for good.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OnFailure {
+    /// A bucket gets the whole invocation, as an object under `aws/lambda/`.
+    Bucket(String),
+    /// A queue gets the metadata: shard, sequence numbers and reason. The queue is a folder under `.pinflow/queues/`, a file
+    /// a message.
+    Queue(String),
 }
 
 impl Default for MappingConfig {
@@ -52,7 +79,10 @@ impl Default for MappingConfig {
             maximum_batching_window: Duration::from_secs(1),
             parallelization_factor: 1,
             maximum_retry_attempts: None,
+            maximum_record_age: None,
+            bisect_batch_on_function_error: false,
             report_batch_item_failures: true,
+            on_failure: None,
         }
     }
 }
@@ -76,6 +106,12 @@ impl MappingConfig {
                 self.parallelization_factor
             ));
         }
+        if self
+            .maximum_record_age
+            .is_some_and(|age| !RECORD_AGE.contains(&age))
+        {
+            return wrong("the record age limit is outside 1 minute to 7 days".to_owned());
+        }
         match self.maximum_retry_attempts {
             Some(attempts) if attempts > MAX_RETRY_ATTEMPTS => wrong(format!(
                 "the retry attempts are {attempts}; take 0 to {MAX_RETRY_ATTEMPTS}, or none for ever"
@@ -94,6 +130,21 @@ impl<F, A> Function for F
 where
     F: Fn(String) -> A + Send + Sync + 'static,
     A: Future<Output = Result<String, String>> + Send,
+{
+    type Answer = A;
+}
+
+/// Tells the on-failure destination; the error is why that could not be done.
+pub(crate) trait Deliver:
+    Fn(FailedInvocation) -> Self::Answer + Send + Sync + 'static
+{
+    type Answer: Future<Output = Result<(), String>> + Send;
+}
+
+impl<D, A> Deliver for D
+where
+    D: Fn(FailedInvocation) -> A + Send + Sync + 'static,
+    A: Future<Output = Result<(), String>> + Send,
 {
     type Answer = A;
 }
@@ -131,55 +182,42 @@ pub(crate) struct Mapping {
     store: Store,
     progress: Arc<Progress>,
     pace: watch::Sender<Pace>,
-    /// Counter up to which each lane is done, in the order shard, lane.
+    /// Counter up to which each lane that was begun is done.
     done: watch::Receiver<Vec<(Consumer, u64)>>,
-    lanes: JoinSet<()>,
+    shards: JoinHandle<()>,
 }
 
 impl Mapping {
     /// Starts to poll every shard from where the last mapping stopped, the first one from the oldest record.
-    pub(crate) async fn start<F: Function>(
+    pub(crate) async fn start<F: Function, D: Deliver>(
         store: Store,
         stream_arn: String,
         config: MappingConfig,
         clock: Clock,
         function: F,
-    ) -> Result<Self, crate::kinesis::store::StoreError> {
+        deliver: D,
+    ) -> Result<Self, StoreError> {
         store.set_lanes(config.parallelization_factor).await?;
-        let mut checkpoints = Vec::new();
-        for shard in 0..store.shards() {
-            for lane in 0..config.parallelization_factor {
-                let consumer = Consumer { shard, lane };
-                checkpoints.push((consumer, store.checkpoint(consumer)?));
-            }
-        }
-        let (done_sender, done) = watch::channel(checkpoints.clone());
+        let (done_sender, done) = watch::channel(Vec::new());
         let (pace, paces) = watch::channel(Pace::Windowed);
         let progress = Arc::<Progress>::default();
-        let shared = Arc::new(lane::Shared {
+        let shared = Shared {
             store: store.clone(),
             stream_arn,
             config,
             clock,
             function,
+            deliver,
             progress: Arc::clone(&progress),
             done: done_sender,
-        });
-        let mut lanes = JoinSet::new();
-        for (consumer, checkpoint) in checkpoints {
-            lanes.spawn(lane::run(
-                Arc::clone(&shared),
-                consumer,
-                checkpoint,
-                paces.clone(),
-            ));
-        }
+        };
+        let shards = tokio::spawn(shards::run(Arc::new(shared), paces));
         Ok(Self {
             store,
             progress,
             pace,
             done,
-            lanes,
+            shards,
         })
     }
 
@@ -189,11 +227,19 @@ impl Mapping {
 
     /// Returns when every record that is on the stream now has been processed, without waiting for windows.
     pub(crate) async fn drained(&self) {
-        let ends = self.store.ends().borrow().clone();
+        let state = self.store.state().borrow().clone();
         self.pace.send_replace(Pace::Draining);
-        let is_done = |done: &Vec<(Consumer, u64)>| {
+        let lanes = |done: &Vec<(Consumer, u64)>, shard| {
             done.iter()
-                .all(|(consumer, counter)| Some(counter) >= ends.get(consumer.shard as usize))
+                .filter(|(consumer, _)| consumer.shard == shard)
+                .count()
+        };
+        let is_done = |done: &Vec<(Consumer, u64)>| {
+            let was_begun = |shard| state.end(shard) == 0 || lanes(done, shard) > 0;
+            state.topology.shards().all(|(shard, _)| was_begun(shard))
+                && done
+                    .iter()
+                    .all(|(consumer, counter)| *counter >= state.end(consumer.shard))
         };
         // The lanes end only after a stop; then there is nothing to wait for.
         let _ = self.done.clone().wait_for(is_done).await;
@@ -207,9 +253,11 @@ impl Mapping {
     }
 
     /// Stops: an invocation that runs is awaited and its batch checkpointed, others are not begun.
-    pub(crate) async fn stop(mut self) {
+    pub(crate) async fn stop(self) {
         self.pace.send_replace(Pace::Stopping);
-        while self.lanes.join_next().await.is_some() {}
+        if let Err(error) = self.shards.await {
+            error!(%error, "The event source mapping panicked");
+        }
     }
 }
 

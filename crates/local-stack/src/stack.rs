@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::info;
 
+use crate::destination::Destination;
 use crate::front::Front;
 use crate::kinesis::api::Kinesis;
 use crate::kinesis::store::Store;
@@ -130,9 +131,15 @@ impl Stack {
 
         let totals = Arc::<Mutex<Totals>>::default();
         let cleaner = cleaner(&aws, &config.bucket, clock.clone(), Arc::clone(&totals));
-        let mapping = Mapping::start(store, stream_arn, config.mapping, clock, move |event| {
-            clean(cleaner.clone(), event)
-        })
+        let destination = Destination::new(config.mapping.on_failure.clone(), &aws, &state);
+        let mapping = Mapping::start(
+            store,
+            stream_arn,
+            config.mapping,
+            clock,
+            move |event| clean(cleaner.clone(), event),
+            move |invocation| destination.clone().deliver(invocation),
+        )
         .await
         .map_err(|error| StackError::State {
             path: state,

@@ -2,6 +2,7 @@
 
 mod iterator;
 mod model;
+mod shards;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -17,9 +18,8 @@ use tracing::error;
 use self::iterator::ShardIterator;
 use self::model::{
     DescribeStreamSummaryInput, GetRecordsInput, GetRecordsOutput, GetShardIteratorInput,
-    GetShardIteratorOutput, HashKeyRange, ListShardsInput, ListShardsOutput, ListStreamsOutput,
-    PutRecordInput, PutRecordOutput, PutRecordsInput, PutRecordsOutput, Record,
-    SequenceNumberRange, Shard, StreamDescriptionSummary, StreamId, StreamSummary,
+    GetShardIteratorOutput, ListStreamsOutput, PutRecordInput, PutRecordOutput, PutRecordsInput,
+    PutRecordsOutput, Record, StreamDescriptionSummary, StreamId, StreamSummary,
 };
 use super::store::{NewRecord, Place, ReadLimit, Store, StoreError};
 
@@ -96,6 +96,8 @@ impl Kinesis {
             "PutRecords" => json(self.put_records(read(body)).await),
             "DescribeStreamSummary" => json(self.describe_stream_summary(read(body))),
             "ListStreams" => json(Ok(self.list_streams())),
+            "SplitShard" => json(self.split_shard(read(body)).await),
+            "MergeShards" => json(self.merge_shards(read(body)).await),
             "ListShards" => json(self.list_shards(read(body))),
             "GetShardIterator" => json(self.get_shard_iterator(read(body))),
             "GetRecords" => json(self.get_records(read(body))),
@@ -190,7 +192,13 @@ impl Kinesis {
         self.check_stream(&input?.stream)?;
         Ok(StreamDescriptionSummary::new(
             self.summary(),
-            self.store.shards(),
+            self.store
+                .state()
+                .borrow()
+                .topology
+                .shards()
+                .filter(|(_, info)| !info.is_closed)
+                .count(),
         ))
     }
 
@@ -210,29 +218,6 @@ impl Kinesis {
             stream_status: "ACTIVE",
             stream_creation_timestamp: seconds(self.store.created_ms()),
         }
-    }
-
-    fn list_shards(
-        &self,
-        input: Result<ListShardsInput, ApiError>,
-    ) -> Result<ListShardsOutput, ApiError> {
-        self.check_stream(&input?.stream)?;
-        let shard = |number| {
-            let (starting, ending) = self.store.hash_range(number);
-            Shard {
-                shard_id: ShardId::from_number(number).to_string(),
-                hash_key_range: HashKeyRange {
-                    starting_hash_key: starting.to_string(),
-                    ending_hash_key: ending.to_string(),
-                },
-                sequence_number_range: SequenceNumberRange {
-                    starting_sequence_number: self.store.start(number).to_string(),
-                },
-            }
-        };
-        Ok(ListShardsOutput {
-            shards: (0..self.store.shards()).map(shard).collect(),
-        })
     }
 
     fn get_shard_iterator(
@@ -294,7 +279,8 @@ impl Kinesis {
             .shard_iterator
             .parse()
             .map_err(|()| ApiError::invalid("Invalid ShardIterator."))?;
-        if iterator.shard >= self.store.shards() {
+        let state = self.store.state().borrow().clone();
+        if state.topology.get(iterator.shard).is_none() {
             return Err(ApiError::invalid("Invalid ShardIterator."));
         }
         if iterator.is_expired(now_ms) {
@@ -315,7 +301,8 @@ impl Kinesis {
         let after = stored
             .last()
             .map_or(iterator.after, |record| record.counter);
-        let is_at_end = after >= self.store.end(iterator.shard);
+        let is_at_end = after >= state.end(iterator.shard);
+        let is_over = is_at_end && state.is_closed(iterator.shard);
         let behind = stored
             .last()
             .filter(|_| !is_at_end)
@@ -333,22 +320,10 @@ impl Kinesis {
         };
         Ok(GetRecordsOutput {
             records: stored.into_iter().map(record).collect(),
-            next_shard_iterator: next.to_string(),
+            next_shard_iterator: (!is_over).then(|| next.to_string()),
             millis_behind_latest: behind,
+            child_shards: is_over.then(|| shards::children(&state.topology, iterator.shard)),
         })
-    }
-
-    fn shard(&self, id: &str) -> Result<u32, ApiError> {
-        let number = id.parse::<ShardId>().ok().map(|shard| shard.number());
-        number
-            .filter(|&number| number < self.store.shards())
-            .ok_or_else(|| {
-                let message = format!(
-                    "Shard {id} in stream {} under account {ACCOUNT} does not exist.",
-                    self.stream
-                );
-                ApiError::client("ResourceNotFoundException", message)
-            })
     }
 }
 

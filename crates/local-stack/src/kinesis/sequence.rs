@@ -10,17 +10,17 @@ use event_model::SequenceNumber;
 const VERSION: u64 = 2;
 const SECONDS_MASK: u64 = (1 << 36) - 1;
 
-/// The numbers of one stream.
+/// The numbers of one shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Sequence {
-    /// The second since 1970 in which the stream was made: the same for ever, or numbers would not grow over a restart.
+    /// The second since 1970 in which the shard was made: the same for ever, or numbers would not grow over a restart.
     created_s: u64,
 }
 
 impl Sequence {
-    pub(crate) fn new(created_ms: i64) -> Self {
+    pub(crate) fn new(created_s: u64) -> Self {
         Self {
-            created_s: seconds(created_ms),
+            created_s: created_s & SECONDS_MASK,
         }
     }
 
@@ -63,7 +63,7 @@ mod tests {
 
     #[test]
     fn the_numbers_of_awss_example_event_have_this_layout() {
-        let sequence = Sequence::new(1_542_776_258_000);
+        let sequence = Sequence::new(1_542_776_258);
         for (number, counter, arrival_ms) in [
             (
                 "49590338271490256608559692538361571095921575989136588898",
@@ -83,9 +83,9 @@ mod tests {
     }
 
     #[test]
-    fn a_number_of_another_stream_is_not_taken() {
-        let number = Sequence::new(1_000_000).number(0, 7, 1_000_000);
-        assert_eq!(Sequence::new(2_000_000).counter(0, number), None);
+    fn a_number_of_another_time_is_not_taken() {
+        let number = Sequence::new(1_000).number(0, 7, 1_000_000);
+        assert_eq!(Sequence::new(2_000).counter(0, number), None);
     }
 
     proptest! {
@@ -93,7 +93,7 @@ mod tests {
         fn numbers_grow_with_the_counter_and_read_back(
             shard in 0_u32..100_000, counter in 1_u64..u64::MAX - 1, arrivals in any::<[u32; 2]>(), created_s in any::<u32>()
         ) {
-            let sequence = Sequence::new(i64::from(created_s) * 1000);
+            let sequence = Sequence::new(u64::from(created_s));
             let [first, second] = arrivals.map(|seconds| i64::from(seconds) * 1000);
             let number = sequence.number(shard, counter, first);
             prop_assert!(sequence.start(shard) < number);

@@ -15,8 +15,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use self::layout::{CHECKPOINTS, RECORDS, decode_record};
 use self::writer::{Change, Writer};
-use super::hash::{HashRanges, hash_key};
-use super::sequence::Sequence;
+use super::topology::{ReshardError, ShardInfo, Topology};
 use crate::StackError;
 
 /// Changes that may wait for the writer; then producers wait.
@@ -65,6 +64,51 @@ pub(crate) struct Consumer {
     pub(crate) lane: u32,
 }
 
+/// A change of the shards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reshard {
+    /// Two shards take the place of one; the second begins at the hash key.
+    Split { shard: u32, hash_key: u128 },
+    /// One shard takes the place of two.
+    Merge { shard: u32, adjacent: u32 },
+}
+
+impl Reshard {
+    fn apply(self, topology: &Topology, now_s: u64) -> Result<Topology, ReshardError> {
+        match self {
+            Self::Split { shard, hash_key } => topology.split(shard, hash_key, now_s),
+            Self::Merge { shard, adjacent } => topology.merge(shard, adjacent, now_s),
+        }
+    }
+}
+
+/// The shards, and how far each goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct StreamState {
+    pub(crate) topology: Topology,
+    /// Counter of the last record of each shard; 0 when it has none.
+    ends: Vec<u64>,
+}
+
+impl StreamState {
+    fn new(topology: &Topology, ends: &[(u64, i64)]) -> Self {
+        Self {
+            topology: topology.clone(),
+            ends: ends.iter().map(|(counter, _)| *counter).collect(),
+        }
+    }
+
+    /// Returns the counter of a shard's last record; 0 when it has none.
+    pub(crate) fn end(&self, shard: u32) -> u64 {
+        self.ends.get(shard as usize).copied().unwrap_or_default()
+    }
+
+    /// Returns whether a shard takes no more records.
+    pub(crate) fn is_closed(&self, shard: u32) -> bool {
+        self.topology.get(shard).is_some_and(|info| info.is_closed)
+    }
+}
+
 /// A change or a read failed in the embedded store.
 #[derive(Clone, Debug, thiserror::Error)]
 pub(crate) enum StoreError {
@@ -85,10 +129,7 @@ impl<E: Into<redb::Error>> From<E> for StoreError {
 pub(crate) struct Store {
     database: Arc<Database>,
     changes: mpsc::Sender<Change>,
-    /// Counter of the last record of each shard.
-    ends: watch::Receiver<Vec<u64>>,
-    sequence: Sequence,
-    ranges: HashRanges,
+    state: watch::Receiver<StreamState>,
     created_ms: i64,
 }
 
@@ -118,10 +159,9 @@ impl Store {
             });
         }
         let database = Arc::new(database);
-        let ends = layout::ends(&database, shards).map_err(failed)?;
-        let sequence = Sequence::new(meta.created_ms);
+        let ends = layout::ends(&database, &meta.topology).map_err(failed)?;
         let (changes, queue) = mpsc::channel(QUEUE);
-        let (writer, ends) = Writer::new(Arc::clone(&database), sequence, clock, ends);
+        let (writer, state) = Writer::new(Arc::clone(&database), clock, meta.topology, ends);
         let thread = std::thread::Builder::new()
             .name("stream-writer".to_owned())
             .spawn(move || writer.run(queue))
@@ -132,9 +172,7 @@ impl Store {
         let store = Self {
             database,
             changes,
-            ends,
-            sequence,
-            ranges: HashRanges::new(shards),
+            state,
             created_ms: meta.created_ms,
         };
         Ok((store, thread))
@@ -145,54 +183,27 @@ impl Store {
         self.created_ms
     }
 
-    /// Returns the number of shards.
-    pub(crate) fn shards(&self) -> u32 {
-        self.ranges.shards()
-    }
-
-    /// Returns a shard's first and last hash key.
-    pub(crate) fn hash_range(&self, shard: u32) -> (u128, u128) {
-        self.ranges.range(shard)
-    }
-
-    /// Returns the number that stands before every record of a shard.
-    pub(crate) fn start(&self, shard: u32) -> SequenceNumber {
-        self.sequence.start(shard)
+    /// Returns the shards and how far they go, and is told of changes.
+    pub(crate) fn state(&self) -> watch::Receiver<StreamState> {
+        self.state.clone()
     }
 
     /// Returns the counter in a sequence number of this shard; none if it is not one of its numbers.
     pub(crate) fn counter(&self, shard: u32, number: SequenceNumber) -> Option<u64> {
-        if number == self.start(shard) {
+        let state = self.state.borrow();
+        if number == state.topology.start(shard) {
             return Some(0);
         }
-        self.sequence.counter(shard, number)
-    }
-
-    /// Returns the counter of each shard's last record, and is told of new ones.
-    pub(crate) fn ends(&self) -> watch::Receiver<Vec<u64>> {
-        self.ends.clone()
+        state.topology.get(shard)?.sequence().counter(shard, number)
     }
 
     /// Returns the counter of a shard's last record; 0 when it has none.
     pub(crate) fn end(&self, shard: u32) -> u64 {
-        self.ends
-            .borrow()
-            .get(shard as usize)
-            .copied()
-            .unwrap_or_default()
+        self.state.borrow().end(shard)
     }
 
     /// Puts records, all or none, and returns their places once they are on disk.
     pub(crate) async fn append(&self, records: Vec<NewRecord>) -> Result<Vec<Place>, StoreError> {
-        let records = records
-            .into_iter()
-            .map(|record| {
-                let hash = record
-                    .explicit_hash_key
-                    .unwrap_or_else(|| hash_key(&record.partition_key));
-                (self.ranges.shard(hash), record)
-            })
-            .collect();
         let (done, answer) = oneshot::channel();
         self.change(Change::Append { records, done }, answer).await
     }
@@ -213,6 +224,15 @@ impl Store {
             answer,
         )
         .await
+    }
+
+    /// Splits or merges shards. Records that are put later go to the new ones.
+    pub(crate) async fn reshard(
+        &self,
+        reshard: Reshard,
+    ) -> Result<Result<(), ReshardError>, StoreError> {
+        let (done, answer) = oneshot::channel();
+        self.change(Change::Reshard { reshard, done }, answer).await
     }
 
     /// Makes every shard have `lanes` lanes; those of another number go on from the one that had come least far.
@@ -248,6 +268,13 @@ impl Store {
         limit: ReadLimit,
     ) -> Result<Vec<StoredRecord>, StoreError> {
         let table = self.database.begin_read()?.open_table(RECORDS)?;
+        let sequence = self
+            .state
+            .borrow()
+            .topology
+            .get(shard)
+            .map(ShardInfo::sequence);
+        let sequence = sequence.ok_or(StoreError::Closed)?;
         let mut records = Vec::new();
         let mut bytes = 0;
         for entry in table.range((shard, after.saturating_add(1))..=(shard, u64::MAX))? {
@@ -260,7 +287,7 @@ impl Store {
             }
             records.push(StoredRecord {
                 counter,
-                sequence_number: self.sequence.number(shard, counter, arrival_ms),
+                sequence_number: sequence.number(shard, counter, arrival_ms),
                 arrival_ms,
                 partition_key: partition_key.to_owned(),
                 data: data.to_owned(),

@@ -13,13 +13,18 @@ type Seen = Arc<Mutex<Vec<Vec<String>>>>;
 /// What the function does: answers, or fails.
 type Script = Vec<Result<&'static str, &'static str>>;
 
+/// What the failure destination was told.
+type Told = Arc<Mutex<Vec<FailedInvocation>>>;
+
 struct Rig {
     _folder: tempfile::TempDir,
     store: Store,
     mapping: Mapping,
     seen: Seen,
+    told: Told,
 }
 
+/// A clock that stands still, in the year 2001.
 fn clock() -> Clock {
     Clock::new(|| UNIX_EPOCH + Duration::from_secs(1_000_000_000))
 }
@@ -64,17 +69,23 @@ async fn rig(config: MappingConfig, shards: u32, script: Script, records: &[(&st
     let folder = tempfile::tempdir().unwrap();
     let (store, _writer) = Store::open(&folder.path().join("s"), shards, clock()).unwrap();
     put(&store, records).await;
-    let (mapping, seen) = start(&store, config, script).await;
+    let (mapping, seen, told) = start(&store, config, script, clock()).await;
     Rig {
         _folder: folder,
         store,
         mapping,
         seen,
+        told,
     }
 }
 
-async fn start(store: &Store, config: MappingConfig, script: Script) -> (Mapping, Seen) {
-    let seen = Seen::default();
+async fn start(
+    store: &Store,
+    config: MappingConfig,
+    script: Script,
+    clock: Clock,
+) -> (Mapping, Seen, Told) {
+    let (seen, told) = (Seen::default(), Told::default());
     let (noted, script) = (Arc::clone(&seen), Mutex::new(VecDeque::from(script)));
     let function = move |event: String| {
         noted.lock().unwrap().push(data(&event));
@@ -87,10 +98,21 @@ async fn start(store: &Store, config: MappingConfig, script: Script) -> (Mapping
             });
         async move { answer }
     };
-    let mapping = Mapping::start(store.clone(), "arn".to_owned(), config, clock(), function)
-        .await
-        .unwrap();
-    (mapping, seen)
+    let noted = Arc::clone(&told);
+    let deliver = move |invocation: FailedInvocation| {
+        noted.lock().unwrap().push(invocation);
+        async { Ok(()) }
+    };
+    let mapping = Mapping::start(
+        store.clone(),
+        "arn".to_owned(),
+        config,
+        clock,
+        function,
+        deliver,
+    )
+    .await;
+    (mapping.unwrap(), seen, told)
 }
 
 async fn put(store: &Store, records: &[(&str, &str)]) {
@@ -160,7 +182,7 @@ async fn a_window_that_is_over_hands_out_what_there_is() {
         .mapping
         .done
         .clone()
-        .wait_for(|done| done[0].1 == 3)
+        .wait_for(|done| done.iter().any(|(_, counter)| *counter == 3))
         .await
         .map(|_| ());
     assert_eq!(done.ok(), Some(()));
@@ -235,6 +257,15 @@ async fn after_the_last_retry_the_batch_is_given_up_and_told() {
         ),
         (1, 2)
     );
+    let told = batches(&rig.told);
+    assert_eq!(
+        told,
+        [(
+            "RetryAttemptsExhausted".to_owned(),
+            2,
+            vec!["1".to_owned(), "2".to_owned()]
+        )]
+    );
 }
 
 #[tokio::test]
@@ -273,7 +304,7 @@ async fn a_mapping_goes_on_from_the_last_checkpoint() {
     rig.mapping.drained().await;
     rig.mapping.stop().await;
     put(&rig.store, &[("d", "4")]).await;
-    let (mapping, seen) = start(&rig.store, config(), vec![]).await;
+    let (mapping, seen, _) = start(&rig.store, config(), vec![], clock()).await;
     mapping.drained().await;
     assert_eq!(*seen.lock().unwrap(), [["4"]]);
 }
@@ -298,7 +329,7 @@ async fn a_stop_leaves_a_failing_batch_to_the_next_mapping() {
     }
     rig.mapping.stop().await;
     assert_eq!(checkpoint(&rig.store), 1);
-    let (mapping, seen) = start(&rig.store, config(), vec![]).await;
+    let (mapping, seen, _) = start(&rig.store, config(), vec![], clock()).await;
     mapping.drained().await;
     assert_eq!(*seen.lock().unwrap(), [["2", "3"]]);
 }
@@ -341,4 +372,196 @@ async fn lanes_share_a_shard_and_keep_each_keys_order() {
             (0..200).filter(|number| number % 7 == key).count()
         );
     }
+}
+
+/// Reason, number of invocations and data of each batch that the destination was told of.
+fn batches(told: &Told) -> Vec<(String, u64, Vec<String>)> {
+    let told = told.lock().unwrap();
+    let batch = |invocation: &FailedInvocation| {
+        let whole: Value = serde_json::from_str(&invocation.whole).unwrap();
+        let context = &whole["requestContext"];
+        let reason = context["condition"].as_str().unwrap().to_owned();
+        (
+            reason,
+            context["approximateInvokeCount"].as_u64().unwrap(),
+            data(whole["payload"].as_str().unwrap()),
+        )
+    };
+    told.iter().map(batch).collect()
+}
+
+/// `BisectBatchOnFunctionError`: a split does not count as a retry, and isolates the bad record.
+#[tokio::test]
+async fn bisect_halves_a_failing_batch_until_the_bad_record_is_alone() {
+    let config = MappingConfig {
+        bisect_batch_on_function_error: true,
+        maximum_retry_attempts: Some(1),
+        ..config()
+    };
+    let four = [("a", "1"), ("b", "2"), ("c", "bad"), ("d", "4")];
+    // 1-4, then 1-2, then bad-4, then bad twice, then 4.
+    let script = vec![
+        Err("boom"),
+        Ok("{}"),
+        Err("boom"),
+        Err("boom"),
+        Err("boom"),
+        Ok("{}"),
+    ];
+    let rig = rig(config, 1, script, &four).await;
+    rig.mapping.drained().await;
+    let seen = [
+        vec!["1", "2", "bad", "4"],
+        vec!["1", "2"],
+        vec!["bad", "4"],
+        vec!["bad"],
+        vec!["bad"],
+        vec!["4"],
+    ];
+    assert_eq!(*rig.seen.lock().unwrap(), seen);
+    assert_eq!(
+        batches(&rig.told),
+        [(
+            "RetryAttemptsExhausted".to_owned(),
+            4,
+            vec!["bad".to_owned()]
+        )]
+    );
+    assert_eq!(checkpoint(&rig.store), 4);
+}
+
+/// With both settings on, the batch is cut at the record that the answer names, and not halved.
+#[tokio::test]
+async fn bisect_with_a_partial_response_cuts_at_the_record_it_names() {
+    let config = MappingConfig {
+        bisect_batch_on_function_error: true,
+        ..config()
+    };
+    let rig = rig(config, 1, vec![Ok("fail:2")], &THREE).await;
+    rig.mapping.drained().await;
+    assert_eq!(
+        *rig.seen.lock().unwrap(),
+        [vec!["1", "2", "3"], vec!["2", "3"]]
+    );
+}
+
+/// `MaximumRecordAgeInSeconds`: what is older is given up before the function sees it.
+#[tokio::test]
+async fn a_record_over_the_age_limit_is_given_up_unseen() {
+    let rig = rig(config(), 1, vec![], &[]).await;
+    rig.mapping.stop().await;
+    put(&rig.store, &THREE).await;
+    let config = MappingConfig {
+        maximum_record_age: Some(Duration::from_mins(1)),
+        ..config()
+    };
+    let later = Clock::new(|| UNIX_EPOCH + Duration::from_secs(1_000_000_061));
+    let (mapping, seen, told) = start(&rig.store, config, vec![], later).await;
+    mapping.drained().await;
+    assert!(seen.lock().unwrap().is_empty());
+    let all = ["1", "2", "3"].map(str::to_owned).to_vec();
+    assert_eq!(batches(&told), [("RecordAgeExceeded".to_owned(), 0, all)]);
+    assert_eq!(
+        (checkpoint(&rig.store), mapping.progress().dropped()),
+        (3, 3)
+    );
+}
+
+/// [Children after parents](https://docs.aws.amazon.com/streams/latest/dev/kinesis-using-sdk-java-after-resharding.html).
+#[tokio::test]
+async fn a_child_shard_is_read_only_after_its_parents() {
+    use crate::kinesis::store::Reshard;
+
+    let rig = rig(
+        config(),
+        2,
+        vec![Err("boom"), Err("boom"), Err("boom")],
+        &[],
+    )
+    .await;
+    let store = &rig.store;
+    let hash_key = 1 << 126;
+    let record = |hash_key, data: &str| NewRecord {
+        partition_key: "k".to_owned(),
+        explicit_hash_key: Some(hash_key),
+        data: data.as_bytes().to_vec(),
+    };
+    store.append(vec![record(0, "before")]).await.unwrap();
+    store
+        .reshard(Reshard::Split { shard: 0, hash_key })
+        .await
+        .unwrap()
+        .unwrap();
+    store
+        .append(vec![record(0, "low"), record(hash_key, "high")])
+        .await
+        .unwrap();
+    store
+        .reshard(Reshard::Merge {
+            shard: 2,
+            adjacent: 3,
+        })
+        .await
+        .unwrap()
+        .unwrap();
+    store
+        .append(vec![record(hash_key, "merged")])
+        .await
+        .unwrap();
+    rig.mapping.drained().await;
+    let mut seen = rig.seen.lock().unwrap().concat();
+    seen.dedup();
+    assert_eq!(seen.first().map(String::as_str), Some("before"), "{seen:?}");
+    assert_eq!(seen.last().map(String::as_str), Some("merged"), "{seen:?}");
+    let mut middle = seen.get(1..seen.len() - 1).unwrap().to_vec();
+    middle.sort();
+    middle.dedup();
+    assert_eq!(middle, ["high", "low"]);
+    rig.mapping.stop().await;
+
+    let (mapping, seen, _) = start(store, config(), vec![], clock()).await;
+    store.append(vec![record(0, "later")]).await.unwrap();
+    mapping.drained().await;
+    assert_eq!(
+        *seen.lock().unwrap(),
+        [["later"]],
+        "closed shards are not read again"
+    );
+}
+
+#[tokio::test]
+async fn a_destination_that_fails_is_told_again_before_the_batch_is_passed_over() {
+    let rig = rig(config(), 1, vec![], &[]).await;
+    rig.mapping.stop().await;
+    put(&rig.store, &THREE).await;
+    let tries = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&tries);
+    let deliver = move |_| {
+        let is_first = counted.fetch_add(1, Ordering::Relaxed) == 0;
+        async move {
+            if is_first {
+                Err("down".to_owned())
+            } else {
+                Ok(())
+            }
+        }
+    };
+    let config = MappingConfig {
+        maximum_retry_attempts: Some(0),
+        ..config()
+    };
+    let function = |_| async { Err("boom".to_owned()) };
+    tokio::time::pause();
+    let mapping = Mapping::start(
+        rig.store.clone(),
+        "arn".to_owned(),
+        config,
+        clock(),
+        function,
+        deliver,
+    )
+    .await
+    .unwrap();
+    mapping.drained().await;
+    assert_eq!(tries.load(Ordering::Relaxed), 2);
 }

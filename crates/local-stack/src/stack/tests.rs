@@ -6,6 +6,7 @@ use aws_sdk_s3::types::ChecksumAlgorithm;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::OnFailure;
 
 fn clock() -> Clock {
     #[expect(
@@ -160,6 +161,151 @@ async fn a_producer_and_a_consumer_meet_over_the_sdk() {
 }
 
 #[tokio::test]
+async fn a_shard_is_split_and_merged_over_the_sdk() {
+    let rig = rig_with(|config| config.shards = 1).await;
+    let stream = "pinflow-events";
+    let split = rig
+        .kinesis
+        .split_shard()
+        .stream_name(stream)
+        .shard_to_split("shardId-000000000000");
+    split
+        .new_starting_hash_key((1_u128 << 127).to_string())
+        .send()
+        .await
+        .unwrap();
+    let shards = || async {
+        rig.kinesis
+            .list_shards()
+            .stream_name(stream)
+            .send()
+            .await
+            .unwrap()
+            .shards
+            .unwrap_or_default()
+    };
+    let listed = shards().await;
+    let ids: Vec<_> = listed
+        .iter()
+        .map(|shard| (shard.shard_id(), shard.parent_shard_id()))
+        .collect();
+    let parent = Some("shardId-000000000000");
+    assert_eq!(
+        ids,
+        [
+            ("shardId-000000000000", None),
+            ("shardId-000000000001", parent),
+            ("shardId-000000000002", parent)
+        ]
+    );
+    let is_closed = |shard: &aws_sdk_kinesis::types::Shard| {
+        shard
+            .sequence_number_range()
+            .is_some_and(|range| range.ending_sequence_number().is_some())
+    };
+    assert_eq!(
+        listed.iter().map(is_closed).collect::<Vec<_>>(),
+        [true, false, false]
+    );
+
+    let iterator = rig
+        .iterator("shardId-000000000000", ShardIteratorType::TrimHorizon, None)
+        .await;
+    let end = rig
+        .kinesis
+        .get_records()
+        .shard_iterator(iterator)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(
+        (end.next_shard_iterator(), end.child_shards().len()),
+        (None, 2)
+    );
+
+    let merge = rig
+        .kinesis
+        .merge_shards()
+        .stream_name(stream)
+        .shard_to_merge("shardId-000000000001");
+    merge
+        .adjacent_shard_to_merge("shardId-000000000002")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(shards().await.len(), 4);
+    let again = rig
+        .kinesis
+        .split_shard()
+        .stream_name(stream)
+        .shard_to_split("shardId-000000000001");
+    let error = again
+        .new_starting_hash_key("1")
+        .send()
+        .await
+        .unwrap_err()
+        .into_service_error();
+    assert!(error.is_resource_in_use_exception(), "{error:?}");
+    rig.stack.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_given_up_lands_in_the_bucket_or_in_the_queue() {
+    for on_failure in [
+        OnFailure::Bucket("failures".to_owned()),
+        OnFailure::Queue("clean-failures".to_owned()),
+    ] {
+        let rig = rig_with(|config| {
+            config.mapping.maximum_retry_attempts = Some(0);
+            config.mapping.on_failure = Some(on_failure.clone());
+        })
+        .await;
+        let out = rig.folder.path();
+        std::fs::create_dir(out.join("failures")).unwrap();
+        // A file where a folder is to be: the lake takes nothing.
+        std::fs::write(out.join("pinflow-lake/clean"), "").unwrap();
+        let post = rig
+            .http
+            .post(rig.url("/events/user"))
+            .body(r#"{"ind":1,"first_name":"Ada"}"#);
+        assert_eq!(post.send().await.unwrap().status(), 200);
+        rig.stack.drained().await;
+        assert_eq!(rig.stack.totals().dropped(), 1);
+        let is_bucket = matches!(on_failure, OnFailure::Bucket(_));
+        let folder = if is_bucket {
+            out.join("failures/aws/lambda")
+        } else {
+            out.join(".pinflow/queues/clean-failures")
+        };
+        let files = files(&folder);
+        assert_eq!(files.len(), 1, "{files:?}");
+        let told: Value = serde_json::from_slice(&std::fs::read(&files[0]).unwrap()).unwrap();
+        assert_eq!(
+            told["requestContext"]["condition"],
+            "RetryAttemptsExhausted"
+        );
+        assert_eq!(told["KinesisBatchInfo"]["batchSize"], 1);
+        assert_eq!(told["payload"].is_string(), is_bucket);
+        rig.stack.shutdown().await.unwrap();
+    }
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    entries
+        .flat_map(|path| {
+            if path.is_dir() {
+                files(&path)
+            } else {
+                vec![path]
+            }
+        })
+        .collect()
+}
+
+#[tokio::test]
 async fn kinesis_refuses_what_the_service_refuses() {
     let rig = rig().await;
     let stream = "pinflow-events";
@@ -229,7 +375,12 @@ async fn kinesis_refuses_what_the_service_refuses() {
             400,
             "InvalidArgumentException",
         ),
-        ("MergeShards", json!({}), 400, "UnknownOperationException"),
+        (
+            "StartStreamEncryption",
+            json!({}),
+            400,
+            "UnknownOperationException",
+        ),
     ] {
         let request = rig
             .http

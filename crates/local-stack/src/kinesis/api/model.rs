@@ -91,7 +91,7 @@ struct Description {
     retention_period_hours: u32,
     enhanced_monitoring: [EnhancedMetrics; 1],
     encryption_type: &'static str,
-    open_shard_count: u32,
+    open_shard_count: usize,
     consumer_count: u32,
 }
 
@@ -102,7 +102,7 @@ struct EnhancedMetrics {
 }
 
 impl StreamDescriptionSummary {
-    pub(super) fn new(summary: StreamSummary, open_shard_count: u32) -> Self {
+    pub(super) fn new(summary: StreamSummary, open_shard_count: usize) -> Self {
         Self {
             stream_description_summary: Description {
                 summary,
@@ -136,8 +136,38 @@ pub(super) struct ListShardsOutput {
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Shard {
     pub(super) shard_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) parent_shard_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) adjacent_parent_shard_id: Option<String>,
     pub(super) hash_key_range: HashKeyRange,
     pub(super) sequence_number_range: SequenceNumberRange,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct ChildShard {
+    pub(super) shard_id: String,
+    pub(super) parent_shards: Vec<String>,
+    pub(super) hash_key_range: HashKeyRange,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct SplitShardInput {
+    #[serde(flatten)]
+    pub(super) stream: StreamId,
+    pub(super) shard_to_split: String,
+    pub(super) new_starting_hash_key: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct MergeShardsInput {
+    #[serde(flatten)]
+    pub(super) stream: StreamId,
+    pub(super) shard_to_merge: String,
+    pub(super) adjacent_shard_to_merge: String,
 }
 
 #[derive(Serialize)]
@@ -151,6 +181,9 @@ pub(super) struct HashKeyRange {
 #[serde(rename_all = "PascalCase")]
 pub(super) struct SequenceNumberRange {
     pub(super) starting_sequence_number: String,
+    /// None while the shard is open.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) ending_sequence_number: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -182,8 +215,12 @@ pub(super) struct GetRecordsInput {
 #[serde(rename_all = "PascalCase")]
 pub(super) struct GetRecordsOutput {
     pub(super) records: Vec<Record>,
-    pub(super) next_shard_iterator: String,
+    /// None at the end of a shard that is closed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) next_shard_iterator: Option<String>,
     pub(super) millis_behind_latest: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) child_shards: Option<Vec<ChildShard>>,
 }
 
 #[derive(Serialize)]

@@ -6,9 +6,10 @@ use event_model::Clock;
 use redb::{Database, ReadableTable as _, WriteTransaction};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::layout::{CHECKPOINTS, RECORDS, encode_record};
-use super::{Consumer, NewRecord, Place, StoreError};
-use crate::kinesis::sequence::Sequence;
+use super::layout::{CHECKPOINTS, LANES, META, RECORDS, encode_record, seconds, write_topology};
+use super::{Consumer, NewRecord, Place, Reshard, StoreError, StreamState};
+use crate::kinesis::hash::hash_key;
+use crate::kinesis::topology::{ReshardError, Topology};
 
 /// Most changes in one transaction.
 const MAX_GROUP: usize = 512;
@@ -18,7 +19,7 @@ type Done<T> = oneshot::Sender<Result<T, StoreError>>;
 /// A change that waits for the writer, and who waits for the change.
 pub(super) enum Change {
     Append {
-        records: Vec<(u32, NewRecord)>,
+        records: Vec<NewRecord>,
         done: Done<Vec<Place>>,
     },
     Checkpoint {
@@ -30,38 +31,45 @@ pub(super) enum Change {
         lanes: u32,
         done: Done<()>,
     },
+    Reshard {
+        reshard: Reshard,
+        done: Done<Result<(), ReshardError>>,
+    },
 }
 
 /// What a change came to, to be told after the flush.
 enum Answer {
     Places(Done<Vec<Place>>, Vec<Place>),
+    Resharded(Done<Result<(), ReshardError>>, Result<(), ReshardError>),
     Unit(Done<()>),
 }
 
+/// Counter and arrival of a shard's last record.
+type End = (u64, i64);
+
 pub(super) struct Writer {
     database: Arc<Database>,
-    sequence: Sequence,
     clock: Clock,
-    /// Counter and arrival of each shard's last record.
-    shards: Vec<(u64, i64)>,
-    ends: watch::Sender<Vec<u64>>,
+    topology: Topology,
+    ends: Vec<End>,
+    state: watch::Sender<StreamState>,
 }
 
 impl Writer {
     pub(super) fn new(
         database: Arc<Database>,
-        sequence: Sequence,
         clock: Clock,
-        shards: Vec<(u64, i64)>,
-    ) -> (Self, watch::Receiver<Vec<u64>>) {
-        let (ends, receiver) = watch::channel(counters(&shards));
+        topology: Topology,
+        ends: Vec<End>,
+    ) -> (Self, watch::Receiver<StreamState>) {
+        let (state, receiver) = watch::channel(StreamState::new(&topology, &ends));
         (
             Self {
                 database,
-                sequence,
                 clock,
-                shards,
+                topology,
                 ends,
+                state,
             },
             receiver,
         )
@@ -81,15 +89,17 @@ impl Writer {
     }
 
     fn write(&mut self, group: Vec<Change>) {
-        let mut shards = self.shards.clone();
+        let mut topology = self.topology.clone();
+        let mut ends = self.ends.clone();
         let mut waiting = Vec::with_capacity(group.len());
-        let written = self.transaction(group, &mut shards, &mut waiting);
+        let written = self.transaction(group, &mut topology, &mut ends, &mut waiting);
         if written.is_ok() {
-            self.shards = shards;
-            self.ends.send_if_modified(|ends| {
-                let counters = counters(&self.shards);
-                let is_new = *ends != counters;
-                *ends = counters;
+            self.topology = topology;
+            self.ends = ends;
+            self.state.send_if_modified(|state| {
+                let now = StreamState::new(&self.topology, &self.ends);
+                let is_new = *state != now;
+                *state = now;
                 is_new
             });
         }
@@ -97,6 +107,9 @@ impl Writer {
         for answer in waiting {
             match answer {
                 Answer::Places(done, places) => drop(done.send(written.clone().map(|()| places))),
+                Answer::Resharded(done, outcome) => {
+                    drop(done.send(written.clone().map(|()| outcome)));
+                }
                 Answer::Unit(done) => drop(done.send(written.clone())),
             }
         }
@@ -105,14 +118,15 @@ impl Writer {
     fn transaction(
         &self,
         group: Vec<Change>,
-        shards: &mut [(u64, i64)],
+        topology: &mut Topology,
+        ends: &mut Vec<End>,
         waiting: &mut Vec<Answer>,
     ) -> Result<(), StoreError> {
         let write = self.database.begin_write()?;
         for change in group {
             match change {
                 Change::Append { records, done } => {
-                    let places = self.append(&write, records, shards)?;
+                    let places = self.append(&write, records, topology, ends)?;
                     waiting.push(Answer::Places(done, places));
                 }
                 Change::Checkpoint {
@@ -126,10 +140,17 @@ impl Writer {
                     waiting.push(Answer::Unit(done));
                 }
                 Change::Lanes { lanes, done } => {
-                    for shard in 0..u32::try_from(shards.len()).unwrap_or_default() {
-                        set_lanes(&write, shard, lanes)?;
-                    }
+                    set_lanes(&write, topology, lanes)?;
                     waiting.push(Answer::Unit(done));
+                }
+                Change::Reshard { reshard, done } => {
+                    let changed = reshard.apply(topology, seconds(self.clock.unix_millis()));
+                    if let Ok(changed) = &changed {
+                        write_topology(&write, changed)?;
+                        ends.resize(changed.shards().count(), (0, 0));
+                        *topology = changed.clone();
+                    }
+                    waiting.push(Answer::Resharded(done, changed.map(drop)));
                 }
             }
         }
@@ -140,16 +161,23 @@ impl Writer {
     fn append(
         &self,
         write: &WriteTransaction,
-        records: Vec<(u32, NewRecord)>,
-        shards: &mut [(u64, i64)],
+        records: Vec<NewRecord>,
+        topology: &Topology,
+        ends: &mut [End],
     ) -> Result<Vec<Place>, StoreError> {
         let mut table = write.open_table(RECORDS)?;
         let now_ms = self.clock.unix_millis();
         let mut places = Vec::with_capacity(records.len());
-        for (shard, record) in records {
-            // The hash ranges name only shards that there are.
-            let Some((counter, arrival_ms)) = shards.get_mut(shard as usize) else {
-                continue;
+        for record in records {
+            let hash = record
+                .explicit_hash_key
+                .unwrap_or_else(|| hash_key(&record.partition_key));
+            // The open shards cover every hash key.
+            let shard = topology.open_shard(hash).unwrap_or_default();
+            let (Some((counter, arrival_ms)), Some(info)) =
+                (ends.get_mut(shard as usize), topology.get(shard))
+            else {
+                return Err(StoreError::Closed);
             };
             *counter += 1;
             // A clock that is set back must not reverse the order of two versions of a row.
@@ -158,30 +186,37 @@ impl Writer {
             table.insert((shard, *counter), value.as_slice())?;
             places.push(Place {
                 shard,
-                sequence_number: self.sequence.number(shard, *counter, *arrival_ms),
+                sequence_number: info.sequence().number(shard, *counter, *arrival_ms),
             });
         }
         Ok(places)
     }
 }
 
-fn set_lanes(write: &WriteTransaction, shard: u32, lanes: u32) -> Result<(), StoreError> {
-    let mut table = write.open_table(CHECKPOINTS)?;
-    let mut found = Vec::new();
-    for entry in table.range((shard, 0)..=(shard, u32::MAX))? {
-        found.push(entry?.1.value());
-    }
-    if u32::try_from(found.len()) == Ok(lanes) {
+/// Gives every shard a number of lanes. When it is another than before, all lanes of a shard go on from the one that had
+/// come least far: what the others had done is delivered again, and nothing is passed over.
+fn set_lanes(write: &WriteTransaction, topology: &Topology, lanes: u32) -> Result<(), StoreError> {
+    let mut meta = write.open_table(META)?;
+    let before = meta.get(LANES)?.map_or(0, |lanes| lanes.value());
+    if before == i64::from(lanes) {
         return Ok(());
     }
-    let least = found.iter().min().copied().unwrap_or_default();
-    table.retain_in((shard, 0)..=(shard, u32::MAX), |_, _| false)?;
-    for lane in 0..lanes {
-        table.insert((shard, lane), least)?;
+    meta.insert(LANES, i64::from(lanes))?;
+    let before = u32::try_from(before).unwrap_or_default();
+    let mut table = write.open_table(CHECKPOINTS)?;
+    for (shard, _) in topology.shards() {
+        let mut least = None::<u64>;
+        for lane in 0..before {
+            // A lane without a checkpoint has not come past its first record.
+            let counter = table
+                .get((shard, lane))?
+                .map_or(0, |counter| counter.value());
+            least = Some(least.map_or(counter, |least| least.min(counter)));
+        }
+        table.retain_in((shard, 0)..=(shard, u32::MAX), |_, _| false)?;
+        for lane in 0..lanes {
+            table.insert((shard, lane), least.unwrap_or_default())?;
+        }
     }
     Ok(())
-}
-
-fn counters(shards: &[(u64, i64)]) -> Vec<u64> {
-    shards.iter().map(|(counter, _)| *counter).collect()
 }
