@@ -1,7 +1,8 @@
 """Holds pinflow against readers and clients that share no code with it.
 
 The lake is read with DuckDB and with Polars, its rows are compared with the rules written again in SQL, and old Python
-clients post to the embedded stack. Prints a line per check; the exit code is 1 when one failed.
+clients and AWS's aggregation library post to the embedded stack. Prints a line per check; the exit code is 1 when one
+failed.
 """
 
 import argparse
@@ -24,6 +25,8 @@ import botocore.exceptions
 import duckdb
 import polars
 import requests
+
+import kpl
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
@@ -129,6 +132,9 @@ def main():
             with local_stack(binary, folder) as url:
                 check_clients(report, url, Path(folder, BUCKET))
                 check_boto3(report, url)
+                # Last, because the others read the whole stream as JSON.
+                with report.group("KPL"):
+                    kpl.check(report, url, Path(folder, BUCKET))
     print(f"{report.passed} passed, {report.failed} failed, {report.skipped} skipped")
     return 1 if report.failed else 0
 

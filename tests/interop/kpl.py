@@ -1,0 +1,115 @@
+"""Puts aggregated records on the stream, made by AWS's own Python library, and looks for their user records in the lake."""
+
+import base64
+import json
+import time
+
+import boto3
+import duckdb
+from aws_kinesis_agg.aggregator import RecordAggregator
+
+STREAM = "pinflow-events"
+IND = 910_000
+# Each as (partition key, explicit hash key, payload). The key `any` leaves the kind to the row's fields.
+MIXED = [
+    ("pin/910000", None, {"index": IND, "title": "Кошки \N{CAT FACE}", "follower_count": "5.6M", "category": "art"}),
+    ("geo/910000", "0", {"ind": IND, "timestamp": "2020-08-28 03:52:47", "latitude": -1.5, "longitude": 2.25,
+                         "country": "Cote d'Ivoire"}),
+    ("any", "170141183460469231731687303715884105728", {"ind": IND, "first_name": "Zoë", "last_name": "Ali", "age": 20}),
+    ("any", None, {"ind": IND}),
+    ("pin/910000", None, {"index": IND, "title": "No Title Data Available", "category": "art"}),
+]  # fmt: skip
+# What the user records of `MIXED` come to: of a row its kind and values as text, of a rejected one its code.
+MIXED_EXPECTED = [
+    ("pin", IND, "Кошки \N{CAT FACE}", "5600000"),
+    ("geo", IND, "Cote d'Ivoire", "[-1.5, 2.25]"),
+    ("user", IND, "Zoë Ali", "20"),
+    ("rejected", "unknown_kind", "any", json.dumps({"ind": IND})),
+    ("pin", IND, None, None),
+]
+# Rows of an aggregate of half a megabyte.
+MANY = 8_000
+
+ROWS = {
+    "pin": "ind, title, follower_count::VARCHAR",
+    "geo": "ind, country, coordinates::VARCHAR",
+    "user": "ind, user_name, age::VARCHAR",
+}
+
+
+def check(report, url, lake):
+    """Checks every user record of three aggregates, the last of them damaged, and of a plain record between them."""
+    session = boto3.Session(aws_access_key_id="local", aws_secret_access_key="local", region_name="us-east-1")
+    kinesis = session.client("kinesis", endpoint_url=url)
+    many = [(f"user/{ind}", None, {"ind": ind, "first_name": f"A{ind}", "age": ind % 100}) for ind in range(MANY)]
+    plain = {"ind": IND + 1, "first_name": "Ada", "age": 36}
+    damaged = aggregate(many[:1])[:-1]
+
+    expected = expected_of(put(kinesis, aggregate(MIXED)), MIXED_EXPECTED)
+    rows = [("user", row["ind"], row["first_name"], str(row["age"])) for _, _, row in many]
+    expected |= expected_of(put(kinesis, aggregate(many)), rows)
+    expected[put(kinesis, json.dumps(plain).encode())] = ("user", IND + 1, "Ada", "36")
+    whole = put(kinesis, damaged)
+    expected[whole] = ("rejected", "not_utf8", "interop")
+
+    found, deadline = {}, time.monotonic() + 30
+    while not expected.keys() <= found.keys() and time.monotonic() < deadline:
+        time.sleep(0.2)
+        found = arrived(lake)
+    mine = {shard_and_number(position) for position in expected}
+    got = {position: values for position, values in found.items() if shard_and_number(position) in mine}
+    # Of the damaged one, which is no text, the message and the payload are checked by themselves.
+    *_, message, payload = got.get(whole, (None, None))
+    got = {position: values[:3] if position == whole else values[:4] for position, values in got.items()}
+    report.equal("KPL: positions that are missing or too many", sorted(got.keys() ^ expected.keys()), [])
+    wrong = {position: values for position, values in got.items() if values != expected.get(position)}
+    report.equal(f"KPL: values of {len(expected)} user records", wrong, {})
+    report.equal("KPL: a damaged aggregate is kept whole", payload, damaged)
+    report.check("KPL: a damaged aggregate is called so", "damaged KPL aggregate" in str(message), message)
+
+
+def aggregate(records):
+    aggregator = RecordAggregator()
+    for partition_key, explicit_hash_key, row in records:
+        full = aggregator.add_user_record(partition_key, json.dumps(row), explicit_hash_key)
+        if full:
+            raise ValueError(f"{len(records)} records do not fit into one aggregate")
+    return aggregator.clear_and_get().get_contents()[2]
+
+
+def put(kinesis, data):
+    answer = kinesis.put_record(StreamName=STREAM, PartitionKey="interop", Data=data)
+    return answer["ShardId"], answer["SequenceNumber"]
+
+
+def expected_of(position, rows):
+    shard, number = position
+    return {(shard, f"{number}:{sub_number}"): row for sub_number, row in enumerate(rows)}
+
+
+def shard_and_number(position):
+    shard, sequence = position
+    return shard, sequence.split(":")[0]
+
+
+def arrived(lake):
+    """Returns what is in the lake by (`_shard`, `_sequence`)."""
+    found = {}
+    with duckdb.connect() as db:
+        for kind, columns in ROWS.items():
+            if paths := sorted(map(str, lake.glob(f"clean/{kind}/date=*/hour=*/*.parquet"))):
+                query = f"SELECT _shard, _sequence, {columns} FROM read_parquet(?)"
+                for shard, sequence, *values in db.execute(query, [paths]).fetchall():
+                    found[shard, sequence] = (kind, *values)
+        if paths := sorted(map(str, lake.glob("quarantine/date=*/*.ndjson.gz"))):
+            query = (
+                "SELECT shard, sequence_number, code, partition_key, message, payload_base64 "
+                "FROM read_json(?, format = 'newline_delimited', hive_partitioning = false, "
+                "columns = {shard: 'VARCHAR', sequence_number: 'VARCHAR', code: 'VARCHAR', partition_key: 'VARCHAR', "
+                "message: 'VARCHAR', payload_base64: 'VARCHAR'})"
+            )
+            for shard, sequence, code, key, message, payload in db.execute(query, [paths]).fetchall():
+                data = base64.b64decode(payload)
+                text = data.decode(errors="replace")
+                found[shard, sequence] = ("rejected", code, key, text, message, data)
+    return found
