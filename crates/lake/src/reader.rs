@@ -13,7 +13,7 @@ pub fn read_parquet(object: Bytes) -> Result<Vec<RecordBatch>, LakeError> {
     collect(reader)
 }
 
-/// Where a row came from: its shard's name and its sequence number, as the lineage columns spell them.
+/// Where a row came from: its shard's name and its sequence, as the lineage columns spell them.
 pub type Position = (String, String);
 
 /// Reads the position of every row of a clean object, and nothing else of it.
