@@ -28,6 +28,9 @@ const RENDERING_RESERVE: Duration = Duration::from_millis(500);
 /// Longest that a deep health check waits for the stream.
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// The API in the words of OpenAPI 3.1, served as it is.
+const DESCRIPTION: &str = include_str!("../openapi.yaml");
+
 /// The function: its client, its configuration, its clock and its source of jitter. Cheap to clone.
 #[derive(Clone)]
 pub struct App {
@@ -89,6 +92,7 @@ impl App {
             |problem: Problem, wire| (problem.response(wire, request_id), Counts::default());
         match route::find(request.method(), path, &self.config) {
             Err(problem) => refused(problem, Wire::of_path(path)),
+            Ok(Route::Description) => (response::yaml(DESCRIPTION), Counts::default()),
             Ok(Route::Health) => (self.health(request, request_id).await, Counts::default()),
             Ok(Route::Streams) => {
                 let names =

@@ -152,19 +152,27 @@ fn members<'a>(what: &str, text: &'a str) -> Result<Members<'a>, Problem> {
     })
 }
 
+/// Keeps a member's value. One that stands twice is refused: to take either would leave out what the other holds.
+fn set<T>(found: &mut Option<T>, value: T, what: &str, name: &str) -> Result<(), Problem> {
+    match found.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(invalid(format!("{what} has `{name}` twice; send one."))),
+    }
+}
+
 /// Returns the records that a body lists under one of `names`.
 fn records_member<'a>(text: &'a str, names: &[&str]) -> Result<Vec<Value<'a>>, Problem> {
     let mut body = members("The body", text)?;
-    let mut found = Value::Null;
+    let mut found = None;
     while let Some(member) = body
         .next_member()
         .map_err(|error| not_json("The body", text, error))?
     {
         if names.contains(&&*member.name.decode()) {
-            found = member.value;
+            set(&mut found, member.value, "The body", "records")?;
         }
     }
-    match found {
+    match found.unwrap_or(Value::Null) {
         Value::Array(array) => elements(array, |error| not_json("`records`", array, error)),
         Value::Null => Ok(Vec::new()),
         _ => Err(invalid("`records` is not an array.")),

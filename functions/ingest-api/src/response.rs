@@ -13,11 +13,17 @@ pub(crate) use problem::{Problem, ProblemKind, quoted};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const KAFKA_JSON: HeaderValue = HeaderValue::from_static("application/vnd.kafka.v2+json");
+const YAML: HeaderValue = HeaderValue::from_static("application/yaml");
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 
 /// Returns an answer in plain JSON.
 pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Response<Body> {
     with_type(status, JSON, body)
+}
+
+/// Returns a document in YAML.
+pub(crate) fn yaml(document: &str) -> Response<Body> {
+    text(StatusCode::OK, YAML, document.to_owned())
 }
 
 fn with_type(
@@ -26,7 +32,14 @@ fn with_type(
     body: &impl Serialize,
 ) -> Response<Body> {
     // Plain structs of text and numbers always serialise.
-    let body = serde_json::to_string(body).unwrap_or_default();
+    text(
+        status,
+        content_type,
+        serde_json::to_string(body).unwrap_or_default(),
+    )
+}
+
+fn text(status: StatusCode, content_type: HeaderValue, body: String) -> Response<Body> {
     let mut response = Response::new(Body::Text(body));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, content_type);

@@ -16,6 +16,8 @@ pub(crate) enum Route {
     Health,
     /// The names of the streams.
     Streams,
+    /// What the API is, in the words of OpenAPI.
+    Description,
     /// To put records on the stream; the path may tell their kind.
     Put(Wire, Option<Kind>),
 }
@@ -44,8 +46,28 @@ impl Wire {
     }
 }
 
-const ROUTES: &str = "PUT /streams/{stream}/record, PUT /streams/{stream}/records, GET /streams, \
-                      POST /topics/{topic}, POST /events/{kind}, GET /health";
+/// What stands at a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Endpoint {
+    Record,
+    Records,
+    Streams,
+    Topic,
+    Events,
+    Health,
+    Description,
+}
+
+/// Every path with its one method. `openapi.yaml` describes the same.
+const ROUTES: [(Method, &str, Endpoint); 7] = [
+    (Method::PUT, "/streams/{stream}/record", Endpoint::Record),
+    (Method::PUT, "/streams/{stream}/records", Endpoint::Records),
+    (Method::GET, "/streams", Endpoint::Streams),
+    (Method::POST, "/topics/{topic}", Endpoint::Topic),
+    (Method::POST, "/events/{kind}", Endpoint::Events),
+    (Method::GET, "/health", Endpoint::Health),
+    (Method::GET, "/openapi.yaml", Endpoint::Description),
+];
 
 /// Returns the path below the stage. API Gateway puts the stage's name in front, unless it is `$default`.
 pub(crate) fn below_stage<'a>(path: &'a str, stage: Option<&str>) -> &'a str {
@@ -63,24 +85,38 @@ pub(crate) fn find(method: &Method, path: &str, config: &Config) -> Result<Route
         .map(|segment| percent_decode_str(segment).decode_utf8_lossy())
         .collect();
     let segments: Vec<&str> = decoded.iter().map(AsRef::as_ref).collect();
-    let (allowed, route) = match segments[..] {
-        ["health"] => (Method::GET, Ok(Route::Health)),
-        ["streams"] => (Method::GET, Ok(Route::Streams)),
-        ["streams", stream, "record"] => {
-            (Method::PUT, put_stream(Wire::KinesisRecord, stream, config))
-        }
-        ["streams", stream, "records"] => (
-            Method::PUT,
-            put_stream(Wire::KinesisRecords, stream, config),
-        ),
-        ["topics", topic] => (Method::POST, put_topic(topic, config)),
-        ["events", kind] => (Method::POST, put_events(kind)),
-        _ => return Err(unknown_path(path, &segments)),
+    let found = ROUTES.iter().find_map(|(method, template, endpoint)| {
+        Some((method, endpoint, matched(template, &segments)?))
+    });
+    let Some((allowed, endpoint, name)) = found else {
+        return Err(unknown_path(path, &segments));
     };
-    if *method != allowed {
-        return Err(Problem::method_not_allowed(method, allowed));
+    if method != allowed {
+        return Err(Problem::method_not_allowed(method, allowed.clone()));
     }
-    route
+    match endpoint {
+        Endpoint::Record => put_stream(Wire::KinesisRecord, name, config),
+        Endpoint::Records => put_stream(Wire::KinesisRecords, name, config),
+        Endpoint::Topic => put_topic(name, config),
+        Endpoint::Events => put_events(name),
+        Endpoint::Streams => Ok(Route::Streams),
+        Endpoint::Health => Ok(Route::Health),
+        Endpoint::Description => Ok(Route::Description),
+    }
+}
+
+/// Returns the name that stands at the place in braces, or nothing at all for a template without one.
+fn matched<'a>(template: &str, segments: &[&'a str]) -> Option<&'a str> {
+    let levels = || template.trim_start_matches('/').split('/');
+    let is_name = |level: &str| level.starts_with('{');
+    let is_match = levels().count() == segments.len()
+        && levels()
+            .zip(segments)
+            .all(|(level, segment)| is_name(level) && !segment.is_empty() || level == *segment);
+    let name = levels()
+        .position(is_name)
+        .and_then(|place| segments.get(place));
+    is_match.then(|| name.copied().unwrap_or_default())
 }
 
 fn put_stream(wire: Wire, stream: &str, config: &Config) -> Result<Route, Problem> {
@@ -115,11 +151,16 @@ fn put_events(kind: &str) -> Result<Route, Problem> {
 
 fn unknown_path(path: &str, segments: &[&str]) -> Problem {
     let nearest = nearest(segments).map_or_else(
-        || format!("The routes are {ROUTES}."),
+        || format!("The routes are {}.", routes().join(", ")),
         |route| format!("Did you mean {route}?"),
     );
     let detail = format!("There is nothing at {}. {nearest}", quoted(path));
     Problem::new(ProblemKind::UnknownPath, detail)
+}
+
+fn routes() -> Vec<String> {
+    let route = |(method, path, _): &(Method, &str, Endpoint)| format!("{method} {path}");
+    ROUTES.iter().map(route).collect()
 }
 
 /// Returns the right form of the path that was probably meant: other letters, a slash too many, Kinesis's own verbs.
@@ -139,6 +180,9 @@ fn nearest(segments: &[&str]) -> Option<&'static str> {
         ("topic", _) => Some("POST /topics/{topic}"),
         ("event" | "pin" | "geo" | "user", _) => Some("POST /events/{kind}"),
         ("health" | "healthz" | "ping", _) => Some("GET /health"),
+        ("openapi" | "openapi.json" | "openapi.yml" | "openapi.yaml" | "swagger.json", _) => {
+            Some("GET /openapi.yaml")
+        }
         _ => None,
     }
 }
@@ -184,6 +228,7 @@ mod tests {
             ),
             (Method::GET, "/streams", Route::Streams),
             (Method::GET, "/health", Route::Health),
+            (Method::GET, "/openapi.yaml", Route::Description),
         ] {
             assert_eq!(find(&method, path, &config).unwrap(), route, "{path}");
         }
@@ -201,11 +246,36 @@ mod tests {
             ("/topics", "POST /topics/{topic}?"),
             ("/Topic/abc.pin", "POST /topics/{topic}?"),
             ("/pin", "POST /events/{kind}?"),
-            ("/", ROUTES),
+            ("/events//", "POST /events/{kind}?"),
+            ("/topics/", "POST /topics/{topic}?"),
+            ("/streams//record", "PUT /streams/{stream}/record?"),
+            ("/openapi.json", "GET /openapi.yaml?"),
+            ("/", &routes().join(", ")),
         ] {
             let detail = detail(&Method::PUT, path);
             assert!(detail.contains(form), "{path}: {detail}");
         }
+    }
+
+    /// A light reading of the YAML: paths stand two spaces deep under `paths:`, methods four.
+    #[test]
+    fn the_description_has_the_routes_and_no_others() {
+        let description = include_str!("../openapi.yaml");
+        let paths = description.split_once("\npaths:\n").unwrap().1;
+        let paths = paths.split_once("\ncomponents:\n").unwrap().0;
+        let (mut path, mut described) = ("", Vec::new());
+        for line in paths.lines() {
+            let depth = line.len() - line.trim_start().len();
+            let name = line.trim().split(':').next().unwrap();
+            match depth {
+                2 => path = name,
+                4 if name != "parameters" => {
+                    described.push(format!("{} {path}", name.to_ascii_uppercase()));
+                }
+                _ => {}
+            }
+        }
+        assert_eq!(described, routes());
     }
 
     #[test]

@@ -265,6 +265,25 @@ async fn every_bad_request_has_its_answer() {
                 JSON,
                 r#"{"Records":[{"Data":{}},{"Data":"{\"a\":}"}]}"#,
             ),
+            (
+                "PUT",
+                "/streams/Prod-Stream/records",
+                JSON,
+                r#"{"records":[{"data":{}}],"Records":[{"Data":{}}]}"#,
+            ),
+            (
+                "PUT",
+                "/streams/Prod-Stream/record",
+                JSON,
+                r#"{"Data":{},"PartitionKey":"pin","partition-key":null}"#,
+            ),
+            (
+                "POST",
+                "/topics/abc.pin",
+                KAFKA,
+                r#"{"records":[{"value":{},"value":{}}]}"#,
+            ),
+            ("POST", "/topics/", KAFKA, "{}"),
             ("POST", "/topics/abc.pin", KAFKA, r#"{"value":{}}"#),
             ("POST", "/topics/abc.pin", KAFKA, r#"{"records":{}}"#),
             (
@@ -326,7 +345,7 @@ async fn every_bad_request_has_its_answer() {
 
     GET /nothing 
     404 content-type: application/problem+json
-    {"type":"urn:pinflow:problem:unknown-path","title":"There is nothing at this path","status":404,"detail":"There is nothing at `/nothing`. The routes are PUT /streams/{stream}/record, PUT /streams/{stream}/records, GET /streams, POST /topics/{topic}, POST /events/{kind}, GET /health.","request_id":"r-1"}
+    {"type":"urn:pinflow:problem:unknown-path","title":"There is nothing at this path","status":404,"detail":"There is nothing at `/nothing`. The routes are PUT /streams/{stream}/record, PUT /streams/{stream}/records, GET /streams, POST /topics/{topic}, POST /events/{kind}, GET /health, GET /openapi.yaml.","request_id":"r-1"}
 
     GET /streams/Prod-Stream/record 
     405 content-type: application/problem+json allow: PUT
@@ -379,6 +398,22 @@ async fn every_bad_request_has_its_answer() {
     PUT /streams/Prod-Stream/records {"Records":[{"Data":{}},{"Data":"{\"a\":}"}]}
     400 content-type: application/problem+json
     {"type":"urn:pinflow:problem:not-json","title":"The body is not JSON","status":400,"detail":"The data of record 1 is not JSON: expected a value at byte 5.","request_id":"r-1"}
+
+    PUT /streams/Prod-Stream/records {"records":[{"data":{}}],"Records":[{"Data":{}}]}
+    422 content-type: application/problem+json
+    {"type":"urn:pinflow:problem:invalid-request","title":"The body has another shape","status":422,"detail":"The body has `records` twice; send one.","request_id":"r-1"}
+
+    PUT /streams/Prod-Stream/record {"Data":{},"PartitionKey":"pin","partition-key":null}
+    422 content-type: application/problem+json
+    {"type":"urn:pinflow:problem:invalid-request","title":"The body has another shape","status":422,"detail":"The body has `PartitionKey` twice; send one.","request_id":"r-1"}
+
+    POST /topics/abc.pin {"records":[{"value":{},"value":{}}]}
+    422 content-type: application/vnd.kafka.v2+json
+    {"error_code":422,"message":"Record 0 has `value` twice; send one."}
+
+    POST /topics/ {}
+    404 content-type: application/vnd.kafka.v2+json
+    {"error_code":404,"message":"There is nothing at `/topics/`. Did you mean POST /topics/{topic}?"}
 
     POST /topics/abc.pin {"value":{}}
     422 content-type: application/vnd.kafka.v2+json
@@ -790,8 +825,18 @@ async fn every_sample_event_has_its_answer() {
     kinesis-records-api-spelling.json: 200 geo/7528 user/7528
     kinesis-records.json: 200 pin/7528 pin/7529
     kinesis-streams.json: 200 
+    openapi.json: 200 
     payload-1-0.json: 200 pin/7528
     ");
+}
+
+#[tokio::test]
+async fn the_description_is_served_byte_for_byte() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("openapi.yaml");
+    let answer = send(&app(&[]), sample("openapi.json")).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.headers["content-type"], "application/yaml");
+    assert_eq!(answer.body, std::fs::read_to_string(path).unwrap());
 }
 
 #[tokio::test]

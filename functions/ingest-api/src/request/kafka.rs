@@ -6,7 +6,7 @@ use event_model::Kind;
 use event_model::json::Value;
 
 use super::row::{entry, not_a_row};
-use super::{Entry, invalid, members, not_json, records_member};
+use super::{Entry, invalid, members, not_json, records_member, set};
 use crate::response::Problem;
 
 /// Reads the body of `POST /topics/{topic}`.
@@ -45,7 +45,7 @@ fn value(index: usize, record: &str) -> Result<Option<Value<'_>>, Problem> {
         .map_err(|error| not_json(&what, record, error))?
     {
         if member.name.decode() == "value" {
-            value = Some(member.value);
+            set(&mut value, member.value, &what, "value")?;
         }
     }
     Ok(value)

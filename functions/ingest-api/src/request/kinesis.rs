@@ -4,7 +4,7 @@ use event_model::Kind;
 use event_model::json::Value;
 
 use super::row::{entry, unwrapped};
-use super::{Entry, invalid, members, not_json, records_member};
+use super::{Entry, invalid, members, not_json, records_member, set};
 use crate::response::Problem;
 
 /// Reads the body of `PUT /streams/{stream}/record`.
@@ -40,16 +40,19 @@ struct Put<'a> {
 impl<'a> Put<'a> {
     fn read(what: &str, text: &'a str) -> Result<Self, Problem> {
         let mut members = members(what, text)?;
-        let (mut data, mut kind) = (None, None);
+        let (mut data, mut key) = (None, None);
         while let Some(member) = members
             .next_member()
             .map_err(|error| not_json(what, text, error))?
         {
             match &*member.name.decode() {
-                "Data" | "data" => data = Some(member.value),
+                "Data" | "data" => set(&mut data, member.value, what, "Data")?,
                 "PartitionKey" | "partition-key" => match member.value {
-                    Value::Text(key) => kind = Kind::from_label(&key.decode()),
-                    Value::Null => {}
+                    Value::Text(text) => {
+                        let declared = Kind::from_label(&text.decode());
+                        set(&mut key, declared, what, "PartitionKey")?;
+                    }
+                    Value::Null => set(&mut key, None, what, "PartitionKey")?,
                     _ => {
                         return Err(invalid(format!(
                             "{what} has a partition key that is not text."
@@ -62,7 +65,10 @@ impl<'a> Put<'a> {
         }
         let data =
             data.ok_or_else(|| invalid(format!("{what} has no `Data`; put the row there.")))?;
-        Ok(Self { data, kind })
+        Ok(Self {
+            data,
+            kind: key.flatten(),
+        })
     }
 
     fn entry(&self, what: &str, declared: Option<Kind>) -> Result<Entry<'a>, Problem> {
