@@ -4,6 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 VENV := .venv
 DATA ?= ../shared/data
+MINUTES ?= 10
 
 .PHONY: help
 help: ## List the targets
@@ -28,6 +29,11 @@ lint: ## Check format, clippy, docs and the dependency rules
 interop: $(VENV)/.installed ## Read the lake with DuckDB and Polars, and post with old Python clients
 	cargo build --locked --package pinflow
 	$(VENV)/bin/python tests/interop/run.py --data $(DATA)
+
+.PHONY: crash
+crash: $(VENV)/.installed ## Kill, fill up, lock and load the stack, and look for what was acknowledged
+	cargo build --locked --package pinflow
+	$(VENV)/bin/python tests/crash/run.py --minutes $(MINUTES)
 
 $(VENV)/.installed: tests/interop/requirements.txt
 	python3 -m venv $(VENV)

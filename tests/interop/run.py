@@ -8,14 +8,9 @@ failed.
 import argparse
 import base64
 import json
-import signal
-import socket
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -27,12 +22,9 @@ import polars
 import requests
 
 import kpl
+from harness import BUCKET, KINDS, STREAM, Report, local_stack, pinflow_binary, run_pinflow, wait_until
 
 HERE = Path(__file__).parent
-ROOT = HERE.parent.parent
-KINDS = ("pin", "geo", "user")
-BUCKET = "pinflow-lake"
-STREAM = "pinflow-events"
 
 GENERATED_TURNS = 500
 # Long enough that some hundred of the turns repeat an earlier one.
@@ -64,56 +56,6 @@ COLUMNS = {
 }
 LINEAGE = {"_shard": TEXT, "_sequence": TEXT, "_arrival": TIMESTAMP, "_rules": INT32, "_extra": TEXT}
 
-# What a check may run into when the product is wrong. Anything else is a mistake in this script, and keeps its trace.
-PRODUCT_ERRORS = (
-    OSError,
-    ValueError,
-    TypeError,
-    LookupError,
-    subprocess.SubprocessError,
-    duckdb.Error,
-    polars.exceptions.PolarsError,
-    requests.RequestException,
-    botocore.exceptions.BotoCoreError,
-    botocore.exceptions.ClientError,
-)
-
-
-class Report:
-    """Counts the checks, and prints each as it is made."""
-
-    def __init__(self):
-        self.passed = self.failed = self.skipped = 0
-
-    def check(self, name, ok, detail):
-        if ok:
-            self.passed += 1
-            print(f"ok      {name}", flush=True)
-        else:
-            self.failed += 1
-            print(f"FAILED  {name}: {short(detail)}", flush=True)
-
-    def equal(self, name, got, expected):
-        self.check(name, got == expected, f"got {short(got)}, expected {short(expected)}")
-
-    def skip(self, name, reason):
-        self.skipped += 1
-        print(f"skipped {name}: {reason}", flush=True)
-
-    @contextmanager
-    def group(self, name):
-        """Turns an error that ends a group of checks into one failed check."""
-        try:
-            yield
-        except PRODUCT_ERRORS as error:
-            self.check(name, False, f"{type(error).__name__}: {error}")
-
-
-def short(value):
-    text = str(value)
-    return text if len(text) <= 800 else text[:800] + "..."
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, help="a folder of real rows; what needs them is skipped without it")
@@ -137,24 +79,6 @@ def main():
                     kpl.check(report, url, Path(folder, BUCKET))
     print(f"{report.passed} passed, {report.failed} failed, {report.skipped} skipped")
     return 1 if report.failed else 0
-
-
-def pinflow_binary():
-    command = ["cargo", "metadata", "--format-version", "1", "--no-deps"]
-    metadata = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
-    binary = Path(json.loads(metadata.stdout)["target_directory"], "debug", "pinflow")
-    if not binary.exists():
-        raise OSError(f"`{binary}` is not there; build it with `cargo build --package pinflow`")
-    return binary
-
-
-def run_pinflow(binary, *arguments):
-    """Runs a command of pinflow to its end, and returns what it prints."""
-    command = [binary, *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", timeout=600)
-    if done.returncode != 0:
-        raise OSError(f"`pinflow {arguments[0]}` exited with {done.returncode}: {(done.stderr or done.stdout)[-600:]}")
-    return done.stdout
 
 
 def generated_rows(binary):
@@ -351,44 +275,6 @@ def differences(db, expected, got):
         f"UNION ALL SELECT row::VARCHAR || ' is there' FROM (({got}) EXCEPT ALL ({expected})) AS row ORDER BY 1"
     )
     return [text for (text,) in found.fetchall()]
-
-
-@contextmanager
-def local_stack(binary, folder):
-    """Runs `pinflow local`, and yields its base URL."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    url = f"http://127.0.0.1:{port}"
-    log_path = Path(folder, "local.log")
-    with log_path.open("w") as log:
-        command = [binary, "local", "--out", folder, "--port", str(port)]
-        process = subprocess.Popen(command, stdout=log, stderr=log)
-    try:
-        wait_until(30, lambda: process.poll() is not None or is_healthy(url))
-        if process.poll() is not None or not is_healthy(url):
-            raise OSError(f"`pinflow local` does not answer: {log_path.read_text()[-600:]}")
-        yield url
-    finally:
-        process.send_signal(signal.SIGINT)
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-
-
-def is_healthy(url):
-    try:
-        return requests.get(f"{url}/health", timeout=5).status_code == 200
-    except requests.RequestException:
-        return False
-
-
-def wait_until(seconds, condition):
-    """Returns when the condition comes true, or when the time is over."""
-    deadline = time.monotonic() + seconds
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.2)
 
 
 def turn_of_the_old_script(ind):

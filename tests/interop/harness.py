@@ -1,0 +1,138 @@
+"""What the checks outside of Rust share: a report, the binary, and a running stack."""
+
+import json
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import botocore.exceptions
+import duckdb
+import polars
+import requests
+
+ROOT = Path(__file__).parent.parent.parent
+KINDS = ("pin", "geo", "user")
+BUCKET = "pinflow-lake"
+STREAM = "pinflow-events"
+
+# What a check may run into when the product is wrong. Anything else is a mistake in this script, and keeps its trace.
+PRODUCT_ERRORS = (
+    OSError,
+    ValueError,
+    TypeError,
+    LookupError,
+    subprocess.SubprocessError,
+    duckdb.Error,
+    polars.exceptions.PolarsError,
+    requests.RequestException,
+    botocore.exceptions.BotoCoreError,
+    botocore.exceptions.ClientError,
+)
+
+
+class Report:
+    """Counts the checks, and prints each as it is made."""
+
+    def __init__(self):
+        self.passed = self.failed = self.skipped = 0
+
+    def check(self, name, ok, detail):
+        if ok:
+            self.passed += 1
+            print(f"ok      {name}", flush=True)
+        else:
+            self.failed += 1
+            print(f"FAILED  {name}: {short(detail)}", flush=True)
+
+    def equal(self, name, got, expected):
+        self.check(name, got == expected, f"got {short(got)}, expected {short(expected)}")
+
+    def skip(self, name, reason):
+        self.skipped += 1
+        print(f"skipped {name}: {reason}", flush=True)
+
+    @contextmanager
+    def group(self, name):
+        """Turns an error that ends a group of checks into one failed check."""
+        try:
+            yield
+        except PRODUCT_ERRORS as error:
+            self.check(name, False, f"{type(error).__name__}: {error}")
+
+
+def short(value):
+    text = str(value)
+    return text if len(text) <= 800 else text[:800] + "..."
+
+
+def pinflow_binary():
+    command = ["cargo", "metadata", "--format-version", "1", "--no-deps"]
+    metadata = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    binary = Path(json.loads(metadata.stdout)["target_directory"], "debug", "pinflow")
+    if not binary.exists():
+        raise OSError(f"`{binary}` is not there; build it with `cargo build --package pinflow`")
+    return binary
+
+
+def run_pinflow(binary, *arguments):
+    """Runs a command of pinflow to its end, and returns what it prints."""
+    command = [binary, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", timeout=600)
+    if done.returncode != 0:
+        raise OSError(f"`pinflow {arguments[0]}` exited with {done.returncode}: {(done.stderr or done.stdout)[-600:]}")
+    return done.stdout
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def start_stack(binary, folder, port, *options):
+    """Starts `pinflow local`, and returns the process once it answers."""
+    url = f"http://127.0.0.1:{port}"
+    with tempfile.TemporaryFile("w+") as log:
+        command = [binary, "local", "--out", folder, "--port", str(port), *options]
+        process = subprocess.Popen(command, stdout=log, stderr=log)
+        wait_until(30, lambda: process.poll() is not None or is_healthy(url))
+        if process.poll() is not None or not is_healthy(url):
+            process.kill()
+            log.seek(0)
+            raise OSError(f"`pinflow local` does not answer: {log.read()[-600:]}")
+    return process
+
+
+@contextmanager
+def local_stack(binary, folder, port=None, on_start=lambda process: None):
+    """Runs `pinflow local`, and yields its base URL."""
+    port = port or free_port()
+    process = start_stack(binary, folder, port)
+    on_start(process)
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(60)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def is_healthy(url):
+    try:
+        return requests.get(f"{url}/health", timeout=5).status_code == 200
+    except requests.RequestException:
+        return False
+
+
+def wait_until(seconds, condition):
+    """Returns when the condition comes true, or when the time is over."""
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.2)
