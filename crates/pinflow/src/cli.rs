@@ -51,6 +51,17 @@ impl fmt::Display for Wire {
     }
 }
 
+/// Which row of a database's tables each turn posts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OrderName {
+    /// Any row, drawn from the seed, as the old posting script does
+    Random,
+    /// One row after the other
+    Table,
+    /// What the file of --sequence says
+    Sequence,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct DemoOptions {
     /// Turns to post; a turn is the same row of pin, geo and user
@@ -91,8 +102,18 @@ pub(crate) struct PostOptions {
     /// Folder with pin.ndjson, geo.ndjson and user.ndjson whose rows are posted
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
-    /// Post generated rows [the default without --data]
-    #[arg(long, conflicts_with = "data")]
+    /// File with the login of the database whose rows are posted: YAML with HOST, USER, PASSWORD, DATABASE and PORT
+    #[arg(long, value_name = "FILE", conflicts_with = "data")]
+    pub(crate) mysql: Option<PathBuf>,
+    /// Which row of the database's tables each turn posts [default: random, or sequence with --sequence]
+    #[arg(long, value_enum, requires = "mysql")]
+    pub(crate) order: Option<OrderName>,
+    /// File with the order of the rows: a JSON array of offsets, from 0 [default with --order sequence:
+    /// `row_sequence.json` beside the file with the login]
+    #[arg(long, value_name = "FILE", requires = "mysql")]
+    pub(crate) sequence: Option<PathBuf>,
+    /// Post generated rows [the default without --data and --mysql]
+    #[arg(long, conflicts_with_all = ["data", "mysql"])]
     pub(crate) generate: bool,
     /// Wire format
     #[arg(long, value_enum, default_value_t = Wire::Kinesis)]
@@ -114,9 +135,15 @@ pub(crate) struct PostOptions {
     /// Turns to send in one request per kind
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=500))]
     pub(crate) batch: u16,
-    /// Seed of the generated rows
+    /// Seed of the generated rows, and of the random order
     #[arg(long, value_name = "N", default_value_t = DEFAULT_SEED)]
     pub(crate) seed: u64,
+    /// File that keeps how far the run is [default with --mysql or --resume: .pinflow-post.json]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) state: Option<PathBuf>,
+    /// Go on after the last turn that the state file tells of, with any source; --limit counts the turns before it, too
+    #[arg(long)]
+    pub(crate) resume: bool,
 }
 
 #[derive(Debug, Args)]

@@ -99,6 +99,7 @@ async fn post(
     let url = stack.url().parse().context("the stack has no URL")?;
     let poster = Poster::try_new(&url, options.wire, options.seed, stop.clone())?;
     let pace = Pace {
+        done: 0,
         limit: Some(options.posts),
         rate: None,
         turns_per_batch: 1,
@@ -110,6 +111,7 @@ async fn post(
         tally.add(posted);
         tally.show_on(&bar);
         acknowledged.extend(posted.accepted().cloned());
+        Ok(())
     });
     let ended = run.await;
     bar.finish_and_clear();

@@ -8,49 +8,151 @@ mod poster;
 mod run;
 #[cfg(test)]
 mod server;
+mod state;
 mod tally;
 mod wire;
 
+use std::path::{Path, PathBuf};
 use std::time::Instant;
+
+use anyhow::bail;
+use reqwest::Url;
 
 pub(crate) use poster::Poster;
 pub(crate) use run::{Pace, post_turns};
 pub(crate) use tally::Tally;
 
-use crate::cli::PostOptions;
-use crate::source::Source;
+use crate::cli::{OrderName, PostOptions};
+use crate::source::mysql::Mysql;
+use crate::source::order::Order;
+use crate::source::{Source, sequence};
 use crate::stop::Stop;
 use crate::{Exit, Terminal, progress};
+use state::{Settings, State};
 
-/// Posts the rows of a data folder or of the generator, and tells what became of them.
+/// Posts the rows of a data folder, of a database or of the generator, and tells what became of them.
 pub(crate) async fn command(
     options: &PostOptions,
     stop: &Stop,
     terminal: &mut Terminal<'_>,
 ) -> anyhow::Result<Exit> {
-    let mut source = Source::open(options.data.as_deref(), options.seed)?;
+    let (mut source, settings) = tokio::select! {
+        opened = open(options) => opened?,
+        () = stop.requested() => return Ok(Exit::Interrupted),
+    };
     let poster = Poster::try_new(&options.api, options.wire, options.seed, stop.clone())?;
+    let mut state = state(options, settings)?;
+    let done = state.as_ref().map_or(0, State::turns_done);
+    source.skip(done);
+    if options.resume {
+        let next = done + 1;
+        writeln!(
+            terminal.notes,
+            "Going on with turn {next}; --limit counts those before it, too"
+        )?;
+    }
     let pace = Pace {
+        done,
         limit: (!options.forever).then_some(options.limit),
         rate: options.rate,
         turns_per_batch: usize::from(options.batch),
     };
-    let bar = progress::turns(pace.limit);
+    let bar = progress::turns(pace.limit.map(|limit| limit.saturating_sub(done)));
     let mut tally = Tally::default();
     let started = Instant::now();
     let outcome = post_turns(poster, &mut source, &pace, stop, |posted| {
         tally.add(posted);
         tally.show_on(&bar);
+        state.as_mut().map_or(Ok(()), |state| state.add(posted))?;
+        Ok(())
     });
     let outcome = outcome.await;
     bar.finish_and_clear();
-    outcome?;
+    // Also when an error ended the run: what was posted until then is in the stream.
     tally.write_summary(terminal.out, started.elapsed())?;
+    if let Some(next) = state.map(|state| state.turns_done() + 1)
+        && pace.limit.is_none_or(|limit| next <= limit)
+    {
+        writeln!(
+            terminal.out,
+            "The next turn is {next}; the same command with --resume goes on with it"
+        )?;
+    }
+    outcome?;
     Ok(match tally.failed {
         _ if stop.is_requested() => Exit::Interrupted,
         0 => Exit::Success,
         _ => Exit::Failure,
     })
+}
+
+/// Opens the source, and tells by what a later run knows it again.
+async fn open(options: &PostOptions) -> anyhow::Result<(Source, Settings)> {
+    let mut settings = Settings {
+        source: "the generator".to_owned(),
+        order: None,
+        rows: None,
+        seed: options.seed,
+        api: without_login(&options.api),
+    };
+    let source = if let Some(login) = &options.mysql {
+        let (order, name) = order(options, login)?;
+        let has_fixed_rows = order != Order::Table;
+        let mysql = Mysql::open(login, order).await?;
+        settings.source = mysql.place();
+        settings.order = Some(name);
+        // With other rows, other turns are random ones, or are left out of the sequence.
+        settings.rows = has_fixed_rows.then(|| mysql.rows());
+        Source::Mysql(Box::new(mysql))
+    } else {
+        if let Some(folder) = &options.data {
+            settings.source = folder.display().to_string();
+        }
+        Source::open(options.data.as_deref(), options.seed)?
+    };
+    Ok((source, settings))
+}
+
+/// Returns the order of a database's rows, and its name with the file that has it.
+fn order(options: &PostOptions, login: &Path) -> anyhow::Result<(Order, String)> {
+    let name = match (options.order, &options.sequence) {
+        (None | Some(OrderName::Sequence), Some(_)) => OrderName::Sequence,
+        (Some(_), Some(_)) => bail!("--sequence is for --order sequence; leave one of them out"),
+        (order, None) => order.unwrap_or(OrderName::Random),
+    };
+    Ok(match name {
+        OrderName::Random => (Order::Random { seed: options.seed }, "random".to_owned()),
+        OrderName::Table => (Order::Table, "table".to_owned()),
+        OrderName::Sequence => {
+            let beside = || login.with_file_name(sequence::FILE_NAME);
+            let path = options.sequence.clone().unwrap_or_else(beside);
+            let order = Order::read_sequence(&path)?;
+            (order, format!("sequence {}", path.display()))
+        }
+    })
+}
+
+/// Starts or goes on with the file that keeps how far the run is; a short run from nowhere else has none.
+fn state(options: &PostOptions, settings: Settings) -> anyhow::Result<Option<State>> {
+    let is_kept = options.mysql.is_some() || options.resume;
+    let default = || is_kept.then(|| PathBuf::from(state::DEFAULT_PATH));
+    let Some(path) = options.state.clone().or_else(default) else {
+        return Ok(None);
+    };
+    Ok(Some(if options.resume {
+        State::resume(&path, &settings)?
+    } else {
+        State::start(&path, settings)?
+    }))
+}
+
+/// Returns a URL without the user and password that it may have.
+fn without_login(url: &Url) -> String {
+    let mut url = url.clone();
+    // Neither can fail for a URL with a host.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url.into()
 }
 
 #[cfg(test)]

@@ -1,9 +1,11 @@
-//! Where the rows come from that are posted: a data folder, or the generator.
+//! Where the rows come from that are posted: a data folder, a database, or the generator.
 
 mod folder;
 pub mod generator;
+pub mod mysql;
 mod ndjson;
-mod sequence;
+pub mod order;
+pub(crate) mod sequence;
 
 use std::path::{Path, PathBuf};
 
@@ -12,6 +14,7 @@ use event_model::Kind;
 
 use folder::Folder;
 use generator::Generator;
+use mysql::{Mysql, MysqlError};
 
 /// A row as it is posted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +28,7 @@ pub struct PostedRow {
 /// What one turn of the posting script posts: the same row of each kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Turn {
-    /// The row's offset, which is its `index` or `ind`.
+    /// The row's offset: its `index` or `ind`, or where it stands in the tables of a database.
     pub offset: i64,
     /// Its rows, in the order pin, geo, user; a kind that has no row at this offset is left out.
     pub rows: Vec<PostedRow>,
@@ -36,6 +39,8 @@ pub struct Turn {
 pub enum Source {
     /// The rows of a data folder; from the beginning again once all were posted.
     Folder(Folder),
+    /// The rows of a database, in an order of their own.
+    Mysql(Box<Mysql>),
     /// Rows made up from a seed.
     Generator(Generator),
 }
@@ -49,16 +54,26 @@ impl Source {
         }
     }
 
-    /// Returns the next turn.
-    pub fn next_turn(&mut self) -> Turn {
+    /// Returns the next turn. Only that of a database can fail, or take its time.
+    pub async fn next_turn(&mut self) -> Result<Turn, SourceError> {
         match self {
-            Self::Folder(folder) => folder.next_turn(),
-            Self::Generator(generator) => generator.next_turn(),
+            Self::Folder(folder) => Ok(folder.next_turn()),
+            Self::Mysql(mysql) => Ok(mysql.next_turn().await?),
+            Self::Generator(generator) => Ok(generator.next_turn()),
+        }
+    }
+
+    /// Goes past turns, as if they had been returned.
+    pub fn skip(&mut self, turns: u64) {
+        match self {
+            Self::Folder(folder) => folder.skip(turns),
+            Self::Mysql(mysql) => mysql.skip(turns),
+            Self::Generator(generator) => generator.skip(turns),
         }
     }
 }
 
-/// A data folder that cannot be posted from.
+/// A data folder, or a database, that cannot be posted from.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SourceError {
@@ -87,8 +102,7 @@ pub enum SourceError {
     },
     /// The order of the rows is not one.
     #[error(
-        "`{}`, line {line}: {problem}; it is to be a JSON array of row offsets, as in [7528, 2863]; without the file \
-         the order is that of pin.ndjson",
+        "`{}`, line {line}: {problem}; it is to be a JSON array of row offsets, as in [7528, 2863]",
         path.display()
     )]
     BadSequence {
@@ -99,6 +113,22 @@ pub enum SourceError {
         /// What is wrong with it.
         problem: String,
     },
+    /// The order that was asked for is not there, or cannot be read.
+    #[error(
+        "could not read `{}`; --order sequence needs a JSON array of row offsets, as in [7528, 2863]: name it with \
+         --sequence, or put it beside the file with the login as row_sequence.json",
+        path.display()
+    )]
+    NoSequence {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The database cannot be posted from.
+    #[error(transparent)]
+    Mysql(#[from] MysqlError),
     /// There is nothing to post.
     #[error("`{}` has no row to post: {problem}", path.display())]
     Empty {

@@ -21,8 +21,21 @@ pub(crate) struct Failure {
     pub(crate) kind: Kind,
     pub(crate) offset: i64,
     pub(crate) reason: Reason,
+    /// Whether the reason may pass.
+    pub(crate) is_retryable: bool,
     /// How often it was sent.
     pub(crate) attempts: u32,
+}
+
+impl Failure {
+    /// Returns whether the row would be refused again, whenever it is sent.
+    ///
+    /// Not so when the API is not there, or is not the right one.
+    pub(super) fn is_about_the_row(&self) -> bool {
+        let status = self.reason.status;
+        !self.is_retryable
+            && status.is_some_and(|status| status.is_success() || is_about_a_body(status))
+    }
 }
 
 /// Why a row was not accepted.
@@ -157,6 +170,7 @@ impl Delivery {
                             status: sent.status,
                             detail,
                         },
+                        is_retryable,
                         attempts,
                     };
                     if is_retryable {
@@ -173,9 +187,12 @@ impl Delivery {
 
 /// Returns whether a request was refused for what is in its body.
 fn is_about_a_row(sent: &Sent) -> bool {
-    let status = sent.status.map(|status| status.as_u16());
     matches!(sent.outcome, RequestOutcome::Refused { .. })
-        && matches!(status, Some(400 | 413 | 422))
+        && sent.status.is_some_and(is_about_a_body)
+}
+
+fn is_about_a_body(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 400 | 413 | 422)
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::api::PostError;
 use super::batch::{Batch, Row};
-use super::poster::{Delivery, Poster};
+use super::poster::{Delivery, Failure, Poster};
 use crate::cli::Rate;
 use crate::source::Source;
 use crate::stop::Stop;
@@ -20,7 +20,9 @@ use crate::stop::Stop;
 /// How many turns are posted, and how fast.
 #[derive(Clone, Debug)]
 pub(crate) struct Pace {
-    /// Turns in all; `None` is for ever.
+    /// Turns that an earlier run posted, which the source is past.
+    pub(crate) done: u64,
+    /// Turns in all, with those of an earlier run; `None` is for ever.
     pub(crate) limit: Option<u64>,
     /// `None` is as fast as the API takes them.
     pub(crate) rate: Option<Rate>,
@@ -31,6 +33,8 @@ pub(crate) struct Pace {
 /// What became of the turns of a batch.
 #[derive(Debug)]
 pub(crate) struct Posted {
+    /// Number of its first turn, from 0; a run that goes on from an earlier one counts that one's turns too.
+    pub(super) first_turn: u64,
     pub(crate) turns: u64,
     deliveries: Vec<Delivery>,
 }
@@ -39,6 +43,12 @@ impl Posted {
     /// What became of its requests.
     pub(super) fn deliveries(&self) -> &[Delivery] {
         &self.deliveries
+    }
+
+    /// Returns whether no row is left to be sent again: each was accepted, or refused for what is in it.
+    pub(super) fn is_done(&self) -> bool {
+        let mut failed = self.deliveries.iter().flat_map(|delivery| &delivery.failed);
+        failed.all(Failure::is_about_the_row)
     }
 
     /// Where the stream has each row that was accepted.
@@ -53,15 +63,15 @@ const MAX_BATCHES: usize = 4;
 
 /// Posts turns and tells `told` of each batch once it has ended.
 ///
-/// Versions of one row go one after the other, also from batch to batch. When Ctrl-C comes, what is under way is
-/// finished and told.
+/// Versions of one row go one after the other, also from batch to batch. When Ctrl-C comes, or the source ends in an
+/// error, what is under way is finished and told.
 pub(crate) async fn post_turns(
     poster: Poster,
     source: &mut Source,
     pace: &Pace,
     stop: &Stop,
-    told: impl FnMut(&Posted),
-) -> Result<(), PostError> {
+    told: impl FnMut(&Posted) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
     let poster = Arc::new(poster);
     let mut under_way = UnderWay {
         batches: JoinSet::new(),
@@ -69,10 +79,12 @@ pub(crate) async fn post_turns(
         told,
     };
     let mut schedule = pace.rate.map(Schedule::start);
-    let mut left = pace.limit.unwrap_or(u64::MAX);
-    while left > 0 {
+    let end = pace.limit.unwrap_or(u64::MAX);
+    let mut next = pace.done;
+    while next < end {
+        let first_turn = next;
         let mut turns = Vec::new();
-        while left > 0 && turns.len() < pace.turns_per_batch {
+        while next < end && turns.len() < pace.turns_per_batch {
             if let Some(schedule) = &mut schedule {
                 let due = schedule.next(Instant::now());
                 under_way.wait_until(due, stop).await?;
@@ -81,15 +93,25 @@ pub(crate) async fn post_turns(
                 // The turns of the batch that were waiting for its last ones are not posted.
                 return under_way.finish().await;
             }
-            turns.push(source.next_turn());
-            left -= 1;
+            let turn = tokio::select! {
+                turn = source.next_turn() => turn,
+                () = stop.requested() => return under_way.finish().await,
+            };
+            match turn {
+                Ok(turn) => turns.push(turn),
+                Err(error) => {
+                    under_way.finish().await?;
+                    return Err(error.into());
+                }
+            }
+            next += 1;
         }
         let batch = Batch::of(&turns);
         under_way.make_room_for(&batch).await?;
         under_way.offsets.extend(&batch.offsets);
         under_way
             .batches
-            .spawn(post_batch(Arc::clone(&poster), batch));
+            .spawn(post_batch(Arc::clone(&poster), first_turn, batch));
     }
     under_way.finish().await
 }
@@ -105,9 +127,9 @@ struct UnderWay<F> {
 /// The rows of a batch, and what became of them.
 type Ended = (HashSet<i64>, Posted);
 
-impl<F: FnMut(&Posted)> UnderWay<F> {
+impl<F: FnMut(&Posted) -> anyhow::Result<()>> UnderWay<F> {
     /// Waits until the batch may start: few are under way, and none has an earlier version of one of its rows.
-    async fn make_room_for(&mut self, batch: &Batch) -> Result<(), PostError> {
+    async fn make_room_for(&mut self, batch: &Batch) -> anyhow::Result<()> {
         while self.batches.len() >= MAX_BATCHES || !self.offsets.is_disjoint(&batch.offsets) {
             self.end_one().await?;
         }
@@ -115,7 +137,7 @@ impl<F: FnMut(&Posted)> UnderWay<F> {
     }
 
     /// Waits until a time, or until Ctrl-C, and tells meanwhile what ends.
-    async fn wait_until(&mut self, due: Instant, stop: &Stop) -> Result<(), PostError> {
+    async fn wait_until(&mut self, due: Instant, stop: &Stop) -> anyhow::Result<()> {
         loop {
             tokio::select! {
                 () = sleep_until(due) => return Ok(()),
@@ -125,7 +147,7 @@ impl<F: FnMut(&Posted)> UnderWay<F> {
         }
     }
 
-    async fn finish(mut self) -> Result<(), PostError> {
+    async fn finish(mut self) -> anyhow::Result<()> {
         while !self.batches.is_empty() {
             self.end_one().await?;
         }
@@ -133,7 +155,7 @@ impl<F: FnMut(&Posted)> UnderWay<F> {
     }
 
     /// Waits until one of the batches has ended, and tells it.
-    async fn end_one(&mut self) -> Result<(), PostError> {
+    async fn end_one(&mut self) -> anyhow::Result<()> {
         let Some(joined) = self.batches.join_next().await else {
             return Ok(());
         };
@@ -141,18 +163,22 @@ impl<F: FnMut(&Posted)> UnderWay<F> {
         let ended = joined.unwrap_or_else(|error| resume_unwind(error.into_panic()));
         let (offsets, posted) = ended?;
         self.offsets.retain(|offset| !offsets.contains(offset));
-        (self.told)(&posted);
-        Ok(())
+        (self.told)(&posted)
     }
 }
 
 /// Posts a batch: the kinds beside each other, the requests of a kind one after the other.
-async fn post_batch(poster: Arc<Poster>, batch: Batch) -> Result<Ended, PostError> {
+async fn post_batch(
+    poster: Arc<Poster>,
+    first_turn: u64,
+    batch: Batch,
+) -> Result<Ended, PostError> {
     let [pin, geo, user] = batch
         .requests
         .map(|(kind, requests)| post_kind(&poster, kind, requests));
     let (pin, geo, user) = tokio::try_join!(pin, geo, user)?;
     let outcome = Posted {
+        first_turn,
         turns: batch.turns,
         deliveries: [pin, geo, user].into_iter().flatten().collect(),
     };

@@ -39,7 +39,7 @@ impl Folder {
         if rows.is_empty() {
             return Err(empty("its files are empty"));
         }
-        let mut order = sequence::read(folder)?.unwrap_or(table_order);
+        let mut order = sequence::read_in(folder)?.unwrap_or(table_order);
         order.retain(|offset| rows.contains_key(offset));
         if order.is_empty() {
             return Err(empty("no offset of row_sequence.json has a row"));
@@ -59,6 +59,13 @@ impl Folder {
             offset,
             rows: self.rows.get(&offset).cloned().unwrap_or_default(),
         }
+    }
+
+    /// Goes past turns, as if they had been returned.
+    pub(super) fn skip(&mut self, turns: u64) {
+        let length = self.order.len() as u64;
+        let next = (self.next as u64 + turns % length) % length;
+        self.next = usize::try_from(next).unwrap_or_default();
     }
 }
 
@@ -124,6 +131,16 @@ mod tests {
             turns(&mut folder, 4),
             expected(&[(5, "pin user"), (2, "pin geo"), (9, "geo"), (5, "pin user")])
         );
+    }
+
+    #[test]
+    fn turns_that_are_skipped_are_not_returned() {
+        let dir = folder(&[PIN, GEO, USER]);
+        for skipped in [1, 4, 301] {
+            let mut folder = Folder::open(dir.path()).unwrap();
+            folder.skip(skipped);
+            assert_eq!(folder.next_turn().offset, 2, "{skipped}");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! A row is a function of the seed and its number, so the same seed gives the same rows, in every run and build.
 
-mod dice;
+pub(super) mod dice;
 mod dirt;
 mod geo;
 mod json;
@@ -53,6 +53,14 @@ impl Generator {
         }
         self.known += 1;
         turn(self.seed, self.known - 1, 0)
+    }
+
+    /// Goes past turns, as if they had been returned.
+    pub(super) fn skip(&mut self, turns: u64) {
+        // Which row a turn repeats depends on how many were new before it.
+        for _ in 0..turns {
+            self.next_turn();
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The order in which the old script posted its rows: a JSON array of row offsets.
 
+use std::fs;
 use std::path::Path;
 
 use event_model::json::Elements;
@@ -7,17 +8,26 @@ use event_model::number;
 
 use super::{SourceError, line_at, read_file};
 
-/// Name of the file in a data folder.
-const FILE_NAME: &str = "row_sequence.json";
+/// Name of the file, in a data folder and beside the login of a database.
+pub(crate) const FILE_NAME: &str = "row_sequence.json";
 
 /// Reads the order of a data folder; `None` when it has none of its own.
-pub(super) fn read(folder: &Path) -> Result<Option<Vec<i64>>, SourceError> {
+pub(super) fn read_in(folder: &Path) -> Result<Option<Vec<i64>>, SourceError> {
     let path = folder.join(FILE_NAME);
     if !path.exists() {
         return Ok(None);
     }
     let file = read_file(&path)?;
     parse(&file, &path).map(Some)
+}
+
+/// Reads an order that was asked for by its file's name.
+pub(super) fn read(path: &Path) -> Result<Vec<i64>, SourceError> {
+    let file = fs::read(path).map_err(|source| SourceError::NoSequence {
+        path: path.to_owned(),
+        source,
+    })?;
+    parse(&file, path)
 }
 
 fn parse(file: &[u8], path: &Path) -> Result<Vec<i64>, SourceError> {

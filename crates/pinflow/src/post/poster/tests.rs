@@ -32,6 +32,7 @@ fn failures(delivery: &Delivery) -> Vec<String> {
             offset,
             reason,
             attempts,
+            ..
         } = failure;
         format!("{kind} {offset}, {attempts}: {reason}")
     };

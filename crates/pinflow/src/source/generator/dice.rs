@@ -6,7 +6,7 @@ use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 
 /// What dice are thrown for; each has its own throws, so that one does not move the other.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Purpose {
+pub(in crate::source) enum Purpose {
     /// Which row a turn posts.
     Turn,
     /// What a poster is like.
@@ -15,22 +15,25 @@ pub(super) enum Purpose {
     Author,
     /// What a row is like.
     Row(Kind),
+    /// Which row of a database a turn posts.
+    Offset,
 }
 
 /// A stream of throws that is the same in every run and build.
 ///
 /// The few draws are written here: the ones of `rand` may give other values in another version.
 #[derive(Debug)]
-pub(super) struct Dice(ChaCha8Rng);
+pub(in crate::source) struct Dice(ChaCha8Rng);
 
 impl Dice {
     /// Returns the throws for one number of a purpose.
-    pub(super) fn new(seed: u64, purpose: Purpose, number: u64) -> Self {
+    pub(in crate::source) fn new(seed: u64, purpose: Purpose, number: u64) -> Self {
         let lane = match purpose {
             Purpose::Turn => 0,
             Purpose::Persona => 1,
             Purpose::Author => 2,
             Purpose::Row(kind) => 3 + kind as u64,
+            Purpose::Offset => 6,
         };
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         rng.set_stream(number.wrapping_mul(8).wrapping_add(lane));
@@ -38,7 +41,7 @@ impl Dice {
     }
 
     /// Returns a number below `bound`, each as likely; 0 when the bound is 0.
-    pub(super) fn below(&mut self, bound: u64) -> u64 {
+    pub(in crate::source) fn below(&mut self, bound: u64) -> u64 {
         let wide = u128::from(self.0.next_u64()) * u128::from(bound);
         u64::try_from(wide >> 64).unwrap_or_default()
     }

@@ -1,0 +1,300 @@
+//! How far a run is, in a file, so that another run can go on from there.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::run::Posted;
+
+/// Name of the file where none is given, in the current folder.
+pub(super) const DEFAULT_PATH: &str = ".pinflow-post.json";
+
+/// What a run must have in common with the one that it goes on from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Settings {
+    /// Where the rows come from.
+    pub(super) source: String,
+    /// In which order; the source's own when there is none.
+    pub(super) order: Option<String>,
+    /// Rows that the order was made for, if it depends on them.
+    pub(super) rows: Option<u64>,
+    pub(super) seed: u64,
+    pub(super) api: String,
+}
+
+impl Settings {
+    /// Returns what differs: its name, as it was, and as it is.
+    fn difference(&self, now: &Self) -> Option<(&'static str, String, String)> {
+        let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "none".to_owned());
+        let rows = |settings: &Self| settings.rows.map(|rows| rows.to_string());
+        let values = |settings: &Self| {
+            [
+                ("source", settings.source.clone()),
+                ("order", shown(&settings.order)),
+                ("number of rows", shown(&rows(settings))),
+                ("seed", settings.seed.to_string()),
+                ("API", settings.api.clone()),
+            ]
+        };
+        let mut pairs = values(self).into_iter().zip(values(now));
+        let ((name, was), (_, is)) = pairs.find(|(was, is)| was != is)?;
+        Some((name, was, is))
+    }
+}
+
+/// The file's content.
+#[derive(Debug, Serialize, Deserialize)]
+struct Content {
+    run: Settings,
+    /// Turns from the first one on whose every row was acknowledged, or refused for what is in it.
+    turns_done: u64,
+}
+
+/// A file that does not let a run go on.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum StateError {
+    #[error(
+        "there is no `{}` to go on from; run the command without --resume to start from the first turn, or name the \
+         file with --state",
+        path.display()
+    )]
+    Missing { path: PathBuf },
+    #[error(
+        "could not read `{}`; run the command without --resume to start from the first turn",
+        path.display()
+    )]
+    Unreadable {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("could not write `{}`; name another file with --state", path.display())]
+    Unwritable {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error(
+        "`{}` is of another run: its {name} was {was}, and is {is} now; give the same options as before, or run \
+         without --resume to start from the first turn",
+        path.display()
+    )]
+    AnotherRun {
+        path: PathBuf,
+        name: &'static str,
+        was: String,
+        is: String,
+    },
+}
+
+/// How far a run is. The file never tells of a turn that is not done.
+#[derive(Debug)]
+pub(super) struct State {
+    path: PathBuf,
+    content: Content,
+    /// Batches that are done before an earlier one: how many turns, by the first one's number.
+    ahead: BTreeMap<u64, u64>,
+}
+
+impl State {
+    /// Starts a run; what the file had is gone.
+    pub(super) fn start(path: &Path, run: Settings) -> Result<Self, StateError> {
+        let state = Self {
+            path: path.to_owned(),
+            content: Content { run, turns_done: 0 },
+            ahead: BTreeMap::new(),
+        };
+        state.write()?;
+        Ok(state)
+    }
+
+    /// Goes on with the run of the file, if it had the same settings.
+    pub(super) fn resume(path: &Path, run: &Settings) -> Result<Self, StateError> {
+        let text = fs::read(path).map_err(|source| match source.kind() {
+            io::ErrorKind::NotFound => StateError::Missing {
+                path: path.to_owned(),
+            },
+            _ => StateError::Unreadable {
+                path: path.to_owned(),
+                source,
+            },
+        })?;
+        let content: Content =
+            serde_json::from_slice(&text).map_err(|error| StateError::Unreadable {
+                path: path.to_owned(),
+                source: error.into(),
+            })?;
+        if let Some((name, was, is)) = content.run.difference(run) {
+            return Err(StateError::AnotherRun {
+                path: path.to_owned(),
+                name,
+                was,
+                is,
+            });
+        }
+        let state = Self {
+            path: path.to_owned(),
+            content,
+            ahead: BTreeMap::new(),
+        };
+        // Whether it can be written is known before anything is posted.
+        state.write()?;
+        Ok(state)
+    }
+
+    /// Returns how many turns are done, from the first one on.
+    pub(super) fn turns_done(&self) -> u64 {
+        self.content.turns_done
+    }
+
+    /// Adds a batch of the run; one with a row that should be sent again stays undone, and so does what comes after it.
+    pub(super) fn add(&mut self, posted: &Posted) -> Result<(), StateError> {
+        if posted.is_done() {
+            self.add_turns(posted.first_turn, posted.turns)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn add_turns(&mut self, first: u64, turns: u64) -> Result<(), StateError> {
+        self.ahead.insert(first, turns);
+        let before = self.content.turns_done;
+        while let Some(turns) = self.ahead.remove(&self.content.turns_done) {
+            self.content.turns_done += turns;
+        }
+        if self.content.turns_done == before {
+            return Ok(());
+        }
+        self.write()
+    }
+
+    /// Writes the file whole: one that is there is replaced, and never seen half written.
+    fn write(&self) -> Result<(), StateError> {
+        let write = || {
+            let mut text = serde_json::to_vec_pretty(&self.content)?;
+            text.push(b'\n');
+            let mut staged = self.path.clone().into_os_string();
+            staged.push(".part");
+            fs::write(&staged, text)?;
+            fs::rename(&staged, &self.path)
+        };
+        write().map_err(|source| StateError::Unwritable {
+            path: self.path.clone(),
+            source,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings() -> Settings {
+        Settings {
+            source: "127.0.0.1:3306/pinterest_data".to_owned(),
+            order: Some("random".to_owned()),
+            rows: Some(2180),
+            seed: 1,
+            api: "http://127.0.0.1:9000/".to_owned(),
+        }
+    }
+
+    #[test]
+    fn turns_count_as_done_when_all_before_them_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.json");
+        let mut state = State::start(&path, settings()).unwrap();
+        for (first, turns, done) in [(5, 5, 0), (0, 5, 10), (15, 5, 10), (20, 2, 10), (10, 5, 22)] {
+            state.add_turns(first, turns).unwrap();
+            assert_eq!(state.turns_done(), done);
+            let read = State::resume(&path, &settings()).unwrap();
+            assert_eq!(read.turns_done(), done);
+        }
+        let names: Vec<_> = fs::read_dir(folder.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        assert_eq!(names, ["state.json"]);
+        insta::assert_snapshot!(fs::read_to_string(&path).unwrap(), @r#"
+        {
+          "run": {
+            "source": "127.0.0.1:3306/pinterest_data",
+            "order": "random",
+            "rows": 2180,
+            "seed": 1,
+            "api": "http://127.0.0.1:9000/"
+          },
+          "turns_done": 22
+        }
+        "#);
+        let state = State::start(&path, settings()).unwrap();
+        assert_eq!(state.turns_done(), 0);
+    }
+
+    #[test]
+    fn a_run_with_other_settings_does_not_go_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.json");
+        State::start(&path, settings()).unwrap();
+        for (now, part) in [
+            (
+                Settings {
+                    source: "generator".to_owned(),
+                    ..settings()
+                },
+                "its source was 127.0.0.1:3306/pinterest_data, and is generator now; ",
+            ),
+            (
+                Settings {
+                    order: None,
+                    ..settings()
+                },
+                "its order was random, and is none now; ",
+            ),
+            (
+                Settings {
+                    rows: Some(9),
+                    ..settings()
+                },
+                "its number of rows was 2180, and is 9 now; ",
+            ),
+            (
+                Settings {
+                    seed: 2,
+                    ..settings()
+                },
+                "its seed was 1, and is 2 now; ",
+            ),
+            (
+                Settings {
+                    api: "http://x/".to_owned(),
+                    ..settings()
+                },
+                "its API was http://127.0.0.1:9000/, and is http://x/ now; ",
+            ),
+        ] {
+            let error = State::resume(&path, &now).unwrap_err().to_string();
+            assert!(error.contains(part), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_used_says_what_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.json");
+        let error = State::resume(&path, &settings()).unwrap_err().to_string();
+        assert!(
+            error.contains("to go on from; run the command without --resume"),
+            "{error}"
+        );
+        fs::write(&path, "{").unwrap();
+        let error = State::resume(&path, &settings()).unwrap_err().to_string();
+        assert!(error.starts_with("could not read `"), "{error}");
+        let nowhere = folder.path().join("missing").join("state.json");
+        let error = State::start(&nowhere, settings()).unwrap_err().to_string();
+        assert!(error.ends_with("name another file with --state"), "{error}");
+    }
+}
