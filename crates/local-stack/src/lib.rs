@@ -5,6 +5,7 @@ mod error;
 mod front;
 mod kinesis;
 mod mapping;
+mod page;
 mod s3;
 mod server;
 mod stack;

@@ -1,4 +1,4 @@
-//! One port: tells from a request whether it is for Kinesis, for S3 or for the API.
+//! One port: tells from a request whether it is for Kinesis, for S3, for the page or for the API.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -22,6 +22,7 @@ use tracing::{debug, warn};
 
 use crate::front::{Front, gateway_error, is_announced_too_large};
 use crate::kinesis::api::Kinesis;
+use crate::page::Page;
 
 /// Longest that a client may take to send its headers.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
@@ -31,6 +32,7 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 enum Target {
     Kinesis,
     S3,
+    Page,
     Api,
 }
 
@@ -40,6 +42,7 @@ pub(crate) struct Services {
     pub(crate) front: Front,
     pub(crate) kinesis: Kinesis,
     pub(crate) s3: S3Service,
+    pub(crate) page: Page,
     /// Name of the bucket, by which unsigned requests for objects are told.
     pub(crate) bucket: String,
 }
@@ -115,6 +118,13 @@ impl Services {
                         .map(Body::from)
                 }
             },
+            Target::Page => {
+                let path = request.uri().path();
+                self.page
+                    .answer(request.method(), path)
+                    .await
+                    .map(Body::from)
+            }
             target => self.answer_small(target, request).await.map(Body::from),
         }
     }
@@ -173,6 +183,8 @@ impl Services {
             uri.path().trim_start_matches('/').split('/').next() == Some(self.bucket.as_str());
         if is_signed_for_s3 || is_in_bucket {
             Target::S3
+        } else if Page::has(uri.path()) {
+            Target::Page
         } else {
             Target::Api
         }

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
@@ -20,7 +20,9 @@ use crate::front::Front;
 use crate::kinesis::api::Kinesis;
 use crate::kinesis::store::Store;
 use crate::mapping::Mapping;
+use crate::page::Page;
 use crate::server::{Services, serve};
+use crate::totals::{self, LiveTotals};
 use crate::{MappingConfig, StackError, Totals, s3};
 
 /// Most shards of the stream (Kinesis's default quota of an account).
@@ -78,7 +80,7 @@ impl StackConfig {
 pub struct Stack {
     url: String,
     aws: SdkConfig,
-    totals: Arc<Mutex<Totals>>,
+    totals: LiveTotals,
     mapping: Mapping,
     stop: watch::Sender<bool>,
     server: JoinHandle<()>,
@@ -120,23 +122,15 @@ impl Stack {
         );
         let kinesis = Kinesis::new(store.clone(), config.stream.clone(), clock.clone());
         let stream_arn = kinesis.arn();
-        let services = Services {
-            front: Front::new(ingest, config.stage.clone(), clock.clone()),
-            kinesis,
-            s3,
-            bucket: config.bucket.clone(),
-        };
-        let (stop, stops) = watch::channel(false);
-        let server = tokio::spawn(serve(listener, services, stops));
-
-        let totals = Arc::<Mutex<Totals>>::default();
-        let cleaner = cleaner(&aws, &config.bucket, clock.clone(), Arc::clone(&totals));
+        let sums = Arc::<Mutex<Totals>>::default();
+        let cleaner = cleaner(&aws, &config.bucket, clock.clone(), Arc::clone(&sums));
         let destination = Destination::new(config.mapping.on_failure.clone(), &aws, &state);
+        let stream = store.state();
         let mapping = Mapping::start(
             store,
             stream_arn,
-            config.mapping,
-            clock,
+            config.mapping.clone(),
+            clock.clone(),
             move |event| clean(cleaner.clone(), event),
             move |invocation| destination.clone().deliver(invocation),
         )
@@ -145,6 +139,17 @@ impl Stack {
             path: state,
             source: Box::new(error),
         })?;
+        let totals = LiveTotals::new(sums, Arc::clone(mapping.progress()));
+        let services = Services {
+            front: Front::new(ingest, config.stage.clone(), clock),
+            kinesis,
+            s3,
+            page: Page::new(&config, totals.clone(), stream),
+            bucket: config.bucket,
+        };
+        let (stop, stops) = watch::channel(false);
+        // What the mapping sent before this waits in the listener's queue.
+        let server = tokio::spawn(serve(listener, services, stops));
         info!(url, "The stack is up");
         Ok(Self {
             url,
@@ -174,14 +179,7 @@ impl Stack {
 
     /// Returns what stream-cleaner has done since the start.
     pub fn totals(&self) -> Totals {
-        let mut totals = self
-            .totals
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        totals.retries = self.mapping.progress().retries();
-        totals.dropped = self.mapping.progress().dropped();
-        totals
+        self.totals.now()
     }
 
     /// Returns when every record that is on the stream now is in the lake. It does not wait for batching windows, but for
@@ -209,13 +207,9 @@ impl Stack {
 
 type Cleaner = stream_cleaner::App;
 
-fn cleaner(aws: &SdkConfig, bucket: &str, clock: Clock, totals: Arc<Mutex<Totals>>) -> Cleaner {
-    let publish = Arc::new(move |summary: &stream_cleaner::BatchSummary| {
-        totals
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .add(summary);
-    });
+fn cleaner(aws: &SdkConfig, bucket: &str, clock: Clock, sums: Arc<Mutex<Totals>>) -> Cleaner {
+    let publish =
+        Arc::new(move |summary: &stream_cleaner::BatchSummary| totals::add(&sums, summary));
     stream_cleaner::App::new(
         aws_sdk_s3::Client::new(aws),
         stream_cleaner::Config::new(bucket),

@@ -1,10 +1,13 @@
 //! What stream-cleaner has done since the stack started.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use cleaning::{RejectionCode, RuleCounts};
 use event_model::Kind;
 use stream_cleaner::BatchSummary;
+
+use crate::mapping::Progress;
 
 /// The sum of the summaries of every invocation of stream-cleaner.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,12 +24,12 @@ pub struct Totals {
     pub objects: u64,
     /// Bytes of the objects written.
     pub bytes_written: u64,
-    pub(crate) retries: u64,
-    pub(crate) dropped: u64,
+    retries: u64,
+    dropped: u64,
 }
 
 impl Totals {
-    pub(crate) fn add(&mut self, summary: &BatchSummary) {
+    fn add(&mut self, summary: &BatchSummary) {
         self.invocations += 1;
         for (kind, rows) in &summary.rows {
             *self.rows.entry(*kind).or_default() += rows;
@@ -58,4 +61,34 @@ impl Totals {
     pub fn dropped(&self) -> u64 {
         self.dropped
     }
+}
+
+/// The totals of a stack that runs. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct LiveTotals {
+    sums: Arc<Mutex<Totals>>,
+    progress: Arc<Progress>,
+}
+
+impl LiveTotals {
+    pub(crate) fn new(sums: Arc<Mutex<Totals>>, progress: Arc<Progress>) -> Self {
+        Self { sums, progress }
+    }
+
+    /// Returns the totals as they are now.
+    pub(crate) fn now(&self) -> Totals {
+        let sums = self.sums.lock().unwrap_or_else(PoisonError::into_inner);
+        Totals {
+            retries: self.progress.retries(),
+            dropped: self.progress.dropped(),
+            ..sums.clone()
+        }
+    }
+}
+
+/// Adds a summary to the sums.
+pub(crate) fn add(sums: &Mutex<Totals>, summary: &BatchSummary) {
+    sums.lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .add(summary);
 }

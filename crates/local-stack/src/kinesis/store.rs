@@ -103,6 +103,11 @@ impl StreamState {
         self.ends.get(shard as usize).copied().unwrap_or_default()
     }
 
+    /// Returns the number of records on all shards.
+    pub(crate) fn records(&self) -> u64 {
+        self.ends.iter().sum()
+    }
+
     /// Returns whether a shard takes no more records.
     pub(crate) fn is_closed(&self, shard: u32) -> bool {
         self.topology.get(shard).is_some_and(|info| info.is_closed)
