@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use anyhow::Context as _;
 use lambda_http::http::HeaderMap;
 use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConstantTimeEq as _};
@@ -30,14 +31,35 @@ pub enum InvalidApiKeys {
 impl ApiKeys {
     /// Reads keys, one a line; blank lines are skipped.
     pub fn parse(list: &str) -> Result<Self, InvalidApiKeys> {
-        let keys: Vec<_> = list.lines().map(str::trim).filter(|key| !key.is_empty()).collect();
+        let keys: Vec<_> = list
+            .lines()
+            .map(str::trim)
+            .filter(|key| !key.is_empty())
+            .collect();
         if keys.is_empty() {
             return Err(InvalidApiKeys::Empty);
         }
-        if let Some(index) = keys.iter().position(|key| key.chars().count() < MIN_KEY_CHARS) {
+        if let Some(index) = keys
+            .iter()
+            .position(|key| key.chars().count() < MIN_KEY_CHARS)
+        {
             return Err(InvalidApiKeys::TooShort(index + 1));
         }
         Ok(Self(keys.into_iter().map(digest).collect()))
+    }
+
+    /// Reads the keys from a parameter of SSM, which may be encrypted.
+    pub async fn from_parameter(ssm: &aws_sdk_ssm::Client, name: &str) -> anyhow::Result<Self> {
+        let request = ssm.get_parameter().name(name).with_decryption(true);
+        let output = request.send().await.with_context(|| {
+            format!("could not read the API keys from the SSM parameter `{name}`")
+        })?;
+        let list = output
+            .parameter()
+            .and_then(|parameter| parameter.value())
+            .unwrap_or_default();
+        Self::parse(list)
+            .with_context(|| format!("the SSM parameter `{name}` has no usable API keys"))
     }
 
     /// Returns whether the request has one of the keys.
@@ -48,7 +70,10 @@ impl ApiKeys {
             return false;
         };
         let given = digest(key.as_bytes());
-        let is_right = self.0.iter().fold(Choice::from(0), |found, key| found | key.ct_eq(&given));
+        let is_right = self
+            .0
+            .iter()
+            .fold(Choice::from(0), |found, key| found | key.ct_eq(&given));
         is_right.into()
     }
 }
@@ -80,7 +105,12 @@ mod tests {
         let keys = ApiKeys::parse(KEYS).unwrap();
         assert!(keys.allow(&headers("first-key-0123456789")));
         assert!(keys.allow(&headers("second-key-012345678")));
-        for wrong in ["", "first-key-012345678", "first-key-01234567890", "FIRST-KEY-0123456789"] {
+        for wrong in [
+            "",
+            "first-key-012345678",
+            "first-key-01234567890",
+            "FIRST-KEY-0123456789",
+        ] {
             assert!(!keys.allow(&headers(wrong)), "{wrong}");
         }
         assert!(!keys.allow(&HeaderMap::new()));
@@ -90,7 +120,30 @@ mod tests {
     fn keys_that_protect_nothing_are_refused() {
         assert_eq!(ApiKeys::parse(" \n").unwrap_err(), InvalidApiKeys::Empty);
         let error = ApiKeys::parse("long-enough-for-a-key\nshort").unwrap_err();
-        assert_eq!(error.to_string(), "API key 2 has fewer than 16 characters; make a longer one");
+        assert_eq!(
+            error.to_string(),
+            "API key 2 has fewer than 16 characters; make a longer one"
+        );
+    }
+
+    #[tokio::test]
+    async fn keys_come_from_a_parameter_that_is_decrypted() {
+        use aws_sdk_ssm::operation::get_parameter::GetParameterOutput;
+        use aws_sdk_ssm::types::Parameter;
+        use aws_smithy_mocks::{mock, mock_client};
+
+        let get = mock!(aws_sdk_ssm::Client::get_parameter)
+            .match_requests(|input| {
+                input.name() == Some("/keys") && input.with_decryption() == Some(true)
+            })
+            .then_output(|| {
+                GetParameterOutput::builder()
+                    .parameter(Parameter::builder().value(KEYS).build())
+                    .build()
+            });
+        let ssm = mock_client!(aws_sdk_ssm, [&get]);
+        let keys = ApiKeys::from_parameter(&ssm, "/keys").await.unwrap();
+        assert!(keys.allow(&headers("second-key-012345678")));
     }
 
     #[test]

@@ -13,18 +13,26 @@ pub struct Config {
     pub topics: Patterns,
     /// Names that a stream in a path may bear (`STREAM_PATTERNS`, default `*`).
     pub streams: Patterns,
+    /// Name of the SSM parameter that holds the API keys, one a line (`API_KEYS`); without it the API is open.
+    pub api_keys: Option<String>,
 }
 
 impl Config {
     /// Every variable that is read.
-    pub const VARS: [&str; 3] = ["STREAM_NAME", "TOPIC_PATTERNS", "STREAM_PATTERNS"];
+    pub const VARS: [&str; 4] = [
+        "STREAM_NAME",
+        "TOPIC_PATTERNS",
+        "STREAM_PATTERNS",
+        "API_KEYS",
+    ];
 
-    /// Makes the configuration for a stream; topics and streams in paths may have any name.
+    /// Makes the configuration for a stream: topics and streams in paths may have any name, and the API is open.
     pub fn new(stream_name: impl Into<String>) -> Self {
         Self {
             stream_name: stream_name.into(),
             topics: Patterns::default(),
             streams: Patterns::default(),
+            api_keys: None,
         }
     }
 
@@ -36,7 +44,7 @@ impl Config {
 
     /// Reads the configuration from `var`; the error names the variable that is missing or malformed.
     pub fn from_vars(var: impl Fn(&str) -> Result<String, VarError>) -> anyhow::Result<Self> {
-        let [stream, topics, streams] = Self::VARS;
+        let [stream, topics, streams, api_keys] = Self::VARS;
         let stream_name = var(stream)
             .with_context(|| format!("set `{stream}` to the name of the Kinesis stream"))?;
         anyhow::ensure!(
@@ -54,6 +62,13 @@ impl Config {
             stream_name,
             topics: patterns(topics)?,
             streams: patterns(streams)?,
+            api_keys: match var(api_keys) {
+                // Terraform sets what is not wanted to nothing.
+                Ok(parameter) if parameter.is_empty() => None,
+                Ok(parameter) => Some(parameter),
+                Err(VarError::NotPresent) => None,
+                Err(error) => Err(error).with_context(|| format!("`{api_keys}` cannot be read"))?,
+            },
         })
     }
 }
@@ -126,6 +141,7 @@ mod tests {
         assert_eq!(read.stream_name, "events");
         assert!(read.topics.allow("abc.geo") && !read.topics.allow("abc.user"));
         assert!(read.streams.allow("anything"));
+        assert_eq!(read.api_keys, None);
     }
 
     #[test]

@@ -13,11 +13,11 @@ use serde_json::json;
 use tokio::time::{Instant, timeout};
 use tracing::{info, instrument, warn};
 
-use crate::Config;
 use crate::producer::{self, Jitter};
 use crate::request;
 use crate::response::{self, Problem, ProblemKind};
 use crate::route::{self, Route, Wire};
+use crate::{ApiKeys, Config};
 
 /// Longest that a request may take, below the 30 s after which API Gateway gives up.
 const LONGEST_REQUEST: Duration = Duration::from_secs(25);
@@ -38,6 +38,8 @@ pub struct App {
     config: Config,
     clock: Clock,
     jitter: Jitter,
+    /// None where the API is open.
+    api_keys: Option<ApiKeys>,
 }
 
 /// What one request came to, for the log.
@@ -55,7 +57,15 @@ impl App {
             config,
             clock,
             jitter: Jitter::new(seed),
+            api_keys: None,
         }
+    }
+
+    /// Answers only requests that have one of the keys, but for the health and the description of the API.
+    #[must_use]
+    pub fn with_api_keys(mut self, api_keys: ApiKeys) -> Self {
+        self.api_keys = Some(api_keys);
+        self
     }
 
     /// Answers a request. A success is returned only for records that Kinesis has.
@@ -90,7 +100,17 @@ impl App {
     ) -> (Response<Body>, Counts) {
         let refused =
             |problem: Problem, wire| (problem.response(wire, request_id), Counts::default());
-        match route::find(request.method(), path, &self.config) {
+        let route = route::find(request.method(), path, &self.config);
+        let is_open = matches!(route, Ok(Route::Health | Route::Description));
+        let may_enter = |api_keys: &ApiKeys| is_open || api_keys.allow(request.headers());
+        if !self.api_keys.as_ref().is_none_or(may_enter) {
+            let detail = "Send one of the API's keys in the header `x-api-key`.";
+            return refused(
+                Problem::new(ProblemKind::Unauthorized, detail),
+                Wire::of_path(path),
+            );
+        }
+        match route {
             Err(problem) => refused(problem, Wire::of_path(path)),
             Ok(Route::Description) => (response::yaml(DESCRIPTION), Counts::default()),
             Ok(Route::Health) => (self.health(request, request_id).await, Counts::default()),

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod api_keys;
 mod config;
 mod handler;
 mod producer;
@@ -7,5 +8,6 @@ mod request;
 mod response;
 mod route;
 
+pub use api_keys::{ApiKeys, InvalidApiKeys};
 pub use config::Config;
 pub use handler::App;

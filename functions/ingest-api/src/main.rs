@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use aws_config::BehaviorVersion;
 use event_model::Clock;
-use ingest_api::{App, Config};
+use ingest_api::{ApiKeys, App, Config};
 use lambda_http::{Error, Request, run, service_fn, tracing};
 
 #[tokio::main]
@@ -20,12 +20,12 @@ async fn main() -> Result<(), Error> {
     let clock = Clock::new(SystemTime::now);
     // Environments that start together must not retry together.
     let seed = clock.now().duration_since(UNIX_EPOCH)?.subsec_nanos();
-    let app = App::new(
-        aws_sdk_kinesis::Client::new(&aws),
-        config,
-        clock,
-        u64::from(seed),
-    );
+    let kinesis = aws_sdk_kinesis::Client::new(&aws);
+    let mut app = App::new(kinesis, config.clone(), clock, u64::from(seed));
+    if let Some(parameter) = &config.api_keys {
+        let ssm = aws_sdk_ssm::Client::new(&aws);
+        app = app.with_api_keys(ApiKeys::from_parameter(&ssm, parameter).await?);
+    }
 
     run(service_fn(|request: Request| app.handle(request))).await
 }

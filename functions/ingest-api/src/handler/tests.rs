@@ -759,6 +759,39 @@ async fn a_request_whose_time_is_up_sends_nothing_and_says_so() {
     "#);
 }
 
+#[tokio::test]
+async fn a_closed_api_answers_only_with_a_key() {
+    let key = "a-key-of-some-length";
+    let app = app(&[&storing()]).with_api_keys(ApiKeys::parse(key).unwrap());
+    let mut text = String::new();
+    for (path, given) in [
+        ("/topics/abc.pin", ""),
+        ("/events/pin", "another-key-of-some-length"),
+        ("/nothing", ""),
+        ("/events/pin", key),
+    ] {
+        let mut request = request("POST", path, JSON, r#"{"index":1}"#);
+        request
+            .headers_mut()
+            .insert("x-api-key", given.parse().unwrap());
+        writeln!(text, "{}", render(&send(&app, request).await)).unwrap();
+    }
+    for path in ["/health", "/openapi.yaml"] {
+        let answer = send(&app, request("GET", path, "", "")).await;
+        assert_eq!(answer.status, 200, "{path}");
+    }
+    insta::assert_snapshot!(text, @r#"
+    401 content-type: application/vnd.kafka.v2+json www-authenticate: ApiKey
+    {"error_code":40101,"message":"Send one of the API's keys in the header `x-api-key`."}
+    401 content-type: application/problem+json www-authenticate: ApiKey
+    {"type":"urn:pinflow:problem:unauthorized","title":"The request has no valid key","status":401,"detail":"Send one of the API's keys in the header `x-api-key`.","request_id":"r-1"}
+    401 content-type: application/problem+json www-authenticate: ApiKey
+    {"type":"urn:pinflow:problem:unauthorized","title":"The request has no valid key","status":401,"detail":"Send one of the API's keys in the header `x-api-key`.","request_id":"r-1"}
+    200 content-type: application/json
+    {"accepted":1,"failed":0,"results":[{"shard":"shardId-000000000001","sequence_number":"0"}]}
+    "#);
+}
+
 fn sample(name: &str) -> Request {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../../events/ingest-api")

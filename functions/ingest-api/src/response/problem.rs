@@ -1,7 +1,7 @@
 //! The errors of a request: RFC 9457 problems, and Kafka REST's own form under `/topics`.
 
 use lambda_http::Body;
-use lambda_http::http::header::{ALLOW, HeaderValue, RETRY_AFTER};
+use lambda_http::http::header::{ALLOW, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use lambda_http::http::{Method, Response, StatusCode};
 use serde::Serialize;
 
@@ -28,6 +28,8 @@ pub(crate) struct Problem {
 pub(crate) enum ProblemKind {
     /// The body is not JSON, or not UTF-8.
     NotJson,
+    /// The request has none of the API's keys.
+    Unauthorized,
     /// No route has this path.
     UnknownPath,
     /// The patterns do not allow the stream's name.
@@ -61,6 +63,12 @@ impl ProblemKind {
                 "not-json",
                 "The body is not JSON",
                 400,
+            ),
+            Self::Unauthorized => (
+                StatusCode::UNAUTHORIZED,
+                "unauthorized",
+                "The request has no valid key",
+                40101,
             ),
             Self::UnknownPath => (
                 StatusCode::NOT_FOUND,
@@ -216,6 +224,9 @@ impl Problem {
             .and_then(|method| method.as_str().parse::<HeaderValue>().ok())
         {
             headers.insert(ALLOW, allow);
+        }
+        if self.kind == ProblemKind::Unauthorized {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("ApiKey"));
         }
         if self.kind == ProblemKind::Throttled {
             headers.insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_S));
