@@ -22,6 +22,9 @@ use crate::{ApiKeys, Config};
 /// Longest that a request may take, below the 30 s after which API Gateway gives up.
 const LONGEST_REQUEST: Duration = Duration::from_secs(25);
 
+/// Longest that an invocation may take (a Lambda limit).
+const LONGEST_INVOCATION: Duration = Duration::from_mins(15);
+
 /// Time left before Lambda's own deadline to render the answer.
 const RENDERING_RESERVE: Duration = Duration::from_millis(500);
 
@@ -156,10 +159,16 @@ impl App {
 
     /// Returns how long the stream may be tried.
     fn time_left(&self, request: &Request) -> Duration {
-        let of_lambda = request.lambda_context_ref().map(|context| {
-            let now = self.clock.unix_millis().unsigned_abs();
-            Duration::from_millis(context.deadline.saturating_sub(now))
-                .saturating_sub(RENDERING_RESERVE)
+        let of_lambda = request.lambda_context_ref().and_then(|context| {
+            let now = Duration::from_millis(self.clock.unix_millis().unsigned_abs());
+            let deadline = Duration::from_millis(context.deadline);
+            // `cargo lambda watch` 1.9 tells every invocation that its deadline was ten minutes after 1970.
+            let is_of_lambda = deadline + LONGEST_INVOCATION > now;
+            is_of_lambda.then(|| {
+                deadline
+                    .saturating_sub(now)
+                    .saturating_sub(RENDERING_RESERVE)
+            })
         });
         of_lambda.map_or(LONGEST_REQUEST, |left| left.min(LONGEST_REQUEST))
     }

@@ -2,7 +2,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use aws_sdk_kinesis::error::ErrorMetadata;
 use aws_sdk_kinesis::operation::describe_stream_summary::{
@@ -740,15 +740,16 @@ async fn a_stream_that_is_gone_is_not_available() {
 
 #[tokio::test]
 async fn a_request_whose_time_is_up_sends_nothing_and_says_so() {
-    let app = app(&[]);
+    let mut app = app(&[]);
+    app.clock = Clock::new(|| UNIX_EPOCH + Duration::from_secs(1_700_000_000));
+    let mut context = lambda_http::Context::default();
+    context.deadline = 1_700_000_000_400;
     let mut text = String::new();
     for (path, body) in [
         ("/topics/abc.pin", r#"{"records":[{"value":{"ind":1}}]}"#),
         ("/events/pin", r#"{"ind":1}"#),
     ] {
-        // The default context's deadline is in 1970.
-        let late =
-            request("POST", path, JSON, body).with_lambda_context(lambda_http::Context::default());
+        let late = request("POST", path, JSON, body).with_lambda_context(context.clone());
         writeln!(text, "{}", render(&send(&app, late).await)).unwrap();
     }
     insta::assert_snapshot!(text, @r#"
@@ -757,6 +758,16 @@ async fn a_request_whose_time_is_up_sends_nothing_and_says_so() {
     503 content-type: application/json
     {"accepted":0,"failed":1,"results":[{"error":"The stream did not answer in time; send it again.","retryable":true}]}
     "#);
+}
+
+/// `cargo lambda watch` 1.9 sends this deadline with every invocation.
+#[tokio::test]
+async fn a_deadline_that_is_long_gone_is_none() {
+    let app = app(&[&storing()]);
+    let mut context = lambda_http::Context::default();
+    context.deadline = 600_000;
+    let watched = request("POST", "/events/pin", JSON, r#"{"ind":1}"#).with_lambda_context(context);
+    assert_eq!(send(&app, watched).await.status, 200);
 }
 
 #[tokio::test]
