@@ -1,0 +1,401 @@
+"""Posts from a real MariaDB server, and holds the lake against the same rows posted from a data folder.
+
+Prints a line per check; the exit code is 1 when one failed. Everything is skipped where there is no `mariadbd`.
+"""
+
+import argparse
+import json
+import random
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+from contextlib import contextmanager
+from datetime import date, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import duckdb
+import pymysql
+
+from server import PASSWORD, TABLES, Server, program
+
+sys.path.append(str(Path(__file__).parent.parent / "interop"))
+
+from harness import BUCKET, KINDS, Report, free_port, local_stack, pinflow_binary, run_pinflow, wait_until  # noqa: E402
+
+TABLE_OF = {"pin": "pinterest_data", "geo": "geolocation_data", "user": "user_data"}
+KEY_OF = {"pin": "index", "geo": "ind", "user": "ind"}
+TEXT = (str, type(None))
+MOMENT = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d")
+# What the columns take; the rest of the generated dirt cannot stand in a table.
+FITS = {
+    "pin": {"index": int, "downloaded": int} | dict.fromkeys(
+        ("unique_id", "title", "description", "poster_name", "follower_count", "tag_list", "is_image_or_video",
+         "image_src", "save_location", "category"), TEXT),
+    "geo": {"ind": int, "timestamp": MOMENT, "latitude": float, "longitude": float, "country": TEXT},
+    "user": {"ind": int, "first_name": TEXT, "last_name": TEXT, "age": int, "date_joined": MOMENT},
+}  # fmt: skip
+GENERATED_TURNS = 400
+KILL_AFTER_TURNS = 30
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, help="a folder of real rows; what needs them is skipped without it")
+    data = parser.parse_args().data
+    report = Report()
+    if program("mariadbd") and program("mariadb-install-db"):
+        with report.group("the server"), tempfile.TemporaryDirectory(prefix="pinflow-") as folder:
+            check_all(report, Path(folder), data)
+    else:
+        report.skip("posts from a database", "there is no `mariadbd`; Debian has it in mariadb-server")
+    print(f"{report.passed} passed, {report.failed} failed, {report.skipped} skipped")
+    return 1 if report.failed else 0
+
+
+def check_all(report, folder, data):
+    binary = pinflow_binary()
+    server = Server(folder)
+    try:
+        server.start(with_tls=True)
+        server.add_user("reader")
+        server.add_user("guarded", "REQUIRE SSL")
+        generated = generated_rows(binary)
+        # As pandas makes the tables: no key, and the rows in any order.
+        with report.group("generated rows"):
+            shuffled = {kind: random.Random(7).sample(rows, len(rows)) for kind, rows in generated.items()}
+            compare(report, "generated rows", binary, server, folder, "generated", shuffled, TABLES)
+        if data and data.is_dir():
+            with report.group("real rows"):
+                real = {kind: lines_of(data / f"{kind}.ndjson") for kind in KINDS}
+                keyed = re.sub(r"((?:`index`|ind) BIGINT)", r"\1 PRIMARY KEY", TABLES)
+                compare(report, "real rows", binary, server, folder, "real_rows", real, keyed)
+        else:
+            report.skip("real rows", "there is no data folder" if data is None else f"`{data}` is not a folder")
+        with report.group("the old script's JSON"):
+            check_values(report, binary, server, folder)
+        with report.group("failures"):
+            check_failures(report, binary, server, folder)
+        with report.group("a server that is killed"):
+            check_resume(report, binary, server, folder, "generated", generated)
+    finally:
+        server.stop()
+
+
+def lines_of(path):
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
+
+
+def generated_rows(binary):
+    """Returns the generated rows that a table can hold, by kind; some keys stand there more than once."""
+    rows = {kind: [] for kind in KINDS}
+    printed = run_pinflow(binary, "generate", "--posts", GENERATED_TURNS).removesuffix("\n").split("\n")
+    for number, line in enumerate(printed):
+        kind = KINDS[number % len(KINDS)]
+        try:
+            row = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(row, dict) and KEY_OF[kind] in row and all(fits(kind, *member) for member in row.items()):
+            rows[kind].append(row)
+    return rows
+
+
+def fits(kind, name, value):
+    wanted = FITS[kind].get(name)
+    if isinstance(wanted, re.Pattern):
+        if not isinstance(value, str) or not wanted.fullmatch(value):
+            return False
+        try:
+            return datetime.fromisoformat(value).year >= 1000
+        except ValueError:
+            return False
+    return wanted is not None and isinstance(value, wanted) and not isinstance(value, bool)
+
+
+def write_folder(folder, rows):
+    folder.mkdir()
+    for kind in KINDS:
+        lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in rows[kind]]
+        (folder / f"{kind}.ndjson").write_text("".join(lines), encoding="utf-8")
+    return folder
+
+
+def post(binary, url, *arguments, cwd):
+    """Posts, and returns the finished command."""
+    command = [str(word) for word in (binary, "post", "--api", url, *arguments)]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, encoding="utf-8", timeout=600)
+
+
+def accepted(done):
+    found = re.search(r"Posted (\d+) turns? in .*: (\d+) rows accepted, 0 failed", done.stdout)
+    if not found:
+        raise OSError(f"`pinflow post` exited with {done.returncode}: {(done.stderr + done.stdout)[-600:]}")
+    return tuple(map(int, found.groups()))
+
+
+@contextmanager
+def lake(binary, folder, name):
+    """Runs a stack of its own, and yields its URL and its bucket."""
+    with local_stack(binary, folder / name) as url:
+        yield url, folder / name / BUCKET
+
+
+def arrived(bucket):
+    paths = lambda pattern: sorted(map(str, bucket.glob(pattern)))  # noqa: E731
+    total = 0
+    for kind in KINDS:
+        if objects := paths(f"clean/{kind}/date=*/hour=*/*.parquet"):
+            total += duckdb.execute(
+                "SELECT count(*) FROM (SELECT DISTINCT _shard, _sequence FROM read_parquet(?))", [objects]
+            ).fetchone()[0]
+    if objects := paths("quarantine/date=*/*.ndjson.gz"):
+        total += duckdb.execute(
+            "SELECT count(*) FROM (SELECT DISTINCT shard, sequence_number FROM read_json(?))", [objects]
+        ).fetchone()[0]
+    return total
+
+
+def wait_for(report, name, bucket, rows):
+    wait_until(60, lambda: arrived(bucket) >= rows)
+    report.equal(f"{name}: {rows} rows arrive", arrived(bucket), rows)
+
+
+def clean_rows(bucket, kind):
+    """Returns a query for the clean rows as they were accepted, without what tells of their way."""
+    objects = ", ".join(f"'{path}'" for path in sorted(bucket.glob(f"clean/{kind}/date=*/hour=*/*.parquet")))
+    return (
+        "SELECT * EXCLUDE (_shard, _sequence, _arrival) FROM (SELECT DISTINCT ON (_shard, _sequence) * "
+        f"FROM read_parquet([{objects}], hive_partitioning = false))"
+    )
+
+
+def differences(expected, got):
+    return duckdb.execute(
+        f"SELECT row::VARCHAR FROM (({expected}) EXCEPT ALL ({got})) AS row "
+        f"UNION ALL SELECT row::VARCHAR FROM (({got}) EXCEPT ALL ({expected})) AS row"
+    ).fetchall()
+
+
+def same_tables(report, name, expected, got):
+    """Compares the clean tables of two buckets, column by column and then whole rows, as multisets."""
+    for kind in KINDS:
+        wanted, found = clean_rows(expected, kind), clean_rows(got, kind)
+        columns = [row[0] for row in duckdb.execute(f"DESCRIBE {wanted}").fetchall()]
+        wrong = {}
+        for column in [*columns[1:], "*"]:
+            selected = "*" if column == "*" else f"ind, {column}"
+            if found_differences := differences(f"SELECT {selected} FROM ({wanted})", f"SELECT {selected} FROM ({found})"):
+                wrong[column] = len(found_differences), found_differences[:2]
+        rows = duckdb.execute(f"SELECT count(*) FROM ({wanted})").fetchone()[0]
+        differing = sum(count for count, _ in wrong.values())
+        report.check(f"{name}: {kind}: {rows} rows, {len(columns)} columns: {differing} differences",
+                     rows > 0 and not wrong, wrong)  # fmt: skip
+
+
+def compare(report, label, binary, server, folder, database, rows, tables):
+    """Posts the same rows from a data folder and from a database, in each order."""
+    server.load(database, {TABLE_OF[kind]: rows[kind] for kind in KINDS}, tables)
+    data = write_folder(folder / f"{database}-rows", rows)
+    creds = server.creds(folder / f"{database}.yaml", "guarded", database)
+    longest = max(map(len, rows.values()))
+    total = sum(map(len, rows.values()))
+    offsets = {row[KEY_OF[kind]] for kind in KINDS for row in rows[kind]}
+    with lake(binary, folder, f"{database}-folder") as (url, from_folder):
+        done = post(binary, url, "--data", data, "--limit", len(offsets), cwd=folder)
+        report.equal(f"{label}: the folder's rows are accepted", accepted(done)[1], total)
+        wait_for(report, f"{label}: from the folder", from_folder, total)
+    sequence = list(range(longest + 50))
+    random.Random(3).shuffle(sequence)
+    # Beside the file with the login, where it is found by itself.
+    (folder / "row_sequence.json").write_text(json.dumps(sequence))
+    for order, *options in (["table", "--batch", 20], ["sequence"]):
+        name = f"{label}: from the database, in order {order}"
+        with lake(binary, folder, f"{database}-{order}") as (url, bucket):
+            arguments = ["--mysql", creds, "--order", order, "--limit", longest, *options]
+            done = post(binary, url, *arguments, cwd=folder)
+            report.equal(f"{name}: turns and rows that are accepted", accepted(done), (longest, total))
+            wait_for(report, name, bucket, total)
+            same_tables(report, name, from_folder, bucket)
+    name = f"{label}: from the database, in order random"
+    with lake(binary, folder, f"{database}-random") as (url, bucket):
+        done = post(binary, url, "--mysql", creds, "--seed", 5, "--limit", longest, cwd=folder)
+        rows_accepted = accepted(done)[1]
+        wait_for(report, name, bucket, rows_accepted)
+        for kind in KINDS:
+            wanted, found = clean_rows(from_folder, kind), clean_rows(bucket, kind)
+            foreign = duckdb.execute(f"SELECT count(*) FROM (({found}) EXCEPT ({wanted}))").fetchone()[0]
+            share = duckdb.execute(f"SELECT count(*) FROM (SELECT DISTINCT ind FROM ({found}))").fetchone()[0]
+            share /= duckdb.execute(f"SELECT count(*) FROM (SELECT DISTINCT ind FROM ({wanted}))").fetchone()[0]
+            # So many draws with repeats leave out a share of 1/e.
+            report.check(f"{name}: {kind}: {foreign} rows that the table does not have, and repeats",
+                         foreign == 0 and 0.5 < share < 0.75, f"{foreign}, {share}")  # fmt: skip
+    with recorder() as (url, first), recorder() as (other_url, second):
+        for place, seed in ((url, 5), (other_url, 5)):
+            accepted(post(binary, place, "--mysql", creds, "--seed", seed, "--limit", 50, cwd=folder))
+        report.check(f"{label}: a seed draws the same rows again", sorted(first) == sorted(second) != [], first[:2])
+
+
+@contextmanager
+def recorder():
+    """Runs an API that accepts everything, and yields its URL and the bodies that it gets."""
+    bodies = []
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_PUT(self):
+            bodies.append(self.rfile.read(int(self.headers["Content-Length"])).decode())
+            answer = b'{"ShardId": "shardId-000000000000", "SequenceNumber": "1"}'
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, *_):
+            pass
+
+    api = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=api.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{api.server_port}", bodies
+    finally:
+        api.shutdown()
+        api.server_close()
+
+
+# Types and values that the old database may have; `_` columns are beyond its own.
+EDGE_TABLES = """
+CREATE TABLE pinterest_data (`index` INT UNSIGNED ZEROFILL, title TEXT, tag_list VARCHAR(200) CHARACTER SET latin1,
+    downloaded TINYINT(1), _kind ENUM('image', 'video'), _price DECIMAL(10, 2), _json JSON, category CHAR(9));
+CREATE TABLE geolocation_data (ind BIGINT, timestamp DATETIME, latitude DOUBLE, longitude FLOAT, country TEXT);
+CREATE TABLE user_data (ind BIGINT UNSIGNED, age SMALLINT, date_joined TIMESTAMP NULL, _born DATE, _year YEAR)
+"""
+EDGE_ROWS = {
+    "pinterest_data": [
+        {"index": 42, "title": "Уют \N{SPOOL OF THREAD}\n\"quoted\" \\ \u00a0", "tag_list": "caf\u00e9", "downloaded": 1,
+         "_kind": "video", "_price": "12.50", "_json": '{"a": [1, 2.0]}', "category": "art"},
+        {"index": 7, "title": None, "tag_list": "", "downloaded": 0, "_kind": None, "_price": None, "category": None},
+    ],
+    "geolocation_data": [
+        {"ind": -1, "timestamp": "2020-08-28 03:52:47", "latitude": 0.1 + 0.2, "longitude": -173.293, "country": "x"},
+        {"ind": 2**62, "timestamp": None, "latitude": -1.7976931348623157e308, "longitude": 12, "country": "y"},
+        {"ind": 3, "timestamp": "9999-12-31 23:59:59", "latitude": 5e-324, "longitude": None, "country": None},
+    ],
+    "user_data": [
+        {"ind": 2**64 - 1, "age": -5, "date_joined": "2015-10-24 11:23:51", "_born": "1999-01-31", "_year": 1999},
+        {"ind": 1, "age": None, "date_joined": None, "_born": None, "_year": None},
+    ],
+}  # fmt: skip
+
+
+def check_values(report, binary, server, folder):
+    """Compares what is posted with what the old script sends: its query, its driver, `json.dumps(..., default=str)`."""
+    server.load("edges", EDGE_ROWS, EDGE_TABLES)
+    creds = server.creds(folder / "edges.yaml", "reader", "edges")
+    (folder / "edges.json").write_text("[2, 0, 1, 99, 0]")
+    connection = pymysql.connect(host="127.0.0.1", port=server.port, user="reader", password=PASSWORD,
+                                 database="edges", charset="utf8mb4", init_command="SET time_zone = '+00:00'")  # fmt: skip
+    expected = []
+    with connection, connection.cursor(pymysql.cursors.DictCursor) as cursor:
+        for offset in (2, 0, 1, 0):
+            for kind in KINDS:
+                cursor.execute(f"SELECT * FROM {TABLE_OF[kind]} ORDER BY `{KEY_OF[kind]}` LIMIT {offset}, 1")
+                for row in cursor:
+                    expected.append(f"{kind} {json.dumps(row, default=str)}")
+    with recorder() as (url, bodies):
+        done = post(binary, url, "--mysql", creds, "--sequence", folder / "edges.json", "--limit", 4, cwd=folder)
+        report.equal("the old script's JSON: rows that are accepted", accepted(done), (4, len(expected)))
+        bodies = [json.loads(body) for body in bodies]
+        got = sorted(f"{body['PartitionKey']} {json.dumps(body['Data'])}" for body in bodies)
+    for want, have in zip(sorted(expected), got):
+        report.equal(f"the old script's JSON: {want[:60]}", have, want)
+
+
+def check_failures(report, binary, server, folder):
+    server.load("half", {}, TABLES.split("CREATE TABLE user_data")[0])
+    server.load("bare", {})
+    server.load("bytes", {}, TABLES.replace("title TEXT", "title BLOB"))
+    server.execute("INSERT INTO pinterest_data (`index`, title) VALUES (5, x'ff')", database="bytes")
+    server.execute("CREATE USER stranger@'%' IDENTIFIED BY 'x'")
+    (folder / "broken.yaml").write_text("HOST: h\nPASSWORD: 's3cret\n")
+    creds = lambda **changed: server.creds(folder / "failing.yaml", changed.pop("user", "reader"),  # noqa: E731
+                                           changed.pop("database", "edges"), **changed)  # fmt: skip
+    cases = [
+        ("a wrong password", lambda: creds(PASSWORD="s3cret"), "check USER and PASSWORD in `"),
+        ("another user's database", lambda: creds(user="stranger", PASSWORD="x"), "check DATABASE in `"),
+        ("a database that is not there", lambda: creds(database="nowhere"), "check DATABASE in `"),
+        ("a missing table", lambda: creds(database="half"), "the database `half` has no table `user_data`"),
+        ("empty tables", lambda: creds(database="bare"), "`bare` has no row to post: its tables are empty"),
+        ("bytes that are not text", lambda: creds(database="bytes"), "row 0: `title` is not UTF-8 text"),
+        ("a wrong port", lambda: creds(PORT=free_port()), "check HOST and PORT in `"),
+        ("a wrong host", lambda: creds(HOST="db.invalid"), "check HOST and PORT in `"),
+        *((f"a login without {key}", lambda key=key: creds(**{key: None}), f"{key} is missing; the keys are HOST, USER")
+          for key in ("HOST", "USER", "PASSWORD", "DATABASE", "PORT")),
+        ("a login that is not YAML", lambda: folder / "broken.yaml", "broken.yaml`, line 2: not YAML"),
+        ("a login that is not there", lambda: folder / "nowhere.yaml", "could not read `"),
+    ]  # fmt: skip
+    with recorder() as (url, bodies):
+        for name, path, part in cases:
+            done = post(binary, url, "--mysql", path(), "--order", "table", "--limit", 2, cwd=folder)
+            report.check(f"{name}: {done.stderr.strip()[:110]}", done.returncode == 1 and part in done.stderr,
+                         f"{done.returncode}: {done.stderr}")  # fmt: skip
+            secret = PASSWORD in done.stderr + done.stdout or "s3cret" in done.stderr + done.stdout
+            report.check(f"{name}: the password is not told", not secret, done.stderr)
+        report.equal("failures: nothing is posted", bodies, [])
+
+
+def check_resume(report, binary, server, folder, database, rows):
+    """Kills the server in the middle of a run, starts it again, and goes on."""
+    longest = max(map(len, rows.values()))
+    creds = server.creds(folder / "resume.yaml", "reader", database)
+    state = folder / "resume-state.json"
+    arguments = ["--mysql", creds, "--order", "table", "--state", state, "--limit", longest]
+    with lake(binary, folder, "resumed") as (url, bucket):
+        command = [binary, "post", "--api", url, *arguments, "--rate", 60]
+        process = subprocess.Popen(list(map(str, command)), cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                   text=True, encoding="utf-8")  # fmt: skip
+        wait_until(60, lambda: state.exists() and json.loads(state.read_text())["turns_done"] >= KILL_AFTER_TURNS)
+        server.stop(is_killed=True)
+        out, err = process.communicate(timeout=120)
+        done = subprocess.CompletedProcess(command, process.returncode, out, err)
+        turns, first_rows = accepted(done)
+        report.check(f"a killed server: {err.strip()[:110]}",
+                     done.returncode == 1 and "went away" in err and KILL_AFTER_TURNS <= turns < longest, done)  # fmt: skip
+        report.check("a killed server: what was posted is told, and the next turn",
+                     f"The next turn is {turns + 1}; the same command with --resume goes on" in out, out)  # fmt: skip
+        again = post(binary, url, *arguments, "--resume", cwd=folder)
+        report.check("a server that is still gone: nothing is posted",
+                     again.returncode == 1 and "check HOST and PORT" in again.stderr and not again.stdout, again)  # fmt: skip
+
+        # Without TLS this time: it is used where it is offered, and not asked for.
+        server.start(with_tls=False)
+        for name, options in (
+            ("order", ["--order", "random"]),
+            ("seed", ["--seed", 2]),
+            ("API", ["--api", "http://127.0.0.1:1"]),
+        ):
+            words = [str(word) for word in [*arguments, "--resume"]]
+            if name == "order":
+                words[words.index("--order") + 1] = "random"
+                options = []
+            command = [str(binary), "post", *([] if name == "API" else ["--api", url]), *words, *map(str, options)]
+            refused = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60)
+            report.check(f"a resume with another {name}: {refused.stderr.strip()[-110:]}",
+                         refused.returncode == 1 and f"its {name} was" in refused.stderr, refused)  # fmt: skip
+        done = post(binary, url, *arguments, "--resume", cwd=folder)
+        rest, rest_rows = accepted(done)
+        report.equal("a resume posts the rest, and not from the start", (done.returncode, rest), (0, longest - turns))
+        total = sum(map(len, rows.values()))
+        report.equal("a resume: rows of both runs", first_rows + rest_rows, total)
+        wait_for(report, "a resume", bucket, total)
+        same_tables(report, "a resume", folder / f"{database}-folder" / BUCKET, bucket)
+        done = post(binary, url, *arguments, "--resume", cwd=folder)
+        report.equal("a resume of a finished run posts nothing", (done.returncode, accepted(done)), (0, (0, 0)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
