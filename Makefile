@@ -30,6 +30,16 @@ interop: $(VENV)/.installed ## Read the lake with DuckDB and Polars, and post wi
 	cargo build --locked --package pinflow
 	$(VENV)/bin/python tests/interop/run.py --data $(DATA)
 
+.PHONY: api
+api: $(VENV)/.installed $(VENV)/.schemathesis ## Hold the API against its description with schemathesis
+	cargo build --locked --package pinflow
+	$(VENV)/bin/python tests/api/run.py
+
+.PHONY: page
+page: $(VENV)/.installed ## Look at the page of the local stack with Chromium
+	cargo build --locked --package pinflow
+	$(VENV)/bin/python tests/page/run.py
+
 .PHONY: crash
 crash: $(VENV)/.installed ## Kill, fill up, lock and load the stack, and look for what was acknowledged
 	cargo build --locked --package pinflow
@@ -37,5 +47,9 @@ crash: $(VENV)/.installed ## Kill, fill up, lock and load the stack, and look fo
 
 $(VENV)/.installed: tests/interop/requirements.txt
 	python3 -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --requirement $<
+	touch $@
+
+$(VENV)/.schemathesis: tests/api/requirements.txt | $(VENV)/.installed
 	$(VENV)/bin/pip install --quiet --requirement $<
 	touch $@

@@ -1,0 +1,249 @@
+"""Looks at the page of `pinflow local` with a browser: are the counts, the objects and the lines to post there?
+
+Prints a line per check; the exit code is 1 when one failed. Without Chromium the checks are skipped.
+"""
+
+import argparse
+import html.parser
+import http.server
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+
+import requests
+
+sys.path.append(str(Path(__file__).parent.parent / "interop"))
+
+from harness import Report, local_stack, pinflow_binary, wait_until  # noqa: E402
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    "--enable-logging=stderr",
+]
+STATUS = "/_local/status.json"
+# A key that would be markup, if the page let it.
+HOSTILE = "clean/<img src=x onerror=\"document.title='markup'\">/a&b 'c'#d?e.parquet"
+
+# What another stack would answer: a named stage, a hostile key, and a count that grows with each poll.
+FAKE_STATUS = {
+    "version": "9.9.9",
+    "stage": "Dev",
+    "stream": "events",
+    "bucket": "lake",
+    "records": {"accepted": 0, "on_stream": 1234567},
+    "rows": {"pin": 1, "geo": 2, "user": 3},
+    "rejected": {"<b>code</b>": 4},
+    "changes": {"blank_text": 5, "index_renamed": 6},
+    "objects": 7,
+    "bytes_written": 8_900_000,
+    "invocations": 10,
+    "retries": 11,
+    "dropped": 12,
+    "newest": [{"key": HOSTILE, "size_bytes": 13, "modified_ms": 1_710_276_900_000}],
+}
+
+
+class Dom(html.parser.HTMLParser):
+    """What a page shows: texts by id, the links, the buttons' labels, and the names of all elements."""
+
+    EMPTY = ("meta", "link", "br", "img", "input")
+
+    def __init__(self, text):
+        super().__init__()
+        self.texts, self.links, self.labels, self.names, self.open = {}, [], [], set(), []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        self.names.add(tag)
+        if tag == "a":
+            self.links.append(attributes)
+        if tag == "button":
+            self.labels.append(attributes.get("aria-label", ""))
+        if tag not in self.EMPTY:
+            self.open.append(attributes.get("id"))
+
+    def handle_endtag(self, tag):
+        if self.open:
+            self.open.pop()
+
+    def handle_data(self, data):
+        for name in filter(None, self.open):
+            self.texts[name] = self.texts.get(name, "") + data
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--screenshots", type=Path, help="a folder for pictures of the page, light, dark and narrow")
+    options = parser.parse_args()
+    report = Report()
+    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if browser is None:
+        report.skip("the page", f"none of {', '.join(BROWSERS)} is installed")
+    else:
+        with report.group("the page"), tempfile.TemporaryDirectory() as folder:
+            check_browser(report, browser)
+            with local_stack(pinflow_binary(), folder) as url:
+                check_page(report, browser, url)
+                with fake_stack(url, FAKE_STATUS) as fake_url:
+                    check_fake(report, browser, fake_url)
+                if options.screenshots:
+                    take_pictures(browser, url, options.screenshots)
+    print(f"{report.passed} passed, {report.failed} failed, {report.skipped} skipped")
+    return 1 if report.failed else 0
+
+
+def browse(browser, url, *flags):
+    """Opens a page for some seconds of its own time; returns what the browser printed and what it complained of."""
+    with tempfile.TemporaryDirectory() as profile:
+        command = [browser, *FLAGS, f"--user-data-dir={profile}", "--virtual-time-budget=5000", *flags, url]
+        done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", timeout=120)
+    if done.returncode != 0:
+        raise OSError(f"the browser exited with {done.returncode}: {done.stderr[-600:]}")
+    return done.stdout, [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+
+
+def open_page(report, name, browser, url):
+    text, complaints = browse(browser, url, "--dump-dom")
+    report.equal(f"{name}: the console is empty", complaints, [])
+    return Dom(text)
+
+
+def check_browser(report, browser):
+    """Checks that a complaint would be seen."""
+    _, complaints = browse(browser, "data:text/html,<script>console.error('seen')</script>", "--dump-dom")
+    report.check("the browser tells what is on the console", complaints, "nothing was told")
+
+
+def check_page(report, browser, url):
+    rows = [
+        {"ind": 1, "timestamp": "2020-08-28 03:52:47", "latitude": 1, "longitude": 2, "country": ""},
+        {"ind": 2, "timestamp": "2020-08-28 03:52:48", "latitude": 91, "longitude": 2, "country": "Aruba"},
+        {"country": "No key"},
+    ]
+    for _ in range(2):
+        requests.post(f"{url}/events/geo", json=rows, timeout=30).raise_for_status()
+    wait_until(30, lambda: settled(url))
+    status = requests.get(url + STATUS, timeout=30).json()
+    report.equal("status: records accepted", status["records"], {"accepted": 6, "on_stream": 6})
+    report.equal("status: clean rows", status["rows"], {"pin": 0, "geo": 4, "user": 0})
+    report.equal("status: quarantined", sum(status["rejected"].values()), 2)
+    report.equal("status: objects", len(status["newest"]), status["objects"])
+    dom = open_page(report, "page", browser, url)
+    for name, expected in {
+        "state": "Live",
+        "accepted": "6",
+        "clean": "4",
+        "quarantined": "2",
+        "changed": str(sum(status["changes"].values())),
+        "written": str(status["objects"]),
+        "retries": "0",
+        "base": url,
+    }.items():
+        report.equal(f"page: {name}", dom.texts.get(name), expected)
+    for part in ("rows", "rejected", "changes"):
+        text = dom.texts.get(part, "")
+        report.check(f"page: {part}", all(f"{k}{v}" in text for k, v in status[part].items()), text)
+    links = [link for link in dom.links if "download" in link]
+    report.equal("page: keys", [link["title"] for link in links], [item["key"] for item in status["newest"]])
+    sizes = [len(requests.get(url + link["href"], timeout=30).content) for link in links]
+    report.equal("page: links download the objects", sizes, [item["size_bytes"] for item in status["newest"]])
+    check_lines(report, dom, url)
+    head = requests.head(url, timeout=30)
+    report.equal("HEAD /", (head.status_code, head.headers["content-type"]), (200, "text/html; charset=utf-8"))
+    report.equal("POST /: 405", requests.post(url, timeout=30).status_code, 405)
+
+
+def settled(url):
+    status = requests.get(url + STATUS, timeout=30).json()
+    done = sum(status["rows"].values()) + sum(status["rejected"].values())
+    return done == status["records"]["accepted"] and len(status["newest"]) == status["objects"]
+
+
+def check_lines(report, dom, url):
+    """Runs the lines that the page tells, as a shell does."""
+    text = dom.texts.get("posts", "")
+    lines = ["curl" + part for part in text.split("curl")[1:]]
+    report.equal("page: lines for curl", len(lines), 3)
+    report.equal("page: buttons with labels", len([label for label in dom.labels if label.startswith("Copy: ")]), 4)
+    for line in lines:
+        # What follows a line is the title of the next.
+        line = line[: line.rindex("'") + 1]
+        done = subprocess.run(["bash", "-c", f"{line} --silent --write-out '%{{http_code}}' --output /dev/null"],
+                              capture_output=True, text=True, timeout=60)  # fmt: skip
+        report.equal(f"page: {line.split()[2]} {line.split()[3]}", done.stdout, "200")
+
+
+@contextmanager
+def fake_stack(url, status):
+    """Serves the page of the stack with another status, and yields the base URL."""
+    page = requests.get(url, timeout=30)
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        polls = 0
+
+        def do_GET(self):
+            if self.path == STATUS:
+                Handler.polls += 1
+                records = status["records"] | {"accepted": Handler.polls}
+                self.answer(json.dumps(status | {"records": records}).encode(), {"Content-Type": "application/json"})
+            else:
+                names = ("Content-Type", "Content-Security-Policy")
+                self.answer(page.content, {name: page.headers[name] for name in names})
+
+        def answer(self, body, headers):
+            self.send_response(200)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}"
+        finally:
+            server.shutdown()
+
+
+def check_fake(report, browser, url):
+    dom = open_page(report, "another status", browser, url)
+    polls = int(dom.texts.get("accepted", 0))
+    report.check(f"another status: {polls} polls in 5 s", 4 <= polls <= 6, "one a second was expected")
+    report.equal("another status: base URL", dom.texts.get("base"), f"{url}/Dev")
+    report.check("another status: the stage", "Stage Dev" in dom.texts.get("where", ""), dom.texts.get("where"))
+    report.equal("another status: given up", dom.texts.get("dropped"), "12 records given up")
+    report.equal("another status: megabytes", dom.texts.get("bytes"), "8.90 MB")
+    report.equal("another status: no markup of others", dom.names & {"img", "b"}, set())
+    report.check("another status: the code", "<b>code</b>4" in dom.texts.get("rejected", ""), dom.texts.get("rejected"))
+    [link] = [link for link in dom.links if "download" in link]
+    report.equal("another status: the key", link["title"], HOSTILE)
+    path = requests.utils.unquote(link["href"].split("?")[0].split("#")[0])
+    report.equal("another status: the link", path, f"/lake/{HOSTILE}")
+
+
+def take_pictures(browser, url, folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, width, scheme in (("light", 1200, 1), ("dark", 1200, 0), ("narrow", 400, 1), ("narrow-dark", 400, 0)):
+        browse(browser, url, f"--screenshot={folder / name}.png", f"--window-size={width},{1500 if width > 500 else 2600}",
+               f"--blink-settings=preferredColorScheme={scheme}")  # fmt: skip
+
+
+if __name__ == "__main__":
+    sys.exit(main())
