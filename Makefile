@@ -30,6 +30,11 @@ interop: $(VENV)/.installed ## Read the lake with DuckDB and Polars, and post wi
 	cargo build --locked --package pinflow
 	$(VENV)/bin/python tests/interop/run.py --data $(DATA)
 
+.PHONY: mysql
+mysql: $(VENV)/.installed ## Post from a MariaDB server of its own, in each order, and kill it in the middle
+	cargo build --locked --package pinflow
+	$(VENV)/bin/python tests/mysql/run.py --data $(DATA)
+
 .PHONY: api
 api: $(VENV)/.installed $(VENV)/.schemathesis ## Hold the API against its description with schemathesis
 	cargo build --locked --package pinflow
