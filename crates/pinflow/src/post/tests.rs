@@ -119,3 +119,81 @@ async fn ctrl_c_ends_an_endless_run_and_its_rows_are_told() {
     A post took T ms (p50), T ms (p99)
     ");
 }
+
+#[tokio::test]
+async fn a_run_goes_on_after_the_last_turn_that_was_acknowledged() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state.json");
+    let (sender, _) = watch::channel(false);
+    let stop = Stop::on(&sender);
+    // The second turn comes to an API that does not know the path: not a fault of its rows.
+    let server = Server::serve(6, |number, _| match number {
+        0..3 => ACCEPTED,
+        _ => ("404 Not Found", "", ""),
+    });
+    let mut url = server.url.clone();
+    let arguments = format!("--state {} --rate 5 --limit 2", state.display());
+    let (exit, text) = post(&server, &arguments, &stop).await;
+    assert_eq!(exit, Exit::Failure);
+    assert!(text.contains("The next turn is 2; "), "{text}");
+    let first = server.requests();
+
+    let server = Server::serve(3, |_, _| ACCEPTED);
+    let kept = fs::read_to_string(&state).unwrap();
+    url.set_port(server.url.port()).unwrap();
+    fs::write(&state, kept.replace(first_api(&kept), url.as_str())).unwrap();
+    let (exit, text) = post(&server, &format!("{arguments} --resume"), &stop).await;
+    assert_eq!(exit, Exit::Success);
+    assert!(
+        text.starts_with("Posted 1 turn in T s: 3 rows accepted"),
+        "{text}"
+    );
+    let mut again = server.requests();
+    let mut refused = first.into_iter().skip(3).collect::<Vec<_>>();
+    again.sort();
+    refused.sort();
+    assert_eq!(again, refused);
+}
+
+/// Returns the URL that a state file tells of.
+fn first_api(text: &str) -> &str {
+    let url = text.split("\"api\": \"").nth(1).unwrap();
+    url.split('"').next().unwrap()
+}
+
+#[tokio::test]
+async fn an_order_is_a_name_or_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("row_sequence.json"), "[3]").unwrap();
+    let login = folder.path().join("db_creds.yaml");
+    let other = folder.path().join("other.json");
+    fs::write(&other, "[4]").unwrap();
+    let other = other.display().to_string();
+    let order_of = |arguments: &[&str]| {
+        let words = ["pinflow", "post", "--api", "http://x", "--mysql", "y"].into_iter();
+        let cli = Cli::parse_from(words.chain(arguments.iter().copied()));
+        let Command::Post(options) = cli.command else {
+            panic!("not post");
+        };
+        order(&options, &login).map(|(order, _)| order)
+    };
+    assert_eq!(
+        order_of(&["--seed", "7"]).unwrap(),
+        Order::Random { seed: 7 }
+    );
+    assert_eq!(order_of(&["--order", "table"]).unwrap(), Order::Table);
+    assert_eq!(
+        order_of(&["--order", "sequence"]).unwrap(),
+        Order::Sequence(vec![3])
+    );
+    assert_eq!(
+        order_of(&["--sequence", &other]).unwrap(),
+        Order::Sequence(vec![4])
+    );
+    let error = order_of(&["--sequence", &other, "--order", "table"]).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .starts_with("--sequence is for --order sequence")
+    );
+}

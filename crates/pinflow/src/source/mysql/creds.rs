@@ -137,6 +137,7 @@ fn scalars(text: &str) -> Result<Scalars, (usize, &'static str)> {
                 depth = 1;
                 continue;
             }
+            Event::SequenceStart(..) if depth == 0 => Some(String::new()),
             Event::SequenceStart(..) | Event::MappingStart(..) => {
                 depth += 1;
                 if depth != 2 {
