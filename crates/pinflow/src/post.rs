@@ -18,7 +18,6 @@ use std::time::Instant;
 use anyhow::bail;
 use reqwest::Url;
 
-pub(crate) use api::Api;
 pub(crate) use poster::Poster;
 pub(crate) use run::{Pace, post_turns};
 pub(crate) use tally::Tally;
@@ -41,8 +40,7 @@ pub(crate) async fn command(
         opened = open(options) => opened?,
         () = stop.requested() => return Ok(Exit::Interrupted),
     };
-    let api = Api::try_new(&options.api, options.wire, options.api_key.as_deref())?;
-    let poster = Poster::new(api, options.seed, stop.clone());
+    let poster = Poster::try_new(&options.api, options.wire, options.seed, stop.clone())?;
     let mut state = state(options, settings)?;
     let done = state.as_ref().map_or(0, State::turns_done);
     source.skip(done);
