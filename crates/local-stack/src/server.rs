@@ -18,14 +18,15 @@ use s3s::service::S3Service;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 use tracing::{debug, warn};
 
 use crate::front::{Front, gateway_error, is_announced_too_large};
 use crate::kinesis::api::Kinesis;
 use crate::page::Page;
 
-/// Longest that a client may take to send its headers.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+/// Most bytes of a request's line and headers; API Gateway takes 10,240 bytes of headers (an HTTP API limit).
+const MAX_HEAD_BYTES: usize = 16 * 1024;
 
 /// What a request is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +46,8 @@ pub(crate) struct Services {
     pub(crate) page: Page,
     /// Name of the bucket, by which unsigned requests for objects are told.
     pub(crate) bucket: String,
+    /// Longest that a client may take to send its headers, and again for its body.
+    pub(crate) client_timeout: Duration,
 }
 
 /// Serves until a stop is told, then until every request that was begun is answered.
@@ -81,6 +84,7 @@ async fn connection(
     services: Arc<Services>,
     mut stop: watch::Receiver<bool>,
 ) {
+    let client_timeout = services.client_timeout;
     let service = service_fn(move |request| {
         let services = Arc::clone(&services);
         async move { Ok::<_, Infallible>(services.answer(request).await) }
@@ -88,7 +92,8 @@ async fn connection(
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIMEOUT);
+        .max_buf_size(MAX_HEAD_BYTES)
+        .header_read_timeout(client_timeout);
     let mut connection = std::pin::pin!(builder.serve_connection(socket, service));
     let served = tokio::select! {
         served = connection.as_mut() => served,
@@ -142,7 +147,11 @@ impl Services {
         if target == Target::Api && is_announced_too_large(&parts.headers) {
             return too_large();
         }
-        let body = match Limited::new(body, limit).collect().await {
+        let body = match timeout(self.client_timeout, Limited::new(body, limit).collect()).await {
+            Err(_) => return gateway_error(StatusCode::REQUEST_TIMEOUT, "Request Timeout"),
+            Ok(body) => body,
+        };
+        let body = match body {
             Ok(body) => body.to_bytes(),
             Err(error) if error.is::<LengthLimitError>() => return too_large(),
             Err(_) => return gateway_error(StatusCode::BAD_REQUEST, "Bad Request"),

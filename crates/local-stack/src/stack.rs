@@ -4,11 +4,13 @@ use std::io;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use event_model::Clock;
+use ingest_api::ApiKeys;
 use lambda_runtime::{Context, LambdaEvent};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -45,6 +47,10 @@ pub struct StackConfig {
     pub shards: u32,
     /// Seed of the pauses between tries.
     pub seed: u64,
+    /// Keys that the API asks for, one a line; without them it is open.
+    pub api_keys: Option<String>,
+    /// Longest that a client may take to send its headers, and again for its body.
+    pub client_timeout: Duration,
     /// The event source mapping.
     pub mapping: MappingConfig,
 }
@@ -60,6 +66,8 @@ impl StackConfig {
             stream: "pinflow-events".to_owned(),
             shards: 2,
             seed: 0,
+            api_keys: None,
+            client_timeout: Duration::from_secs(30),
             mapping: MappingConfig::default(),
         }
     }
@@ -91,6 +99,8 @@ impl Stack {
     /// Opens the folder, or makes it, and starts to serve and to poll. What an earlier stack left is gone on with.
     pub async fn start(config: StackConfig, clock: Clock) -> Result<Self, StackError> {
         config.validate()?;
+        let api_keys = config.api_keys.as_deref().map(ApiKeys::parse).transpose();
+        let api_keys = api_keys.map_err(|error| StackError::Setting(error.to_string()))?;
         let state = config.out.join(".pinflow");
         for folder in [&state, &config.out.join(&config.bucket)] {
             create_folder(folder)?;
@@ -114,12 +124,15 @@ impl Stack {
         let url = format!("http://127.0.0.1:{port}");
         let aws = sdk_config(&url);
 
-        let ingest = ingest_api::App::new(
+        let mut ingest = ingest_api::App::new(
             aws_sdk_kinesis::Client::new(&aws),
             ingest_api::Config::new(&config.stream),
             clock.clone(),
             config.seed,
         );
+        if let Some(api_keys) = api_keys {
+            ingest = ingest.with_api_keys(api_keys);
+        }
         let kinesis = Kinesis::new(store.clone(), config.stream.clone(), clock.clone());
         let stream_arn = kinesis.arn();
         let sums = Arc::<Mutex<Totals>>::default();
@@ -146,6 +159,7 @@ impl Stack {
             s3,
             page: Page::new(&config, totals.clone(), stream),
             bucket: config.bucket,
+            client_timeout: config.client_timeout,
         };
         let (stop, stops) = watch::channel(false);
         // What the mapping sent before this waits in the listener's queue.

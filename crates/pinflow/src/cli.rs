@@ -92,6 +92,9 @@ pub(crate) struct LocalOptions {
     /// Port of the stack; 0 takes a free one
     #[arg(long, value_name = "N", default_value_t = 9000)]
     pub(crate) port: u16,
+    /// Key of at least 16 characters that the API then asks for in the header x-api-key [default: the API is open]
+    #[arg(long, value_name = "KEY")]
+    pub(crate) api_key: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -99,6 +102,9 @@ pub(crate) struct PostOptions {
     /// Base URL of the API, with its stage if it has one
     #[arg(long, value_name = "http://HOST[/STAGE]", value_parser = parse_base_url)]
     pub(crate) api: Url,
+    /// Key to send in the header x-api-key
+    #[arg(long, value_name = "KEY")]
+    pub(crate) api_key: Option<String>,
     /// Folder with pin.ndjson, geo.ndjson and user.ndjson whose rows are posted
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,

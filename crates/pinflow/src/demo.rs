@@ -12,7 +12,7 @@ use lake::reader::Position;
 use local_stack::{Stack, StackConfig, Totals};
 
 use crate::cli::DemoOptions;
-use crate::post::{Pace, Poster, Tally, post_turns};
+use crate::post::{Api, Pace, Poster, Tally, post_turns};
 use crate::source::Source;
 use crate::stop::Stop;
 use crate::{Exit, Terminal, progress};
@@ -97,7 +97,8 @@ async fn post(
     stop: &Stop,
 ) -> anyhow::Result<(Tally, HashSet<Position>)> {
     let url = stack.url().parse().context("the stack has no URL")?;
-    let poster = Poster::try_new(&url, options.wire, options.seed, stop.clone())?;
+    let api = Api::try_new(&url, options.wire, None)?;
+    let poster = Poster::new(api, options.seed, stop.clone());
     let pace = Pace {
         done: 0,
         limit: Some(options.posts),

@@ -18,6 +18,7 @@ pub(crate) async fn command(
 ) -> anyhow::Result<Exit> {
     let mut config = StackConfig::new(options.out.clone());
     config.port = options.port;
+    config.api_keys.clone_from(&options.api_key);
     let bucket = config.bucket.clone();
     let stack = Stack::start(config, clock).await?;
     let lines = instructions(stack.url(), stack.endpoint(), &options.out, &bucket);

@@ -18,6 +18,7 @@ use std::time::Instant;
 use anyhow::bail;
 use reqwest::Url;
 
+pub(crate) use api::Api;
 pub(crate) use poster::Poster;
 pub(crate) use run::{Pace, post_turns};
 pub(crate) use tally::Tally;
@@ -40,7 +41,8 @@ pub(crate) async fn command(
         opened = open(options) => opened?,
         () = stop.requested() => return Ok(Exit::Interrupted),
     };
-    let poster = Poster::try_new(&options.api, options.wire, options.seed, stop.clone())?;
+    let api = Api::try_new(&options.api, options.wire, options.api_key.as_deref())?;
+    let poster = Poster::new(api, options.seed, stop.clone());
     let mut state = state(options, settings)?;
     let done = state.as_ref().map_or(0, State::turns_done);
     source.skip(done);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use event_model::Kind;
-use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Response, StatusCode, Url, redirect};
 
 use super::answer::{self, RowAnswer};
@@ -21,6 +21,9 @@ pub(crate) enum PostError {
     /// The HTTP client could not be made: the system has no certificates, or a proxy's address cannot be read.
     #[error("could not make an HTTP client")]
     Client(#[source] reqwest::Error),
+    /// The API key cannot stand in a header.
+    #[error("the API key has characters that a header cannot hold; look at --api-key")]
+    ApiKey,
     /// Nothing has ever answered at the address.
     #[error(
         "could not connect to {url}: {reason}; start a stack with `cargo pinflow local`, or give the API's address as --api"
@@ -46,7 +49,7 @@ pub(crate) enum PostError {
 
 /// An API at an address.
 #[derive(Debug)]
-pub(super) struct Api {
+pub(crate) struct Api {
     http: Client,
     /// The base URL, without a slash at its end.
     base: String,
@@ -83,8 +86,15 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Api {
     /// Makes the client of an API; nothing is sent yet.
-    pub(super) fn try_new(url: &Url, wire: Wire) -> Result<Self, PostError> {
+    pub(crate) fn try_new(url: &Url, wire: Wire, api_key: Option<&str>) -> Result<Self, PostError> {
+        let mut headers = HeaderMap::new();
+        if let Some(key) = api_key {
+            let mut key = HeaderValue::from_str(key).map_err(|_| PostError::ApiKey)?;
+            key.set_sensitive(true);
+            headers.insert("x-api-key", key);
+        }
         let mut http = Client::builder()
+            .default_headers(headers)
             .timeout(ANSWER_TIMEOUT)
             .connect_timeout(CONNECT_TIMEOUT)
             .tcp_nodelay(true)

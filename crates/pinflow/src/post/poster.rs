@@ -6,13 +6,12 @@ use std::time::Duration;
 
 use event_model::Kind;
 use lake::reader::Position;
-use reqwest::{StatusCode, Url};
+use reqwest::StatusCode;
 
 use super::answer::RowAnswer;
 use super::api::{Api, PostError, RequestOutcome, Sent};
 use super::backoff::Backoff;
 use super::batch::Row;
-use crate::cli::Wire;
 use crate::stop::Stop;
 
 /// A row that the API did not accept.
@@ -81,13 +80,13 @@ type Again = (Row, Failure);
 
 impl Poster {
     /// Makes a poster; nothing is sent yet.
-    pub(crate) fn try_new(api: &Url, wire: Wire, seed: u64, stop: Stop) -> Result<Self, PostError> {
-        Ok(Self {
-            api: Api::try_new(api, wire)?,
+    pub(crate) fn new(api: Api, seed: u64, stop: Stop) -> Self {
+        Self {
+            api,
             seed,
             stop,
             requests: AtomicU64::new(0),
-        })
+        }
     }
 
     /// Posts rows of a kind in one request, and those that failed for now again.

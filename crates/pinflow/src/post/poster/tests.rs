@@ -1,9 +1,11 @@
 use std::net::TcpListener;
 use std::time::Instant;
 
+use reqwest::Url;
 use tokio::sync::watch;
 
 use super::*;
+use crate::cli::Wire;
 use crate::post::server::Server;
 
 fn rows(offsets: &[i64]) -> Vec<Row> {
@@ -16,7 +18,7 @@ fn rows(offsets: &[i64]) -> Vec<Row> {
 
 fn poster(url: &Url, wire: Wire) -> Poster {
     let (sender, _) = watch::channel(false);
-    Poster::try_new(url, wire, 1, Stop::on(&sender)).unwrap()
+    Poster::new(Api::try_new(url, wire, None).unwrap(), 1, Stop::on(&sender))
 }
 
 fn sequences(delivery: &Delivery) -> Vec<&str> {
@@ -111,7 +113,11 @@ async fn an_api_that_is_down_for_long_is_told() {
 async fn ctrl_c_ends_the_waiting() {
     let server = Server::start(vec![("502 Bad Gateway", "retry-after: 50\r\n", "")]);
     let (sender, _) = watch::channel(false);
-    let poster = Poster::try_new(&server.url, Wire::Kafka, 1, Stop::on(&sender)).unwrap();
+    let poster = Poster::new(
+        Api::try_new(&server.url, Wire::Kafka, None).unwrap(),
+        1,
+        Stop::on(&sender),
+    );
     sender.send_replace(true);
     let delivery = poster.deliver(Kind::Pin, rows(&[1])).await.unwrap();
     assert_eq!(failures(&delivery), ["pin 1, 1: 502 Bad Gateway: no body"]);
