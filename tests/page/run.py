@@ -43,6 +43,7 @@ FAKE_STATUS = {
     "stage": "Dev",
     "stream": "events",
     "bucket": "lake",
+    "needs_key": True,
     "records": {"accepted": 0, "on_stream": 1234567},
     "rows": {"pin": 1, "geo": 2, "user": 3},
     "rejected": {"<b>code</b>": 4},
@@ -228,6 +229,8 @@ def check_fake(report, browser, url):
     report.check(f"another status: {polls} polls in 5 s", 4 <= polls <= 6, "one a second was expected")
     report.equal("another status: base URL", dom.texts.get("base"), f"{url}/Dev")
     report.check("another status: the stage", "Stage Dev" in dom.texts.get("where", ""), dom.texts.get("where"))
+    lines = dom.texts.get("posts", "")
+    report.equal("another status: lines with a key", lines.count("-H \"x-api-key: $API_KEY\""), 3)
     report.equal("another status: given up", dom.texts.get("dropped"), "12 records given up")
     report.equal("another status: megabytes", dom.texts.get("bytes"), "8.90 MB")
     report.equal("another status: no markup of others", dom.names & {"img", "b"}, set())

@@ -36,6 +36,8 @@ pub(crate) struct Page {
     stage: String,
     stream_name: String,
     bucket: String,
+    /// Whether the API asks for a key.
+    needs_key: bool,
     /// Folder of the bucket's objects.
     folder: Arc<PathBuf>,
     totals: LiveTotals,
@@ -55,6 +57,7 @@ impl Page {
             stage: config.stage.clone(),
             stream_name: config.stream.clone(),
             bucket: config.bucket.clone(),
+            needs_key: config.api_keys.is_some(),
             folder: Arc::new(config.out.join(&config.bucket)),
             totals,
             stream,

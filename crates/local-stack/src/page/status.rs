@@ -15,6 +15,7 @@ pub(super) struct Status {
     stage: String,
     stream: String,
     bucket: String,
+    needs_key: bool,
     records: Records,
     /// Rows written, by kind; every kind is there.
     rows: BTreeMap<&'static str, u64>,
@@ -45,6 +46,7 @@ impl Status {
             stage: page.stage.clone(),
             stream: page.stream_name.clone(),
             bucket: page.bucket.clone(),
+            needs_key: page.needs_key,
             records: Records {
                 accepted: records.saturating_sub(page.records_at_start),
                 on_stream: records,

@@ -53,6 +53,7 @@ async fn the_status_has_the_counts_and_the_objects() {
             "stage": "Dev",
             "stream": "pinflow-events",
             "bucket": "pinflow-lake",
+            "needs_key": false,
             "records": {"accepted": 3, "on_stream": 3},
             "rows": {"pin": 0, "geo": 0, "user": totals.total_rows()},
             "rejected": totals.rejected.iter().map(|(code, count)| (code.as_str(), *count)).collect::<Value>(),
