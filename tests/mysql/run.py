@@ -12,7 +12,7 @@ import sys
 import tempfile
 import threading
 from contextlib import contextmanager
-from datetime import date, datetime
+from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -373,17 +373,14 @@ def check_resume(report, binary, server, folder, database, rows):
 
         # Without TLS this time: it is used where it is offered, and not asked for.
         server.start(with_tls=False)
-        for name, options in (
-            ("order", ["--order", "random"]),
-            ("seed", ["--seed", 2]),
-            ("API", ["--api", "http://127.0.0.1:1"]),
+        for name, was, now in (
+            ("order", "table", "random"),
+            ("seed", "1", "2"),
+            ("API", url, "http://127.0.0.1:1"),
         ):
-            words = [str(word) for word in [*arguments, "--resume"]]
-            if name == "order":
-                words[words.index("--order") + 1] = "random"
-                options = []
-            command = [str(binary), "post", *([] if name == "API" else ["--api", url]), *words, *map(str, options)]
-            refused = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60)
+            words = ["--api", url, "--seed", "1", *map(str, arguments), "--resume"]
+            words[words.index(was)] = now
+            refused = subprocess.run([binary, "post", *words], cwd=folder, capture_output=True, text=True, timeout=60)
             report.check(f"a resume with another {name}: {refused.stderr.strip()[-110:]}",
                          refused.returncode == 1 and f"its {name} was" in refused.stderr, refused)  # fmt: skip
         done = post(binary, url, *arguments, "--resume", cwd=folder)
