@@ -6,6 +6,12 @@ VENV := .venv
 DATA ?= ../shared/data
 MINUTES ?= 10
 
+FUNCTIONS := $(notdir $(wildcard functions/*))
+# What Lambda calls the processor: x86_64 or arm64.
+ARCH ?= x86_64
+TARGET_x86_64 := --x86-64
+TARGET_arm64 := --arm64
+
 .PHONY: help
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,10 +56,31 @@ crash: $(VENV)/.installed ## Kill, fill up, lock and load the stack, and look fo
 	cargo build --locked --package pinflow
 	$(VENV)/bin/python tests/crash/run.py --minutes $(MINUTES)
 
-$(VENV)/.installed: tests/interop/requirements.txt
-	python3 -m venv $(VENV)
+.PHONY: package
+package: $(VENV)/.cargo-lambda ## Build target/lambda/<function>/bootstrap.zip (ARCH=arm64 for Graviton)
+	PATH="$(abspath $(VENV))/bin:$$PATH" cargo lambda build --release --locked --output-format zip \
+		$(or $(TARGET_$(ARCH)),$(error ARCH is x86_64 or arm64)) $(addprefix --package ,$(FUNCTIONS))
+
+.PHONY: binaries
+binaries: $(VENV)/.installed package ## Invoke the packages with every sample event, and compare with golden answers
+	cargo build --locked --package pinflow
+	$(VENV)/bin/python tests/binaries/run.py
+
+.PHONY: sizes
+sizes: $(VENV)/.installed package ## Print the size of each package, and the memory that the largest events need
+	cargo build --locked --package pinflow
+	$(VENV)/bin/python tests/binaries/sizes.py
+
+$(VENV)/.installed: tests/interop/requirements.txt | $(VENV)/pyvenv.cfg
 	$(VENV)/bin/pip install --quiet --requirement $<
 	touch $@
+
+$(VENV)/.cargo-lambda: tests/binaries/requirements.txt | $(VENV)/pyvenv.cfg
+	$(VENV)/bin/pip install --quiet --requirement $<
+	touch $@
+
+$(VENV)/pyvenv.cfg:
+	python3 -m venv $(VENV)
 
 $(VENV)/.schemathesis: tests/api/requirements.txt | $(VENV)/.installed
 	$(VENV)/bin/pip install --quiet --requirement $<

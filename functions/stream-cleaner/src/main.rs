@@ -10,7 +10,9 @@ use lambda_runtime::{Error, LambdaEvent, run, service_fn, tracing};
 use stream_cleaner::event::KinesisEvent;
 use stream_cleaner::{App, BatchSummary, Config};
 
-#[tokio::main]
+// One thread: an invocation is one task, which waits for nothing but its writes, and with the workers' own heaps the largest
+// batches need a fifth more memory.
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     tracing::init_default_subscriber();
 

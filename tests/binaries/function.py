@@ -1,0 +1,169 @@
+"""A packaged function, run as Lambda runs it: unpacked from its zip, and fed by the Runtime API."""
+
+import json
+import queue
+import subprocess
+import threading
+import time
+import zipfile
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from harness import BUCKET, ROOT, STREAM
+
+FUNCTIONS = ("ingest-api", "stream-cleaner")
+
+# Lambda gives an invocation no longer than its timeout; a function that is stuck fails its check after this one.
+TIMEOUT_SECONDS = 30
+
+INVOCATIONS = "/2018-06-01/runtime/invocation/"
+
+
+def target_directory():
+    command = ["cargo", "metadata", "--format-version", "1", "--no-deps"]
+    metadata = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    return Path(json.loads(metadata.stdout)["target_directory"])
+
+
+def package(name):
+    """Returns the path of a function's zip."""
+    path = target_directory() / "lambda" / name / "bootstrap.zip"
+    if not path.exists():
+        raise OSError(f"`{path}` is not there; make it with `make package`")
+    return path
+
+
+def unpack(name, folder):
+    """Unpacks a function's zip as Lambda does, and returns the path of its binary."""
+    with zipfile.ZipFile(package(name)) as file:
+        [member] = file.infolist()
+        if member.filename != "bootstrap" or not (member.external_attr >> 16) & 0o111:
+            raise ValueError(f"Lambda needs an executable `bootstrap` at the top of the zip, not {member}")
+        path = Path(file.extract(member, folder))
+    path.chmod(0o755)
+    return path
+
+
+class RuntimeApi(ThreadingHTTPServer):
+    """The part of Lambda that a function asks for events and hands its answers to."""
+
+    daemon_threads = True
+
+    def handle_error(self, request, client_address):
+        # A function that is stopped breaks its connections.
+        pass
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), RuntimeApiHandler)
+        self.events = queue.Queue()
+        # The path that was posted to, and the body.
+        self.answers = queue.Queue()
+
+
+class RuntimeApiHandler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        if self.path != INVOCATIONS + "next":
+            self.send(404)
+            return
+        number, event = self.server.events.get()
+        deadline = int((time.time() + TIMEOUT_SECONDS) * 1000)
+        self.send(200, event, {
+            "Lambda-Runtime-Aws-Request-Id": f"00000000-0000-4000-8000-{number:012}",
+            "Lambda-Runtime-Deadline-Ms": str(deadline),
+            "Lambda-Runtime-Invoked-Function-Arn": "arn:aws:lambda:us-east-1:123456789012:function:pinflow",
+        })  # fmt: skip
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.answers.put((self.path, body))
+        self.send(202)
+
+    def send(self, status, body=b"", headers={}):
+        self.send_response(status)
+        for name, value in {"Content-Type": "application/json", "Content-Length": str(len(body)), **headers}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *arguments):
+        pass
+
+
+class Function:
+    """A running function."""
+
+    def __init__(self, process, api):
+        self.process, self.api = process, api
+        self.invocations = 0
+        self.lines = queue.Queue()
+        threading.Thread(target=self.read_lines, daemon=True).start()
+
+    def read_lines(self):
+        for line in self.process.stdout:
+            self.lines.put(line)
+
+    def invoke(self, event):
+        """Hands an event over as bytes, and returns the answer's JSON."""
+        self.invocations += 1
+        self.api.events.put((self.invocations, event))
+        try:
+            path, body = self.api.answers.get(timeout=TIMEOUT_SECONDS + 5)
+        except queue.Empty:
+            raise OSError(f"no answer; the last lines are {self.output()[-5:]}") from None
+        if not path.endswith("/response"):
+            raise OSError(f"`{path}` got {body.decode()}")
+        return json.loads(body)
+
+    def output(self):
+        """Returns the lines that were printed since the last call. A function prints before it answers."""
+        # But they come here through a thread of its own.
+        time.sleep(0.1)
+        return [self.lines.get().rstrip("\n") for _ in range(self.lines.qsize())]
+
+    def peak_memory_bytes(self):
+        """Returns the most memory that was ever in use at once (Linux only)."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        [line] = [line for line in status.splitlines() if line.startswith("VmHWM:")]
+        return int(line.split()[1]) * 1024
+
+
+@contextmanager
+def running(binary, url):
+    """Runs a function's binary against the stack at a base URL."""
+    with RuntimeApi() as api:
+        threading.Thread(target=api.serve_forever, daemon=True).start()
+        # Nothing of this process's own environment: what a function needs must come from here.
+        environment = {
+            "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{api.server_port}",
+            "AWS_LAMBDA_FUNCTION_NAME": "pinflow",
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "256",
+            "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+            "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+            "AWS_LAMBDA_LOG_FORMAT": "JSON",
+            "AWS_LAMBDA_LOG_LEVEL": "INFO",
+            **function_environment(url),
+        }
+        process = subprocess.Popen(
+            [binary], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8"
+        )
+        try:
+            yield Function(process, api)
+        finally:
+            process.kill()
+            process.wait()
+            api.shutdown()
+
+
+def function_environment(url):
+    """Returns the variables by which a function finds the stack, as the README has them."""
+    return {
+        "AWS_ENDPOINT_URL": url,
+        "AWS_ACCESS_KEY_ID": "local",
+        "AWS_SECRET_ACCESS_KEY": "local",
+        "AWS_REGION": "us-east-1",
+        "STREAM_NAME": STREAM,
+        "BUCKET_NAME": BUCKET,
+    }

@@ -1,0 +1,257 @@
+"""Invokes the packaged functions with every sample event, and compares with golden answers.
+
+The binaries are the ones in the zips. They run against a Runtime API and an embedded stack, and what they put on the
+stream and into the bucket is compared too. Prints a line per check; the exit code is 1 when one failed.
+"""
+
+import argparse
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import boto3
+import duckdb
+
+sys.path.append(str(Path(__file__).parent.parent / "interop"))
+
+from function import FUNCTIONS, function_environment, running, unpack  # noqa: E402
+from harness import BUCKET, ROOT, STREAM, Report, free_port, local_stack, pinflow_binary, wait_until  # noqa: E402
+
+GOLDEN = Path(__file__).parent / "golden"
+
+# What Amazon Linux 2023 has, on which Lambda's `provided.al2023` runs.
+GLIBC_NEWEST = (2, 34)
+
+# Members of an answer whose values are different in each run or in each release, and what stands for them.
+VARYING = {
+    "SequenceNumber": "<sequence number>",
+    "sequence_number": "<sequence number>",
+    "offset": "<offset>",
+    "version": "<version>",
+}
+# Metrics that depend on the clock, and on the version of the compression.
+VARYING_METRICS = ("duration_ms", "bytes_written")
+
+WATCH_EVENT = "events/ingest-api/events-row.json"
+# Long enough to compile the function and what it depends on.
+WATCH_SECONDS = 900
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--bless", action="store_true", help="write the golden answers instead of comparing")
+    bless = parser.parse_args().bless
+    report = Report()
+    with report.group("pinflow"):
+        pinflow = pinflow_binary()
+        for name in FUNCTIONS:
+            with report.group(name), tempfile.TemporaryDirectory() as folder:
+                binary = unpack(name, folder)
+                check_glibc(report, name, binary)
+                with local_stack(pinflow, Path(folder, "lake")) as url, running(binary, url) as function:
+                    invoker = INVOKERS[name](function, url, Path(folder, "lake", BUCKET))
+                    check_samples(report, name, invoker, bless)
+        with report.group("cargo lambda watch"):
+            check_watch(report, pinflow)
+    print(f"{report.passed} passed, {report.failed} failed, {report.skipped} skipped")
+    return 1 if report.failed else 0
+
+
+def check_glibc(report, name, binary):
+    """Checks that the dynamic linker of Lambda's image finds every symbol that the binary asks for."""
+    symbols = subprocess.run(["objdump", "-T", binary], check=True, capture_output=True, text=True).stdout
+    versions = {tuple(map(int, version.split("."))) for version in re.findall(r"\bGLIBC_([0-9.]+)", symbols)}
+    newest = max(versions, default=(0, 0))
+    ok = (0, 0) < newest <= GLIBC_NEWEST
+    report.check(f"{name}: needs glibc {dotted(newest)}, at most {dotted(GLIBC_NEWEST)}", ok, sorted(versions))
+
+
+def dotted(version):
+    return ".".join(map(str, version))
+
+
+def check_samples(report, name, invoker, bless):
+    folder = GOLDEN / name
+    samples = sorted((ROOT / "events" / name).glob("*.json"))
+    if bless:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+    for sample in samples:
+        with report.group(f"{name}: {sample.stem}"):
+            got = json.dumps(invoker.invoke(sample.read_bytes()), indent=2, ensure_ascii=False) + "\n"
+            golden = folder / sample.name
+            if bless:
+                golden.write_text(got, encoding="utf-8")
+            report.check(f"{name}: {sample.stem}", *compared(golden, got))
+    unused = {path.name for path in folder.glob("*")} - {sample.name for sample in samples}
+    report.check(f"{name}: every golden answer has its sample", not unused, sorted(unused))
+
+
+def compared(golden, got):
+    """Returns whether an answer is the golden one, and the first line that is not."""
+    if not golden.exists():
+        return False, f"`{golden.relative_to(ROOT)}` is not there; look at what `--bless` makes, and commit it"
+    expected = golden.read_text(encoding="utf-8")
+    lines = zip(got.splitlines() + [""], expected.splitlines() + [""])
+    differing = [f"got `{line.strip()}`, expected `{other.strip()}`" for line, other in lines if line != other]
+    return got == expected, differing[0] if differing else "one has more lines"
+
+
+class IngestApi:
+    """Invokes ingest-api, and reads what it puts on the stream."""
+
+    def __init__(self, function, url, lake):
+        self.function = function
+        session = boto3.Session(aws_access_key_id="local", aws_secret_access_key="local", region_name="us-east-1")
+        self.kinesis = session.client("kinesis", endpoint_url=url)
+        shards = [shard["ShardId"] for shard in self.kinesis.list_shards(StreamName=STREAM)["Shards"]]
+        self.iterators = {
+            shard: self.kinesis.get_shard_iterator(
+                StreamName=STREAM, ShardId=shard, ShardIteratorType="TRIM_HORIZON"
+            )["ShardIterator"]
+            for shard in shards
+        }
+
+    def invoke(self, event):
+        answer = self.function.invoke(event)
+        body = answer["body"]
+        if "json" in str([answer["headers"], answer["multiValueHeaders"]]):
+            body = json.loads(body)
+        else:
+            # A document that has tests of its own.
+            body = body.split("\n", 1)[0]
+        on_the_stream = [(shard, record) for shard in self.iterators for record in self.read_new(shard)]
+        told = sorted(positions(body))
+        stored = sorted((shard, record["SequenceNumber"]) for shard, record in on_the_stream)
+        if told != stored:
+            raise ValueError(f"the answer tells of {told}, and {stored} are on the stream")
+        return {
+            **{name: value for name, value in answer.items() if name != "body" and value},
+            "body": normalised(body),
+            "stream": [
+                {"shard": shard, "partition_key": record["PartitionKey"], "data": record["Data"].decode()}
+                for shard, record in on_the_stream
+            ],
+        }
+
+    def read_new(self, shard):
+        answer = self.kinesis.get_records(ShardIterator=self.iterators[shard])
+        self.iterators[shard] = answer["NextShardIterator"]
+        return answer["Records"]
+
+
+def positions(value):
+    """Yields the positions of the stream that an answer tells, in whichever spelling."""
+    if isinstance(value, list):
+        for item in value:
+            yield from positions(item)
+    elif isinstance(value, dict):
+        shard = value.get("ShardId") or value.get("shard")
+        number = value.get("SequenceNumber") or value.get("sequence_number")
+        if shard and number:
+            yield shard, number
+        for item in value.values():
+            yield from positions(item)
+
+
+def normalised(value):
+    if isinstance(value, list):
+        return [normalised(item) for item in value]
+    if isinstance(value, dict):
+        return {
+            name: VARYING[name] if name in VARYING and item is not None else normalised(item)
+            for name, item in value.items()
+        }
+    return value
+
+
+class StreamCleaner:
+    """Invokes stream-cleaner, and reads what it writes into the bucket."""
+
+    def __init__(self, function, url, lake):
+        self.function, self.lake = function, lake
+
+    def invoke(self, event):
+        # The samples share their sequence numbers, and so the names of their objects.
+        for prefix in ("clean", "quarantine"):
+            shutil.rmtree(self.lake / prefix, ignore_errors=True)
+        answer = self.function.invoke(event)
+        objects = sorted(path for path in self.lake.rglob("*") if path.is_file())
+        return {
+            "answer": answer,
+            "objects": {path.relative_to(self.lake).as_posix(): rows(path) for path in objects},
+            "metrics": self.metrics(),
+        }
+
+    def metrics(self):
+        """Returns the metrics of the line from which CloudWatch makes them."""
+        [line] = [line for line in map(json.loads, self.function.output()) if "_aws" in line]
+        [group] = line["_aws"]["CloudWatchMetrics"]
+        return {
+            metric["Name"]: f"<{metric['Unit'].lower()}>" if metric["Name"] in VARYING_METRICS else line[metric["Name"]]
+            for metric in group["Metrics"]
+        }
+
+
+def rows(path):
+    """Returns the rows of an object, and of a quarantine object its lines."""
+    reader = "read_parquet(?" if path.suffix == ".parquet" else "read_json(?, format = 'newline_delimited'"
+    with duckdb.connect() as db:
+        db.execute("SET TimeZone = 'UTC'")
+        found = db.execute(f"SELECT to_json(row) FROM {reader}, hive_partitioning = false) AS row", [str(path)])
+        return [json.loads(row) for (row,) in found.fetchall()]
+
+
+INVOKERS = {"ingest-api": IngestApi, "stream-cleaner": StreamCleaner}
+
+
+def check_watch(report, pinflow):
+    """Checks that `cargo lambda watch` and `cargo lambda invoke` work as the README says."""
+    name = f"cargo lambda watch: invokes ingest-api with {WATCH_EVENT}"
+    with tempfile.TemporaryDirectory() as folder, local_stack(pinflow, folder) as url, watching(url) as port:
+        command = ["cargo", "lambda", "invoke", "ingest-api", "--invoke-port", str(port), "--data-file", WATCH_EVENT]
+        done = subprocess.run(
+            command, cwd=ROOT, env=environment(url), capture_output=True, text=True, timeout=WATCH_SECONDS
+        )
+        report.equal(f"{name}: exit code", done.returncode, 0)
+        answer = json.loads(done.stdout)
+        report.equal(f"{name}: status", answer["statusCode"], 200)
+        report.equal(f"{name}: rows accepted", json.loads(answer["body"])["accepted"], 1)
+
+
+def environment(url):
+    """Returns this process's environment, with cargo-lambda, zig, and the way to the stack."""
+    return os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"} | function_environment(url)
+
+
+@contextmanager
+def watching(url):
+    """Runs `cargo lambda watch`, and yields its port."""
+    port = free_port()
+    with tempfile.TemporaryFile("w+") as log:
+        process = subprocess.Popen(
+            ["cargo", "lambda", "watch", "--invoke-port", str(port)],
+            cwd=ROOT, env=environment(url), stdout=log, stderr=log, start_new_session=True,
+        )  # fmt: skip
+        try:
+            yield port
+        finally:
+            # It runs cargo, which runs the function.
+            os.killpg(process.pid, signal.SIGINT)
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,132 @@
+"""Prints how large the packaged functions are, and how much memory stream-cleaner needs for the largest events.
+
+Prints a line per check and then a table; the exit code is 1 when something is over its budget.
+"""
+
+import base64
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parent.parent / "interop"))
+
+from aws_kinesis_agg.aggregator import RecordAggregator  # noqa: E402
+
+from function import FUNCTIONS, package, running, unpack  # noqa: E402
+from harness import KINDS, Report, local_stack, pinflow_binary, run_pinflow  # noqa: E402
+
+MB = 1_000_000
+# A cold start reads the whole binary, and the client of an HTTP API waits for it. The SDK, TLS and the runtime come to
+# 10.5 MB; what a new dependency adds is looked at before it is taken.
+BINARY_BUDGETS = {"ingest-api": 12 * MB}
+# Lambda's smallest size is 128 MB, and its own processes take some of it.
+MEMORY_BUDGET = 96 * MB
+
+# Memory that was freed is not taken up again to the last byte, so a peak grows for some invocations.
+INVOCATIONS = 20
+
+# The largest event of an event source mapping.
+EVENT_MAX_BYTES = 6 * 1024 * 1024
+# So large it is at least, because a record more would be too much.
+EVENT_MIN_BYTES = 4 * 1024 * 1024
+# The largest record of a stream, its partition key included.
+RECORD_MAX_BYTES = 1024 * 1024
+
+
+def main():
+    report = Report()
+    table = []
+    for name in FUNCTIONS:
+        with report.group(name), tempfile.TemporaryDirectory() as folder:
+            binary = unpack(name, folder)
+            size = binary.stat().st_size
+            table.append((f"{name}: binary", size))
+            table.append((f"{name}: zip", package(name).stat().st_size))
+            if budget := BINARY_BUDGETS.get(name):
+                report.check(f"{name}: the binary has at most {megabytes(budget)}", size <= budget, megabytes(size))
+            if name == "stream-cleaner":
+                table += measure_memory(report, name, binary)
+    for label, size in table:
+        print(f"{label:<60} {megabytes(size):>8}")
+    print(f"{report.passed} passed, {report.failed} failed, {report.skipped} skipped")
+    return 1 if report.failed else 0
+
+
+def megabytes(size):
+    return f"{size / MB:.1f} MB"
+
+
+def measure_memory(report, name, binary):
+    """Yields the peak of each event, each in a process of its own."""
+    pinflow = pinflow_binary()
+    for label, records in events(pinflow):
+        with report.group(label), tempfile.TemporaryDirectory() as folder:
+            with local_stack(pinflow, folder) as url, running(binary, url) as function:
+                event = largest_event(records)
+                report.check(f"{name}: {label}: make a large event", len(event) > EVENT_MIN_BYTES, len(event))
+                answers = [function.invoke(event) for _ in range(INVOCATIONS)]
+                peak = function.peak_memory_bytes()
+            report.equal(f"{name}: {label}: are written", answers, [{"batchItemFailures": []}] * INVOCATIONS)
+            ok = peak <= MEMORY_BUDGET
+            report.check(f"{name}: {label}: need at most {megabytes(MEMORY_BUDGET)}", ok, megabytes(peak))
+            yield f"{name}: memory for {label}", peak
+
+
+def events(pinflow):
+    """Yields what the largest events are made of, as (label, records); a record is its key and its bytes."""
+    lines = run_pinflow(pinflow, "generate", "--posts", 10_000).removesuffix("\n").split("\n")
+    rows = [(f"{KINDS[number % len(KINDS)]}/{number}", line.encode()) for number, line in enumerate(lines)]
+    yield "rows as they are posted", rows
+    yield "rows of 1 MiB", [huge(b'{"index": 1, "category": "art", "description": "', b'"}')] * 5
+    yield "rejected records of 1 MiB", [huge(b'{"index": ', b"")] * 5
+    yield "aggregates of small rows", aggregates()
+
+
+def huge(start, end):
+    key = "pin/1"
+    room = RECORD_MAX_BYTES - len(start) - len(end) - len(key)
+    # Text that does not compress to nothing.
+    text = "".join(f"{number * number * 7919:x} " for number in range(room // 4)).encode()
+    return key, start + text[:room] + end
+
+
+def aggregates():
+    """Returns aggregates of user records as small as a row can be, which come to the most rows for their bytes."""
+    aggregator = RecordAggregator()
+    for number in range(10**6):
+        if full := aggregator.add_user_record("user/1", json.dumps({"ind": number})):
+            yield "user/1", full.get_contents()[2]
+
+
+def largest_event(records):
+    """Returns the event of as many of the records as fit."""
+    size = len('{"Records":[]}')
+    taken = []
+    for number, (key, data) in enumerate(records):
+        sequence = str(49666716197061357389751170868210642185623031110770360322 + number)
+        record = json.dumps({
+            "kinesis": {
+                "kinesisSchemaVersion": "1.0",
+                "partitionKey": key,
+                "sequenceNumber": sequence,
+                "data": base64.b64encode(data).decode(),
+                "approximateArrivalTimestamp": 1767225600.12,
+            },
+            "eventSource": "aws:kinesis",
+            "eventVersion": "1.0",
+            "eventID": f"shardId-000000000000:{sequence}",
+            "eventName": "aws:kinesis:record",
+            "invokeIdentityArn": "arn:aws:iam::123456789012:role/pinflow-stream-cleaner",
+            "awsRegion": "us-east-1",
+            "eventSourceARN": "arn:aws:kinesis:us-east-1:123456789012:stream/pinflow-events",
+        })  # fmt: skip
+        if size + len(record) + 1 > EVENT_MAX_BYTES:
+            break
+        size += len(record) + 1
+        taken.append(record)
+    return f'{{"Records":[{",".join(taken)}]}}'.encode()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
