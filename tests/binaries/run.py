@@ -10,10 +10,10 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
-import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -221,7 +221,8 @@ def check_watch(report, pinflow):
         done = subprocess.run(
             command, cwd=ROOT, env=environment(url), capture_output=True, text=True, timeout=WATCH_SECONDS
         )
-        report.equal(f"{name}: exit code", done.returncode, 0)
+        if done.returncode != 0:
+            raise OSError(f"`cargo lambda invoke` exited with {done.returncode}: {done.stderr[-600:]}")
         answer = json.loads(done.stdout)
         report.equal(f"{name}: status", answer["statusCode"], 200)
         report.equal(f"{name}: rows accepted", json.loads(answer["body"])["accepted"], 1)
@@ -242,6 +243,7 @@ def watching(url):
             cwd=ROOT, env=environment(url), stdout=log, stderr=log, start_new_session=True,
         )  # fmt: skip
         try:
+            wait_until(60, lambda: process.poll() is not None or is_listening(port))
             yield port
         finally:
             # It runs cargo, which runs the function.
@@ -251,6 +253,15 @@ def watching(url):
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
+
+
+def is_listening(port):
+    try:
+        # The address that `cargo lambda invoke` takes.
+        socket.create_connection(("::1", port), timeout=5).close()
+        return True
+    except OSError:
+        return False
 
 
 if __name__ == "__main__":

@@ -147,9 +147,9 @@ impl Services {
         if target == Target::Api && is_announced_too_large(&parts.headers) {
             return too_large();
         }
-        let body = match timeout(self.client_timeout, Limited::new(body, limit).collect()).await {
-            Err(_) => return gateway_error(StatusCode::REQUEST_TIMEOUT, "Request Timeout"),
-            Ok(body) => body,
+        let body = Limited::new(body, limit).collect();
+        let Ok(body) = timeout(self.client_timeout, body).await else {
+            return gateway_error(StatusCode::REQUEST_TIMEOUT, "Request Timeout");
         };
         let body = match body {
             Ok(body) => body.to_bytes(),
