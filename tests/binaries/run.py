@@ -42,7 +42,7 @@ VARYING_METRICS = ("duration_ms", "bytes_written")
 
 WATCH_EVENT = "events/ingest-api/events-row.json"
 # Long enough to compile the function and what it depends on.
-WATCH_SECONDS = 900
+WATCH_SECONDS = 600
 
 
 def main():
