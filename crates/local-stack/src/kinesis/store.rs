@@ -21,6 +21,9 @@ use crate::StackError;
 /// Changes that may wait for the writer; then producers wait.
 const QUEUE: usize = 1024;
 
+/// How much of the file is kept in memory. redb's default, 1 GiB, looks like a leak: the stream only grows.
+const CACHE_BYTES: usize = 16 << 20;
+
 /// What a producer puts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct NewRecord {
@@ -149,12 +152,15 @@ impl Store {
             path: path.to_owned(),
             source: Box::new(source),
         };
-        let database = Database::create(path).map_err(|error| match error {
-            redb::DatabaseError::DatabaseAlreadyOpen => StackError::FolderInUse {
-                path: path.to_owned(),
-            },
-            error => failed(error.into()),
-        })?;
+        let database = Database::builder()
+            .set_cache_size(CACHE_BYTES)
+            .create(path)
+            .map_err(|error| match error {
+                redb::DatabaseError::DatabaseAlreadyOpen => StackError::FolderInUse {
+                    path: path.to_owned(),
+                },
+                error => failed(error.into()),
+            })?;
         let meta = layout::open(&database, shards, clock.unix_millis()).map_err(failed)?;
         if meta.shards != shards {
             return Err(StackError::OtherShards {
