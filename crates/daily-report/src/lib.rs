@@ -1,0 +1,9 @@
+#![doc = include_str!("../README.md")]
+
+pub mod run;
+pub mod summary;
+pub mod table;
+
+pub use run::{RunRecord, RunState, StepRecord, Trigger};
+pub use summary::Summary;
+pub use table::{Cell, Chart, ReportTable};

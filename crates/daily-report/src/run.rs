@@ -1,0 +1,110 @@
+//! A run's record in the ledger.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+
+/// What started a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Trigger {
+    /// The schedule.
+    Schedule,
+    /// A person.
+    Manual,
+    /// A person, for a range of days.
+    Backfill,
+    /// The schedule's run found that this day had been missed.
+    CatchUp,
+}
+
+impl Trigger {
+    /// Every trigger.
+    pub const ALL: [Self; 4] = [Self::Schedule, Self::Manual, Self::Backfill, Self::CatchUp];
+
+    /// Returns the trigger as it is written.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Schedule => "schedule",
+            Self::Manual => "manual",
+            Self::Backfill => "backfill",
+            Self::CatchUp => "catch-up",
+        }
+    }
+}
+
+/// Where a run, or one of its steps, stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunState {
+    /// Not begun.
+    Pending,
+    /// At work.
+    Running,
+    /// Done.
+    Succeeded,
+    /// Stopped by an error.
+    Failed,
+    /// Done by an earlier attempt, and not done again.
+    Kept,
+}
+
+impl RunState {
+    /// Returns the state as it is written.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Running => "running",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Kept => "kept",
+        }
+    }
+}
+
+/// One step of a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepRecord {
+    /// The step's stable name, as `fold-pin`.
+    pub name: String,
+    /// Where it stands.
+    pub state: RunState,
+    /// When it began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Timestamp>,
+    /// How long it took, in milliseconds; for a kept step, what the attempt that did it needed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration_ms: Option<u64>,
+    /// What it counted.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub counts: BTreeMap<String, u64>,
+}
+
+/// One attempt at a run date: an object of the ledger.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunRecord {
+    /// The day that the run is about.
+    pub run_date: Date,
+    /// The attempt's number, from 1.
+    pub attempt: u32,
+    /// What started it.
+    pub trigger: Trigger,
+    /// Who does it: a request's or a process's identifier.
+    pub holder: String,
+    /// Where it stands.
+    pub state: RunState,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// Until when nobody else may begin an attempt at the same date, as long as this one is running.
+    pub expires_at: Timestamp,
+    /// When it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<Timestamp>,
+    /// Its steps, in order.
+    pub steps: Vec<StepRecord>,
+    /// Why it failed: the whole chain of causes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}

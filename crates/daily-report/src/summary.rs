@@ -1,0 +1,121 @@
+//! The numbers of a run: `summary.json`.
+
+use std::collections::BTreeMap;
+
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+
+use crate::run::{StepRecord, Trigger};
+
+/// What a run found and did.
+///
+/// Maps are keyed by the names that the rest of the pipeline uses: kinds (`pin`), rules, codes of rejection, columns.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// The day that the run is about.
+    pub run_date: Date,
+    /// The attempt's number, from 1.
+    pub attempt: u32,
+    /// What started it.
+    pub trigger: Option<Trigger>,
+    /// What the fold of each kind did.
+    pub folds: BTreeMap<String, FoldCounts>,
+    /// The curated table of each kind after the run.
+    pub tables: BTreeMap<String, TableCounts>,
+    /// Rows cleaned on the run date by kind, for each of the 24 hours of arrival (UTC); a row that was delivered twice
+    /// in batches of other bounds counts twice.
+    pub rows_by_hour: BTreeMap<String, Vec<u64>>,
+    /// Values changed or nulled by each rule in the rows of this run.
+    pub changes_by_rule: BTreeMap<String, u64>,
+    /// What was rejected on the run date.
+    pub quarantine: Quarantine,
+    /// How many `ind`s have all three kinds, and how many lack one.
+    pub triples: Triples,
+    /// Whether every accepted record was found.
+    pub conservation: Conservation,
+    /// The run's steps, with their times.
+    pub steps: Vec<StepRecord>,
+}
+
+/// What a fold did: `rows_in = inserted + updated + superseded + repeated`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FoldCounts {
+    /// Clean objects that had not been folded before.
+    pub objects: u64,
+    /// Their rows.
+    pub rows_in: u64,
+    /// Rows whose `ind` is new.
+    pub inserted: u64,
+    /// Rows that took the place of an older one in the table.
+    pub updated: u64,
+    /// Rows that gave way to a later version of their `ind`.
+    pub superseded: u64,
+    /// Rows that had been seen: the same record, delivered again.
+    pub repeated: u64,
+}
+
+/// A curated table.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableCounts {
+    /// The Delta version that the reports were made from.
+    pub version: u64,
+    /// Its rows.
+    pub rows: u64,
+    /// Its files.
+    pub files: u64,
+    /// Their size.
+    pub size_bytes: u64,
+    /// Nulls of each column that may hold one, in the table's order of columns.
+    pub nulls: Vec<(String, u64)>,
+}
+
+/// Rejected records of the run date.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quarantine {
+    /// How many of each code.
+    pub by_code: BTreeMap<String, u64>,
+    /// At most three of each code.
+    pub examples: Vec<RejectedExample>,
+}
+
+/// A rejected record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RejectedExample {
+    /// The code.
+    pub code: String,
+    /// The message.
+    pub message: String,
+    /// The record's shard.
+    pub shard: String,
+    /// Its sequence number.
+    pub sequence_number: String,
+    /// The payload's first 200 characters; bytes that are not UTF-8 are replaced.
+    pub payload: String,
+}
+
+/// `ind`s by which of the three tables have them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Triples {
+    /// In all three.
+    pub complete: u64,
+    /// In another table, but not in `pin`.
+    pub without_pin: u64,
+    /// In another table, but not in `geo`.
+    pub without_geo: u64,
+    /// In another table, but not in `user`.
+    pub without_user: u64,
+}
+
+/// What became of the accepted records.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Conservation {
+    /// Records that were looked for: those still on the stream that arrived by the end of the run date, and those of
+    /// invocations that failed for good.
+    pub accepted: u64,
+    /// How many of them are in `clean/` or in `quarantine/`.
+    pub found: u64,
+    /// How many are in neither. Anything but 0 needs a person.
+    pub unaccounted: u64,
+    /// Whether the stream was read to the end; `false` when the time for it ran out, or no stream was given.
+    pub is_complete: bool,
+}
