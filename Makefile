@@ -36,6 +36,11 @@ interop: $(VENV)/.installed ## Read the lake with DuckDB and Polars, and post wi
 	cargo build --locked --package pinflow
 	$(VENV)/bin/python tests/interop/run.py --data $(DATA)
 
+.PHONY: daily
+daily: $(VENV)/.installed ## Compute the tables and reports again, and repeat, cut, split and kill what makes them
+	cargo build --locked --package pinflow
+	$(VENV)/bin/python tests/daily/run.py --data $(DATA)
+
 .PHONY: mysql
 mysql: $(VENV)/.installed ## Post from a MariaDB server of its own, in each order, and kill it in the middle
 	cargo build --locked --package pinflow

@@ -1,0 +1,179 @@
+"""Computes the curated tables and the reports a second time: from the records on the stream, in DuckDB.
+
+Nothing of the lake goes in but the version of the rules. What a posted row becomes is the SQL of `tests/interop`.
+"""
+
+import hashlib
+import importlib.util
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import boto3
+
+HERE = Path(__file__).parent
+INTEROP = HERE.parent / "interop"
+sys.path.append(str(INTEROP))
+
+from harness import KINDS, STREAM  # noqa: E402
+
+# By path, because its name is also that of the script here.
+_spec = importlib.util.spec_from_file_location("interop_run", INTEROP / "run.py")
+interop = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(interop)
+
+# After the above, which make its modules findable.
+from aws_kinesis_agg import messages_pb2  # noqa: E402
+
+# What begins a record that the KPL packed.
+KPL_MAGIC = b"\xf3\x89\x9a\xc2"
+# In this order, because one is made of another's rows.
+REPORTS = (
+    "top_category_by_country",
+    "category_count_by_year",
+    "top_category_by_year",
+    "top_user_by_country",
+    "country_of_top_user",
+    "top_category_by_age_group",
+    "median_followers_by_age_group",
+    "users_joined_by_year",
+    "median_followers_by_join_year",
+    "median_followers_by_join_year_and_age_group",
+)
+
+
+@dataclass(frozen=True)
+class Record:
+    """A record as it stands on the stream, or as it stood in an aggregate."""
+
+    shard: str
+    sequence: str
+    arrival_us: int
+    key: str
+    data: bytes
+
+
+def session():
+    return boto3.Session(aws_access_key_id="local", aws_secret_access_key="local", region_name="us-east-1")
+
+
+def stream_records(url):
+    """Returns every record on the stream, with the aggregates taken apart."""
+    kinesis = session().client("kinesis", endpoint_url=url)
+    records = []
+    for shard in kinesis.list_shards(StreamName=STREAM)["Shards"]:
+        start = {"ShardId": shard["ShardId"], "ShardIteratorType": "TRIM_HORIZON"}
+        iterator = kinesis.get_shard_iterator(StreamName=STREAM, **start)["ShardIterator"]
+        while iterator:
+            answer = kinesis.get_records(ShardIterator=iterator)
+            for found in answer["Records"]:
+                # Kinesis tells milliseconds, which a float of seconds holds within less than half of one.
+                arrival_us = round(found["ApproximateArrivalTimestamp"].timestamp() * 1000) * 1000
+                sequence, key, data = found["SequenceNumber"], found["PartitionKey"], found["Data"]
+                records += taken_apart(Record(shard["ShardId"], sequence, arrival_us, key, data))
+            # An open shard has always a next iterator.
+            iterator = answer.get("NextShardIterator") if answer["MillisBehindLatest"] else None
+    return records
+
+
+def taken_apart(record):
+    """Returns the records in an aggregate, or the record itself when it is none."""
+    body, digest = record.data[len(KPL_MAGIC) : -16], record.data[-16:]
+    if not record.data.startswith(KPL_MAGIC) or hashlib.md5(body).digest() != digest:
+        return [record]
+    message = messages_pb2.AggregatedRecord.FromString(body)
+    return [
+        Record(
+            record.shard,
+            f"{record.sequence}:{number}",
+            record.arrival_us,
+            message.partition_key_table[inner.partition_key_index],
+            inner.data,
+        )
+        for number, inner in enumerate(message.records)
+    ]
+
+
+def kind_of(record, row):
+    """Returns the kind that a record is taken as, or `None` when it is rejected for it."""
+    if "unique_id" in row or "category" in row:
+        by_fields = "pin"
+    elif "latitude" in row:
+        by_fields = "geo"
+    elif "first_name" in row:
+        by_fields = "user"
+    else:
+        by_fields = None
+    declared = record.key.partition("/")[0]
+    if declared not in KINDS:
+        return by_fields
+    # Choice: fields that tell nothing do not disagree with the kind that was declared.
+    return declared if by_fields in (declared, None) else None
+
+
+def compute(records, rules_version):
+    """Returns a database with `curated_<kind>`, and a table of each report by its name."""
+    db = interop.connect()
+    load(db, records)
+    db.execute((INTEROP / "rules.sql").read_text(encoding="utf-8"))
+    for kind in KINDS:
+        curate(db, kind, rules_version)
+    db.execute((HERE / "expected.sql").read_text(encoding="utf-8"))
+    for name in REPORTS:
+        # Choice: text is sorted by its bytes, so `+50` comes before `18-24`.
+        query = (HERE / "reports" / f"{name}.sql").read_text(encoding="utf-8")
+        db.execute(f"CREATE TABLE {name} AS FROM ({query}) ORDER BY ALL")
+    return db
+
+
+def load(db, records):
+    """Makes `raw`, which the SQL of the cleaning reads: a row of it is a kind and a row as it was posted."""
+    rows = []
+    for record in records:
+        try:
+            text = record.data.decode()
+            row = json.loads(text)
+        except ValueError:
+            continue
+        if isinstance(row, dict) and (kind := kind_of(record, row)):
+            rows.append((kind, text, record.shard, record.sequence, record.arrival_us))
+    columns = list(zip(*rows)) or [()] * 5
+    db.execute(
+        "CREATE TABLE records AS SELECT unnest(?::VARCHAR[]) AS kind, unnest(?::VARCHAR[]) AS payload, "
+        "unnest(?::VARCHAR[]) AS _shard, unnest(?::VARCHAR[]) AS _sequence, "
+        "make_timestamptz(unnest(?::BIGINT[])) AS _arrival",
+        [list(values) for values in columns],
+    )
+    db.execute("CREATE TABLE raw AS SELECT DISTINCT kind, payload::JSON AS data FROM records")
+
+
+def curate(db, kind, rules_version):
+    """Makes `accepted_<kind>`, every clean row, and `curated_<kind>`, the latest of each `ind`.
+
+    Choice: the columns are those of the clean rows, lineage included, in that order.
+    """
+    cleaning = (INTEROP / f"{kind}.sql").read_text(encoding="utf-8")
+    columns = ", ".join(interop.COLUMNS[kind])
+    db.execute(
+        f"CREATE TABLE accepted_{kind} AS "
+        f"SELECT {columns}, _shard, _sequence, _arrival, ?::INTEGER AS _rules, json(_extra)::VARCHAR AS _extra "
+        f"FROM ({cleaning}) AS cleaned INNER JOIN records USING (payload) WHERE code IS NULL AND kind = ?",
+        [rules_version, kind],
+    )
+    # 56 digits fit into no integer of fixed width, and as text 9 comes after 10.
+    # Choice: numbers are compared across shards, too; Kinesis gives none twice.
+    db.execute(
+        f"CREATE TABLE curated_{kind} AS FROM accepted_{kind} QUALIFY 1 = row_number() OVER (PARTITION BY ind ORDER BY "
+        "_arrival DESC, split_part(_sequence, ':', 1)::BIGNUM DESC, "
+        "coalesce(nullif(split_part(_sequence, ':', 2), '')::BIGINT, -1) DESC)"
+    )
+
+
+def rows_of(db, report):
+    return db.execute(f"FROM {report}").fetchall()
+
+
+def columns_of(db, table):
+    """Returns (name, type) of each column, as DuckDB names the types."""
+    return [row[:2] for row in db.execute(f"DESCRIBE {table}").fetchall()]

@@ -1,0 +1,476 @@
+"""Holds the curated tables and the reports against the same ones computed from the stream by other means.
+
+Then the promise of convergence is tried: rows that come twice, clean objects that are cut differently, runs that are
+killed, and days that follow one another give the same tables and reports. Prints a line per check; the exit code is 1
+when one failed.
+"""
+
+import argparse
+import itertools
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import deltalake
+import polars
+import pyarrow
+import pyarrow.parquet
+import requests
+
+import compare
+from expected import KINDS, REPORTS, compute, interop, rows_of, session, stream_records
+from rows import awkward_rows, versions_at_once
+
+# Findable by now, because `expected` looks there.
+import kpl
+from harness import BUCKET, STREAM, Report, local_stack, pinflow_binary, run_pinflow, short, wait_until
+
+KILLS = 20
+# How long a run that died holds its date.
+EXPIRY_SECONDS = 1
+GENERATED_TURNS = 400
+# Rows of one object that is cut anew.
+BATCH = (1, 7, 200)
+TABLE_READER = "deltalake"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--binary", type=Path, help="the program to check, else the one that cargo built")
+    parser.add_argument("--data", type=Path, help="a folder of real rows; generated ones are taken without it")
+    parser.add_argument("--seed", type=int, default=random.randrange(10**6), help="of rows, cuts and kills")
+    options = parser.parse_args()
+    print(f"        seed {options.seed}", flush=True)
+    report = Report()
+    with report.group("the binary"):
+        binary = (options.binary or pinflow_binary()).absolute()
+        with tempfile.TemporaryDirectory(prefix="pinflow-") as folder:
+            for source in sources(report, binary, options.data, options.seed, Path(folder)):
+                with report.group(source.label):
+                    check_source(report, binary, source, options.seed, Path(folder, source.label.replace(" ", "-")))
+    print(f"{report.passed} passed, {report.failed} failed, {report.skipped} skipped")
+    return 1 if report.failed else 0
+
+
+@dataclass
+class Source:
+    """Rows, and how they are posted: each half takes the API's URL."""
+
+    label: str
+    halves: list[Callable]
+    is_killed: bool
+
+
+def sources(report, binary, data, seed, folder):
+    yield Source("awkward rows", awkward_halves(seed), False)
+    if data and data.is_dir():
+        yield Source("real rows", real_halves(binary, data, folder), True)
+    else:
+        report.skip("real rows", "there is no data folder" if data is None else f"`{data}` is not a folder")
+        yield Source("generated rows", generated_halves(binary, seed), True)
+
+
+def awkward_halves(seed):
+    rows = awkward_rows(seed)
+    middle = len(rows) // 2
+    return [
+        lambda url: post_events(url, rows[:middle]),
+        lambda url: (post_events(url, rows[middle:]), put_versions(url)),
+    ]
+
+
+def post_events(url, rows):
+    """Posts rows in turns of up to a hundred of one kind, so that several versions of a row arrive at one moment."""
+    for start in range(0, len(rows), 100):
+        for kind in KINDS:
+            body = [row for of, row in rows[start : start + 100] if of == kind]
+            answer = requests.post(f"{url}/events/{kind}", json=body, timeout=60)
+            if answer.status_code != 200 or answer.json()["failed"]:
+                raise ValueError(f"{answer.status_code} {answer.text[:300]}")
+
+
+def put_versions(url):
+    """Puts versions of rows on the stream as other producers do: in one aggregate, and in one request."""
+    kinesis = session().client("kinesis", endpoint_url=url)
+    kpl.put(kinesis, kpl.aggregate([(key, None, row) for key, row in versions_at_once(45)]))
+    records = [{"PartitionKey": key, "Data": json.dumps(row).encode()} for key, row in versions_at_once(46)]
+    answer = kinesis.put_records(StreamName=STREAM, Records=records)
+    if answer["FailedRecordCount"]:
+        raise ValueError(f"{answer['FailedRecordCount']} of {len(records)} records failed")
+
+
+def real_halves(binary, data, folder):
+    """Returns a folder's rows in the old script's order, with its repeats, and then those that the order leaves out."""
+    known = set()
+    for kind in KINDS:
+        # Not `splitlines`, which also splits at separators that JSON text may hold.
+        lines = (data / f"{kind}.ndjson").read_text(encoding="utf-8").split("\n")
+        known |= {json.loads(line)["index" if kind == "pin" else "ind"] for line in lines if line.strip()}
+    order = [offset for offset in json.loads((data / "row_sequence.json").read_text()) if offset in known]
+    order += sorted(known - set(order))
+    middle = len(order) // 2
+    halves = []
+    for name, wire, part in (("first", "kinesis", order[:middle]), ("second", "kafka", order[middle:])):
+        copy = folder / f"data-{name}"
+        copy.mkdir()
+        for kind in KINDS:
+            shutil.copyfile(data / f"{kind}.ndjson", copy / f"{kind}.ndjson")
+        (copy / "row_sequence.json").write_text(json.dumps(part))
+        halves.append(post_command(binary, len(part), "--data", copy, "--wire", wire))
+    return halves
+
+
+def generated_halves(binary, seed):
+    return [
+        post_command(binary, GENERATED_TURNS, "--generate", "--seed", seed),
+        post_command(binary, GENERATED_TURNS, "--generate", "--seed", seed + 1, "--wire", "events"),
+    ]
+
+
+def post_command(binary, turns, *arguments):
+    # In one request per kind, several turns arrive at one moment.
+    return lambda url: run_pinflow(binary, "post", "--api", url, "--limit", turns, "--batch", 20, *arguments)
+
+
+def daily_run(binary, url, date, expiry_seconds=None):
+    """Starts the daily run of a date. This is the only place that knows how it is called."""
+    command = [binary, "daily", "run", "--date", date, "--endpoint", url]
+    if expiry_seconds is not None:
+        command += ["--expiry-seconds", str(expiry_seconds)]
+    login = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "AWS_REGION": "us-east-1"}
+    return subprocess.Popen(
+        command, env=os.environ | login, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8"
+    )
+
+
+def finish(process):
+    """Waits for a daily run, and raises when it failed."""
+    output, _ = process.communicate(timeout=900)
+    if process.returncode != 0:
+        raise OSError(f"the daily run exited with {process.returncode}: {output[-600:]}")
+
+
+def reports_of(lake, date):
+    return lake / "reports" / f"date={date}"
+
+
+def check_source(report, binary, source, seed, folder):
+    """Checks a daily run over the rows of a source, and then every way to come to the same end."""
+    label, filled = source.label, folder / "filled"
+    with local_stack(binary, filled) as url:
+        for post in source.halves:
+            post(url)
+        records = drained(report, label, url, filled / BUCKET)
+    with compute(records, rules_version(filled / BUCKET)) as db:
+        with report.group(f"{label}: comparison"):
+            check_the_comparison(report, label, db, folder / "fake")
+        check_accepted(report, label, db, filled / BUCKET)
+        base = Base(report, label, binary, source, seed, db, datetime.now(UTC).date(), folder, filled)
+        with report.group(f"{label}: daily run"):
+            base.check()
+        if not base.is_there():
+            report.skip(f"{label}: convergence", "there is nothing to compare with")
+            return
+        ways = [repeated, posted_twice, cut_anew, in_two_days] + ([killed] if source.is_killed else [])
+        for way in ways:
+            with report.group(f"{label}: {way.__name__}"):
+                way(base)
+
+
+def drained(report, label, url, lake):
+    """Returns the stream's records when each is in `clean/` or in `quarantine/`."""
+    records = stream_records(url)
+    sent = {(record.shard, record.sequence) for record in records}
+    wait_until(60, lambda: sent <= positions(lake))
+    missing = sent - positions(lake)
+    report.check(f"{label}: all of {len(sent)} records are in the lake", sent and not missing, sorted(missing)[:3])
+    return records
+
+
+def positions(lake):
+    return clean_positions(lake, KINDS) | quarantine_positions(lake)
+
+
+def clean_positions(lake, kinds):
+    found = set()
+    with interop.connect() as db:
+        for kind in kinds:
+            if paths := interop.clean_objects(lake, kind):
+                found |= set(db.execute("SELECT _shard, _sequence FROM read_parquet(?)", [paths]).fetchall())
+    return found
+
+
+def quarantine_positions(lake):
+    paths = sorted(map(str, lake.glob("quarantine/date=*/*.ndjson.gz")))
+    query = (
+        "SELECT shard, sequence_number FROM read_json(?, format = 'newline_delimited', hive_partitioning = false, "
+        "columns = {shard: 'VARCHAR', sequence_number: 'VARCHAR'})"
+    )
+    with interop.connect() as db:
+        return set(db.execute(query, [paths]).fetchall()) if paths else set()
+
+
+def rules_version(lake):
+    paths = [path for kind in KINDS for path in interop.clean_objects(lake, kind)]
+    with interop.connect() as db:
+        query = "SELECT DISTINCT _rules FROM read_parquet(?, union_by_name = true)"
+        [(version,)] = db.execute(query, [paths]).fetchall()
+    return version
+
+
+def check_accepted(report, label, db, lake):
+    """Checks that the lake and the SQL of the cleaning agree on what is a row, or nothing else could agree."""
+    for kind in KINDS:
+        accepted = set(db.execute(f"SELECT _shard, _sequence FROM accepted_{kind}").fetchall())
+        differing = sorted(accepted ^ clean_positions(lake, [kind]))
+        report.check(f"{label}: {kind}: {len(accepted)} rows are accepted", not differing, differing[:3])
+
+
+def check_the_comparison(report, label, db, folder):
+    """Writes what is expected with one thing wrong, and checks that the comparison finds that and nothing else."""
+    missed = {}
+    for name, wrong in [(None, unchanged), *itertools.product(REPORTS, (one_more, turned_round))]:
+        place = folder / f"{name}-{wrong.__name__}"
+        place.mkdir(parents=True)
+        for other in REPORTS:
+            table = db.sql(f"FROM {other}").to_arrow_table()
+            write_report(place, other, wrong(table) if other == name else table)
+        quiet = Quiet()
+        compare.check_reports(quiet, label, db, place)
+        # It is seen in three readings: of the CSV file, and two of the Parquet file. One row has no order.
+        is_seen = name and not (wrong is turned_round and len(rows_of(db, name)) == 1)
+        if quiet.failed != (3 if is_seen else 0):
+            missed[name, wrong.__name__] = quiet.failed
+    for kind, wrong in [(None, unchanged), *itertools.product(KINDS, (another_text, one_less, one_twice))]:
+        lake = folder / f"{kind}-{wrong.__name__}"
+        for other in KINDS:
+            table = db.sql(f"FROM curated_{other}").to_arrow_table()
+            deltalake.write_deltalake(lake / "curated" / other, wrong(table) if other == kind else table)
+        for name in (TABLE_READER, "Polars scan_delta", "Polars read_delta"):
+            quiet = Quiet()
+            compare.check_tables(quiet, label, db, lake, [name])
+            if quiet.failed != (1 if kind else 0):
+                missed[kind, wrong.__name__, name] = quiet.failed
+    report.equal(f"{label}: what is wrong in a copy of what is expected, and not found", missed, {})
+
+
+class Quiet(Report):
+    """Counts without a word."""
+
+    def check(self, name, ok, detail):
+        self.passed += bool(ok)
+        self.failed += not ok
+
+
+def write_report(folder, name, table):
+    pyarrow.parquet.write_table(table, folder / f"{name}.parquet")
+    polars.from_arrow(table).write_csv(folder / f"{name}.csv")
+
+
+def unchanged(table):
+    return table
+
+
+def one_more(table):
+    """Counts one too many in the middle row; the last column of every report is a number."""
+    return with_value(table, table.num_columns - 1, table.num_rows // 2, lambda value: value + 1)
+
+
+def turned_round(table):
+    return table.take(list(range(table.num_rows))[::-1])
+
+
+def another_text(table):
+    """Changes the first text of the second column, which is one in every kind."""
+    place = next(place for place, text in enumerate(table.column(1).to_pylist()) if text is not None)
+    return with_value(table, 1, place, lambda value: value + " ")
+
+
+def one_less(table):
+    return table.slice(1)
+
+
+def one_twice(table):
+    return pyarrow.concat_tables([table, table.slice(0, 1)])
+
+
+def with_value(table, column, place, change):
+    values, field = table.column(column).to_pylist(), table.field(column)
+    values[place] = change(values[place])
+    return table.set_column(column, field, pyarrow.array(values, field.type))
+
+
+@dataclass
+class Base:
+    """The lake of a source and its daily run, which every other way must come to, too."""
+
+    report: Report
+    label: str
+    binary: Path
+    source: Source
+    seed: int
+    db: object
+    date: object
+    folder: Path
+    # The lake before any daily run.
+    filled: Path
+    seconds: float = 0
+
+    @property
+    def lake(self):
+        return self.folder / "base" / BUCKET
+
+    @property
+    def reports(self):
+        return reports_of(self.lake, self.date)
+
+    def is_there(self):
+        return all((self.reports / f"{name}.csv").exists() for name in REPORTS)
+
+    def copy(self, name):
+        return shutil.copytree(self.filled, self.folder / name)
+
+    def check(self):
+        """Makes the run, and compares all that it wrote with what is expected."""
+        copy = self.copy("base")
+        with local_stack(self.binary, copy) as url:
+            started = time.monotonic()
+            finish(daily_run(self.binary, url, str(self.date)))
+            self.seconds = time.monotonic() - started
+        print(f"        a run takes {self.seconds:.1f} s", flush=True)
+        compare.check_reports(self.report, self.label, self.db, self.reports)
+        names = compare.readers(self.report, self.label)
+        compare.check_tables(self.report, self.label, self.db, self.lake, names)
+        summary = json.loads((self.reports / "summary.json").read_text(encoding="utf-8"))
+        self.report.equal(f"{self.label}: unaccounted", summary["conservation"]["unaccounted"], 0)
+
+    def compare(self, way, lake):
+        """Compares another lake's reports byte by byte, and its tables with what is expected of these records."""
+        label = f"{self.label}: {way}"
+        compare.check_same_files(self.report, label, self.reports, reports_of(lake, self.date))
+        compare.check_tables(self.report, label, self.db, lake, [TABLE_READER])
+
+
+def repeated(base):
+    """The run of the same date, made again."""
+    copy = shutil.copytree(base.folder / "base", base.folder / "repeated")
+    with local_stack(base.binary, copy) as url:
+        finish(daily_run(base.binary, url, str(base.date)))
+    base.compare("made again", copy / BUCKET)
+
+
+def posted_twice(base):
+    """The same rows, posted once more before the run: each is on the stream under two sequence numbers."""
+    label, copy = f"{base.label}: posted twice", base.copy("twice")
+    with local_stack(base.binary, copy) as url:
+        for post in base.source.halves:
+            post(url)
+        records = drained(base.report, label, url, copy / BUCKET)
+        finish(daily_run(base.binary, url, str(base.date)))
+    compare.check_same_files(base.report, label, base.reports, reports_of(copy / BUCKET, base.date))
+    compare.check_same_tables(base.report, f"{label}: as posted once", base.db, base.lake, copy / BUCKET)
+    with compute(records, rules_version(copy / BUCKET)) as db:
+        compare.check_tables(base.report, label, db, copy / BUCKET, [TABLE_READER])
+
+
+def cut_anew(base):
+    """Clean objects of other bounds, each of them twice: what is left when batches are delivered again."""
+    copy = base.copy("cut")
+    for kind in KINDS:
+        rewrite(copy / BUCKET, kind, random.Random(f"{base.seed} {kind}"))
+        kept = clean_positions(copy / BUCKET, [kind]) == clean_positions(base.lake, [kind])
+        base.report.check(f"{base.label}: cut anew: {kind}: the same rows", kept, "the check lost rows itself")
+    with local_stack(base.binary, copy) as url:
+        finish(daily_run(base.binary, url, str(base.date)))
+    base.compare("cut anew", copy / BUCKET)
+
+
+def rewrite(lake, kind, dice):
+    """Cuts the clean objects of a kind anew: random rows of a shard and hour in batches of random length."""
+    groups = {}
+    for path in map(Path, interop.clean_objects(lake, kind)):
+        # Not by its path, because that has folders which would be read as two more columns.
+        rows = pyarrow.parquet.ParquetFile(path).read()
+        groups.setdefault((path.parent, rows["_shard"][0].as_py()), []).append(rows)
+        path.unlink()
+    for (hour, shard), tables in groups.items():
+        rows = pyarrow.concat_tables(tables)
+        order = dice.sample(range(rows.num_rows), rows.num_rows)
+        while order:
+            size = dice.randint(1, dice.choice(BATCH))
+            batch, order = order[:size], order[size:]
+            # In the second copy the rows have another order, and the bounds tell of neighbours that had no row.
+            for widened in (0, 1):
+                write_clean(hour, shard, rows.take(dice.sample(batch, len(batch))), widened)
+
+
+def write_clean(hour, shard, rows, widened):
+    numbers = [int(sequence.split(":")[0]) for sequence in rows["_sequence"].to_pylist()]
+    first, last = min(numbers) - widened, max(numbers) + widened
+    # Rows of one aggregate have one number, so two batches of them have the same bounds.
+    while (path := hour / f"{shard}-{first}-{last}.parquet").exists():
+        last += 1
+    pyarrow.parquet.write_table(rows, path, compression="zstd")
+
+
+def in_two_days(base):
+    """A run after half of the rows, and the next day's run after the others.
+
+    Of the rows, all arrive on the first day; what the second run finds is rows that the first one came too early for.
+    """
+    folder, next_day = base.folder / "days", base.date + timedelta(days=1)
+    label, lake = f"{base.label}: in two days", folder / BUCKET
+    with local_stack(base.binary, folder) as url:
+        for post, date in zip(base.source.halves, (base.date, next_day), strict=True):
+            post(url)
+            records = drained(base.report, f"{label}: {date}", url, lake)
+            finish(daily_run(base.binary, url, str(date)))
+            with compute(records, rules_version(lake)) as db:
+                compare.check_reports(base.report, f"{label}: {date}", db, reports_of(lake, date))
+                compare.check_tables(base.report, f"{label}: {date}", db, lake, [TABLE_READER])
+
+
+def killed(base):
+    """A run that is killed again and again, at moments that are spread over the length of a whole one."""
+    dice, copy = random.Random(base.seed), base.copy("killed")
+    lake, kills, attempts, failures = copy / BUCKET, 0, 0, []
+    with local_stack(base.binary, copy) as url:
+        while kills < KILLS and attempts < 10 * KILLS:
+            attempts += 1
+            process = daily_run(base.binary, url, str(base.date), EXPIRY_SECONDS)
+            try:
+                finish_within(process, dice.uniform(0.01, base.seconds))
+                # Done before its time: the kills go on with a run from the beginning.
+                for name in ("curated", "reports", "runs"):
+                    shutil.rmtree(lake / name, ignore_errors=True)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.communicate()
+                kills += 1
+                time.sleep(EXPIRY_SECONDS + 0.2)
+            except OSError as error:
+                failures.append(str(error))
+                time.sleep(EXPIRY_SECONDS + 0.2)
+        base.report.equal(f"{base.label}: killed: {attempts} attempts, killed", kills, KILLS)
+        base.report.check(f"{base.label}: killed: no attempt fails by itself", not failures, failures[:3])
+        finish(daily_run(base.binary, url, str(base.date), EXPIRY_SECONDS))
+    base.compare("killed", lake)
+
+
+def finish_within(process, seconds):
+    output, _ = process.communicate(timeout=seconds)
+    if process.returncode != 0:
+        raise OSError(f"exit code {process.returncode}: {short(output[-300:])}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
