@@ -5,6 +5,8 @@ SHELL := /bin/bash
 VENV := .venv
 DATA ?= ../shared/data
 MINUTES ?= 10
+TOOLS := $(abspath $(or $(CARGO_TARGET_DIR),target))/tools
+CARGO_DENY := 0.20.2
 
 FUNCTIONS := $(notdir $(wildcard functions/*))
 # What Lambda calls the processor: x86_64 or arm64.
@@ -60,6 +62,19 @@ page: $(VENV)/.installed ## Look at the page of the local stack with Chromium
 crash: $(VENV)/.installed ## Kill, fill up, lock and load the stack, and look for what was acknowledged
 	cargo build --locked --package pinflow
 	$(VENV)/bin/python tests/crash/run.py --minutes $(MINUTES)
+
+.PHONY: bench-daily
+bench-daily: $(VENV)/.installed ## Fold and report 1, 3 and 10 million posts, beside DuckDB (POSTS="1000000" for less)
+	cargo build --locked --release --package pinflow
+	$(VENV)/bin/python tests/bench/daily.py --binary $(or $(CARGO_TARGET_DIR),target)/release/pinflow $(if $(POSTS),--posts $(POSTS))
+
+.PHONY: deny
+deny: $(TOOLS)/bin/cargo-deny ## Check the licenses and the sources of every dependency
+	$< check bans licenses sources
+
+# From source, without optimisation, beside the target directory: it runs for a second.
+$(TOOLS)/bin/cargo-deny:
+	cargo install cargo-deny --version $(CARGO_DENY) --locked --debug --quiet --root $(TOOLS)
 
 .PHONY: package
 package: $(VENV)/.cargo-lambda ## Build target/lambda/<function>/bootstrap.zip (ARCH=arm64 for Graviton)

@@ -24,6 +24,7 @@ fn first_column(document: &str, heading: &str) -> Vec<String> {
 #[test]
 fn every_variable_of_a_function_is_in_its_readme() {
     for (function, vars) in [
+        ("daily-batch", daily_batch::Config::VARS.as_slice()),
         ("ingest-api", ingest_api::Config::VARS.as_slice()),
         ("stream-cleaner", stream_cleaner::Config::VARS.as_slice()),
     ] {

@@ -46,6 +46,12 @@ fn dependencies_point_one_way() {
         ("crates", "event-model", &[][..]),
         ("crates", "cleaning", &["event-model"]),
         ("crates", "lake", &["cleaning", "event-model"]),
+        ("crates", "daily-report", &[]),
+        (
+            "functions",
+            "daily-batch",
+            &["cleaning", "daily-report", "event-model", "lake"],
+        ),
         ("functions", "ingest-api", &["event-model"]),
         (
             "functions",

@@ -7,8 +7,9 @@ use event_model::{Kind, SequenceNumber, ShardId};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::Offset;
+use md5::{Digest as _, Md5};
 
-use crate::LakeError;
+use crate::{LakeError, Sequence};
 
 /// An hour of arrival in UTC: the partition that a row belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -67,17 +68,51 @@ impl SequenceRange {
     }
 }
 
-/// The key of an object that stream-cleaner writes.
+/// Tells which records were taken out of quarantine into one object: the same ones, in any order, have the same digest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ReplayDigest(u64);
+
+impl ReplayDigest {
+    /// Returns the first 64 bits of the MD5 of the sorted sequences.
+    fn of(mut sequences: Vec<Sequence>) -> Self {
+        sequences.sort_unstable();
+        sequences.dedup();
+        let mut hasher = Md5::new();
+        for sequence in sequences {
+            hasher.update(format!("{sequence}\n"));
+        }
+        let hash = u128::from_be_bytes(hasher.finalize().into());
+        // Half of 128 bits always fits.
+        Self(u64::try_from(hash >> 64).unwrap_or_default())
+    }
+
+    fn parse(digits: &str) -> Option<Self> {
+        u64::from_str_radix(digits, 16).ok().map(Self)
+    }
+}
+
+impl fmt::Display for ReplayDigest {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{:016x}", self.0)
+    }
+}
+
+/// The key of an object of clean rows or of quarantine.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ObjectKey {
-    /// Clean rows of one kind: `clean/<kind>/date=YYYY-MM-DD/hour=HH/<shard>-<first>-<last>.parquet`.
+    /// Clean rows of one kind.
+    ///
+    /// From stream-cleaner: `clean/<kind>/date=YYYY-MM-DD/hour=HH/<shard>-<first>-<last>.parquet`.
+    /// From quarantine: `clean/<kind>/date=YYYY-MM-DD/hour=HH/replay-<shard>-<first>-<last>-<digest>.parquet`.
     Clean {
         /// The kind.
         kind: Kind,
         /// The hour in which the rows arrived.
         hour: ArrivalHour,
-        /// The batch that the rows came in.
+        /// The batch that the rows came in; of rows from quarantine, their own first and last sequence number.
         range: SequenceRange,
+        /// Which rows these are, if they come from quarantine.
+        replay: Option<ReplayDigest>,
     },
     /// Rejected records: `quarantine/date=YYYY-MM-DD/<shard>-<first>-<last>.ndjson.gz`.
     Quarantine {
@@ -92,8 +127,39 @@ pub enum ObjectKey {
 pub const CLEAN_PREFIX: &str = "clean/";
 /// Prefix of every quarantine object.
 pub const QUARANTINE_PREFIX: &str = "quarantine/";
+/// What the names of clean objects begin with whose rows come from quarantine.
+const REPLAY: &str = "replay-";
 
 impl ObjectKey {
+    /// Returns the key of rows of one shard that were quarantined and are clean by now; `None` when there are none.
+    ///
+    /// It is told apart from the keys of stream-cleaner by its name, and from those of other rows by the digest: a
+    /// record with sub-records is one sequence number, and some of them may be taken out of quarantine before others.
+    pub fn replay(
+        kind: Kind,
+        hour: ArrivalHour,
+        shard: ShardId,
+        sequences: Vec<Sequence>,
+    ) -> Option<Self> {
+        let range = SequenceRange {
+            shard,
+            first: sequences.iter().min()?.number,
+            last: sequences.iter().max()?.number,
+        };
+        Some(Self::Clean {
+            kind,
+            hour,
+            range,
+            replay: Some(ReplayDigest::of(sequences)),
+        })
+    }
+
+    /// Returns what the keys of the objects begin with whose rows of a kind and an hour come from quarantine.
+    pub fn replay_prefix(kind: Kind, hour: ArrivalHour) -> String {
+        let ArrivalHour { date, hour } = hour;
+        format!("{CLEAN_PREFIX}{kind}/date={date}/hour={hour:02}/{REPLAY}")
+    }
+
     /// Returns the batch that the object's records came in.
     pub fn range(&self) -> &SequenceRange {
         match self {
@@ -119,11 +185,19 @@ impl ObjectKey {
             .parse()
             .ok()
             .filter(|hour| (0..24).contains(hour))?;
-        let range = SequenceRange::parse(levels.next()?.strip_suffix(".parquet")?)?;
+        let name = levels.next()?.strip_suffix(".parquet")?;
+        let (range, replay) = match name.strip_prefix(REPLAY) {
+            None => (name, None),
+            Some(name) => {
+                let (range, digest) = name.rsplit_once('-')?;
+                (range, Some(ReplayDigest::parse(digest)?))
+            }
+        };
         let key = Self::Clean {
             kind,
             hour: ArrivalHour { date, hour },
-            range,
+            range: SequenceRange::parse(range)?,
+            replay,
         };
         levels.next().is_none().then_some(key)
     }
@@ -138,8 +212,18 @@ impl fmt::Display for ObjectKey {
         match self {
             Self::Clean {
                 kind,
+                hour,
+                range,
+                replay: Some(digest),
+            } => {
+                let prefix = Self::replay_prefix(*kind, *hour);
+                write!(formatter, "{prefix}{range}-{digest}.parquet")
+            }
+            Self::Clean {
+                kind,
                 hour: ArrivalHour { date, hour },
                 range,
+                replay: None,
             } => {
                 write!(
                     formatter,
@@ -194,7 +278,8 @@ mod tests {
             ObjectKey::Clean {
                 kind: Kind::Geo,
                 hour,
-                range: range()
+                range: range(),
+                replay: None,
             }
             .to_string(),
             format!("clean/geo/date=2020-08-28/hour=03/{name}.parquet"),
@@ -209,6 +294,38 @@ mod tests {
         );
     }
 
+    fn replay(sequences: &[&str]) -> ObjectKey {
+        let sequences = sequences.iter().map(|text| text.parse().unwrap());
+        let hour = ArrivalHour::of(1_598_586_767_000_000);
+        ObjectKey::replay(
+            Kind::Geo,
+            hour,
+            ShardId::from_number(3),
+            sequences.collect(),
+        )
+        .unwrap()
+    }
+
+    #[test]
+    fn rows_from_quarantine_have_keys_of_their_own() {
+        let key = replay(&["10", "7:2", "7:10"]);
+        let text = key.to_string();
+        assert_eq!(
+            text,
+            "clean/geo/date=2020-08-28/hour=03/replay-shardId-000000000003-7-10-a7b76a0dc035fd0a.parquet"
+        );
+        assert!(text.starts_with(&ObjectKey::replay_prefix(
+            Kind::Geo,
+            ArrivalHour::of(1_598_586_767_000_000)
+        )));
+        assert_eq!(text.parse::<ObjectKey>().unwrap(), key);
+        assert_eq!(replay(&["7:10", "10", "7:2", "10"]), key);
+        // The same bounds, and other rows.
+        assert_ne!(replay(&["10", "7:2"]), key);
+        assert_ne!(replay(&["7:0"]), replay(&["7:1"]));
+        assert_ne!(replay(&["7"]), replay(&["7:0"]));
+    }
+
     #[test]
     fn a_foreign_key_is_refused() {
         for key in [
@@ -221,6 +338,11 @@ mod tests {
             "clean/pin/date=2020-08-28/hour=03/shardId-000000000003-1.parquet",
             "clean/pin/date=2020-08-28/hour=03/shardId-000000000003-1-2.parquet/x",
             "clean/pin/date=2020-08-28/hour=03/shardId-000000000003-01-2.parquet",
+            "clean/pin/date=2020-08-28/hour=03/replay-shardId-000000000003-1-2.parquet",
+            "clean/pin/date=2020-08-28/hour=03/replay-shardId-000000000003-1-2-0f.parquet",
+            "clean/pin/date=2020-08-28/hour=03/replay-shardId-000000000003-1-2-00112233445566FF.parquet",
+            "clean/pin/date=2020-08-28/hour=03/shardId-000000000003-1-2-00112233445566ff.parquet",
+            "quarantine/date=2020-08-28/replay-shardId-000000000003-1-2-00112233445566ff.ndjson.gz",
             "quarantine/date=2020-08-28/shardId-000000000003-1-2.ndjson",
             "curated/pin/_delta_log/0.json",
         ] {
@@ -236,6 +358,7 @@ mod tests {
         fn a_key_reads_back(
             kind in proptest::sample::select(Kind::ALL.to_vec()),
             is_clean in any::<bool>(),
+            digest in any::<Option<u64>>(),
             micros in 0_i64..4_102_444_800_000_000,
             shard in 0_u32..=u32::MAX,
             limbs in any::<[[u64; 3]; 2]>(),
@@ -244,7 +367,7 @@ mod tests {
             let range = SequenceRange { shard: ShardId::from_number(shard), first, last };
             let hour = ArrivalHour::of(micros);
             let key = if is_clean {
-                ObjectKey::Clean { kind, hour, range }
+                ObjectKey::Clean { kind, hour, range, replay: digest.map(ReplayDigest) }
             } else {
                 ObjectKey::Quarantine { date: hour.date, range }
             };

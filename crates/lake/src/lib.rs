@@ -7,8 +7,8 @@ pub mod schema;
 pub mod sequence;
 pub mod writer;
 
-pub use key::{ArrivalHour, ObjectKey, SequenceRange};
-pub use quarantine::{QuarantineRecord, QuarantineWriter};
+pub use key::{ArrivalHour, ObjectKey, ReplayDigest, SequenceRange};
+pub use quarantine::{Origin, QuarantineRecord, QuarantineWriter};
 pub use sequence::Sequence;
 pub use writer::{CleanWriter, Lineage};
 

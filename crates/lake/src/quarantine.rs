@@ -6,11 +6,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use cleaning::{RULES_VERSION, Rejection};
+use event_model::ShardId;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{LakeError, Lineage};
+use crate::{LakeError, Lineage, Sequence};
 
 /// One line of a quarantine object: a rejected record with its whole payload.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,14 +58,45 @@ impl QuarantineRecord {
         }
     }
 
+    /// Returns where the record came from; `None` when the line was altered and no longer tells.
+    pub fn origin(&self) -> Option<Origin> {
+        Some(Origin {
+            shard: self.shard.parse().ok()?,
+            sequence: self.sequence_number.parse().ok()?,
+            arrival_micros: self.arrival.parse::<Timestamp>().ok()?.as_microsecond(),
+        })
+    }
+
     /// Returns the record's bytes; `None` when the line was altered and they are no longer base64.
     pub fn payload(&self) -> Option<Vec<u8>> {
         STANDARD.decode(&self.payload_base64).ok()
     }
 }
 
+/// Where a quarantined record came from: what a row of it has as its lineage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The record's shard.
+    pub shard: ShardId,
+    /// The record's sequence number, and its sub-number if it came in an aggregate.
+    pub sequence: Sequence,
+    /// When Kinesis took the record: microseconds since 1970-01-01 UTC.
+    pub arrival_micros: i64,
+}
+
+impl Origin {
+    /// Returns the lineage of the record's row.
+    pub fn lineage(&self) -> Lineage<'_> {
+        Lineage {
+            shard: &self.shard,
+            sequence: self.sequence,
+            arrival_micros: self.arrival_micros,
+        }
+    }
+}
+
 fn format_arrival(micros: i64) -> String {
-    let timestamp = jiff::Timestamp::from_microsecond(micros).unwrap_or_default();
+    let timestamp = Timestamp::from_microsecond(micros).unwrap_or_default();
     format!("{timestamp:.6}")
 }
 
@@ -121,7 +154,6 @@ pub fn read_quarantine(object: &[u8]) -> Result<Vec<QuarantineRecord>, LakeError
 
 #[cfg(test)]
 mod tests {
-    use event_model::ShardId;
     use proptest::prelude::*;
 
     use super::*;
@@ -147,6 +179,33 @@ mod tests {
             r#"{"kind":null,"code":"not_an_object","message":"JSON, but not an object","rule_version":1,"shard":"shardId-000000000001","sequence_number":"4959","partition_key":"pin/1","arrival":"2020-08-28T03:52:47.000000Z","payload_base64":"WzFd"}"#
         );
         assert_eq!(record.payload().unwrap(), b"[1]");
+        let origin = record.origin().unwrap();
+        assert_eq!(origin.shard, ShardId::from_number(1));
+        assert_eq!(origin.sequence.to_string(), "4959");
+        assert_eq!(origin.arrival_micros, 1_598_586_767_000_000);
+    }
+
+    #[test]
+    fn a_line_that_was_altered_tells_no_origin() {
+        let record = record(b"[1]");
+        let arrival = "yesterday".to_owned();
+        assert_eq!(
+            QuarantineRecord {
+                arrival,
+                ..record.clone()
+            }
+            .origin(),
+            None
+        );
+        let sequence_number = "x".to_owned();
+        assert_eq!(
+            QuarantineRecord {
+                sequence_number,
+                ..record
+            }
+            .origin(),
+            None
+        );
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Clean rows → one Parquet object.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -10,12 +11,14 @@ use arrow::array::{
 };
 use arrow::error::ArrowError;
 use bytes::Bytes;
-use cleaning::{Cleaned, RULES_VERSION};
+use cleaning::{Cleaned, RULES_VERSION, RuleCounts};
 use event_model::{CleanRow, GeoRow, Kind, PinRow, ShardId, UserRow};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::metadata::{FileMetaData, KeyValue};
 use parquet::file::properties::WriterProperties;
+use serde_json::{Map, Value};
 
 use crate::{LakeError, Sequence, schema};
 
@@ -39,6 +42,7 @@ pub struct CleanWriter {
     columns: Columns,
     lineage: LineageColumns,
     rows: usize,
+    changes: RuleCounts,
 }
 
 impl CleanWriter {
@@ -54,6 +58,7 @@ impl CleanWriter {
             columns,
             lineage: LineageColumns::new(),
             rows: 0,
+            changes: RuleCounts::default(),
         }
     }
 
@@ -76,6 +81,7 @@ impl CleanWriter {
         }
         self.lineage.append(lineage, cleaned.extra.as_deref());
         self.rows += 1;
+        self.changes += cleaned.changes;
         Ok(())
     }
 
@@ -95,17 +101,43 @@ impl CleanWriter {
         RecordBatch::try_new(schema::schema(self.kind), columns).map_err(arrow_error)
     }
 
-    /// Returns the rows as a Parquet object. The same rows give the same bytes.
+    /// Returns the rows as a Parquet object, with what the rules changed in its [`CHANGES`].
+    ///
+    /// The same rows give the same bytes.
     pub fn finish_parquet(self) -> Result<Bytes, LakeError> {
-        write_parquet(&self.finish()?)
+        let changed = self.changes.iter();
+        let changed: Map<String, Value> = changed
+            .map(|(rule, count)| (rule.to_string(), count.into()))
+            .collect();
+        let changes = KeyValue::new(CHANGES.to_owned(), Value::Object(changed).to_string());
+        write(&self.finish()?, vec![changes])
     }
+}
+
+/// Key of the metadata of a clean object that holds the values changed by each rule, as a JSON object.
+pub const CHANGES: &str = "pinflow.changes";
+
+/// Returns what the rules changed in the rows of a clean object; nothing when it does not say so.
+pub fn changes(metadata: &FileMetaData) -> BTreeMap<String, u64> {
+    let entries = metadata.key_value_metadata().into_iter().flatten();
+    let changes = entries
+        .filter(|entry| entry.key == CHANGES)
+        .find_map(|entry| entry.value.as_deref());
+    changes
+        .and_then(|changes| serde_json::from_str(changes).ok())
+        .unwrap_or_default()
 }
 
 /// Writes a record batch as a Parquet object, compressed with Zstandard.
 pub fn write_parquet(batch: &RecordBatch) -> Result<Bytes, LakeError> {
+    write(batch, Vec::new())
+}
+
+fn write(batch: &RecordBatch, metadata: Vec<KeyValue>) -> Result<Bytes, LakeError> {
     let properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
         .set_created_by("pinflow".to_owned())
+        .set_key_value_metadata((!metadata.is_empty()).then_some(metadata))
         .build();
     // Without the embedded Arrow schema an object is a kilobyte smaller, and every reader derives the same types.
     let options = ArrowWriterOptions::new()

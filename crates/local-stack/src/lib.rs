@@ -13,5 +13,5 @@ mod totals;
 
 pub use error::StackError;
 pub use mapping::{MappingConfig, OnFailure};
-pub use stack::{Stack, StackConfig};
+pub use stack::{Stack, StackConfig, sdk_config};
 pub use totals::Totals;

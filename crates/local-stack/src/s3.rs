@@ -1,14 +1,15 @@
 //! S3 on a folder: objects are plain files under their keys, so any tool that reads files reads the lake.
 //!
-//! Reading, listing and deleting are s3s-fs's. Writing is our own: s3s-fs keeps two more files an object, whose names hold
-//! the key in base64 and so are longer than a file name may be for the keys of the lake, and its conditional PUT looks
-//! first and writes later. Multipart uploads, copies and object metadata are left out.
+//! Listing and deleting are s3s-fs's. Writing is our own: s3s-fs keeps two more files an object, whose names hold the key in
+//! base64 and so are longer than a file name may be for the keys of the lake, and its conditional PUT looks first and
+//! writes later. So is reading: s3s-fs reads a whole object for the ETag of each of its ranges.
+//! Multipart uploads, copies and object metadata are left out.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Component, Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -29,6 +30,10 @@ use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
 use s3s_fs::FileSystem;
 
+use self::object::{OpenObject, e_tag, is_absent};
+
+mod object;
+
 /// The secret key that goes with every access key.
 pub(crate) const SECRET_KEY: &str = "local";
 
@@ -46,6 +51,7 @@ pub(crate) fn service(root: &Path, staging: &Path) -> io::Result<S3Service> {
         staging: Arc::new(Staging {
             folder: staging.to_owned(),
             next: AtomicU64::new(0),
+            naming: Mutex::new(()),
         }),
     };
     let mut builder = S3ServiceBuilder::new(folder);
@@ -92,14 +98,29 @@ struct Folder {
 struct Staging {
     folder: PathBuf,
     next: AtomicU64,
+    /// Held while an object gets its name, so that nobody writes between the look of a condition and the write.
+    naming: Mutex<()>,
 }
 
 /// A condition that `PutObject` puts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Condition {
     None,
     /// There must be no object with the key (`If-None-Match: *`).
     Absent,
+    /// The object must be the one with this ETag (`If-Match`).
+    Matches(String),
+}
+
+/// Why an object was not written.
+#[derive(Debug, thiserror::Error)]
+enum WriteError {
+    #[error("the condition does not hold")]
+    Condition,
+    #[error("there is no object to compare")]
+    Absent,
+    #[error(transparent)]
+    Io(#[from] io::Error),
 }
 
 #[async_trait]
@@ -113,10 +134,13 @@ impl S3 for Folder {
         let condition = match (&input.if_none_match, &input.if_match) {
             (None, None) => Condition::None,
             (Some(ETagCondition::Any), None) => Condition::Absent,
+            (None, Some(ETagCondition::ETag(ETag::Strong(e_tag)))) => {
+                Condition::Matches(e_tag.clone())
+            }
             _ => {
                 return Err(s3_error!(
                     NotImplemented,
-                    "Of the conditions, only If-None-Match: * is known here"
+                    "Of the conditions, only If-None-Match: * and If-Match: \"<ETag>\" are known here"
                 ));
             }
         };
@@ -142,20 +166,18 @@ impl S3 for Folder {
 
         let staging = Arc::clone(&self.staging);
         let written =
-            tokio::task::spawn_blocking(move || staging.write(&body, &path, condition)).await;
-        match written.map_err(|error| s3_error!(error, InternalError))? {
-            Ok(()) => {}
-            Err(error)
-                if condition == Condition::Absent
-                    && error.kind() == io::ErrorKind::AlreadyExists =>
-            {
+            tokio::task::spawn_blocking(move || staging.write(&body, &path, &condition)).await;
+        let e_tag = match written.map_err(|error| s3_error!(error, InternalError))? {
+            Ok(e_tag) => e_tag,
+            Err(WriteError::Condition) => {
                 return Err(s3_error!(
                     PreconditionFailed,
-                    "There is an object with this key"
+                    "There is another object with this key"
                 ));
             }
-            Err(error) => return Err(s3_error!(error, InternalError)),
-        }
+            Err(WriteError::Absent) => return Err(s3_error!(NoSuchKey)),
+            Err(WriteError::Io(error)) => return Err(s3_error!(error, InternalError)),
+        };
         let Checksum {
             checksum_crc32,
             checksum_crc32c,
@@ -165,7 +187,7 @@ impl S3 for Folder {
             ..
         } = computed;
         Ok(S3Response::new(PutObjectOutput {
-            e_tag: Some(ETag::Strong(hex(md5))),
+            e_tag: Some(ETag::Strong(e_tag)),
             checksum_crc32,
             checksum_crc32c,
             checksum_crc64nvme,
@@ -179,16 +201,41 @@ impl S3 for Folder {
         &self,
         request: S3Request<GetObjectInput>,
     ) -> S3Result<S3Response<GetObjectOutput>> {
-        self.path(&request.input.bucket, &request.input.key)?;
-        self.reader.get_object(request).await
+        let input = request.input;
+        let object = OpenObject::open(self.path(&input.bucket, &input.key)?).await?;
+        let range = object.range(input.range.as_ref())?;
+        let content_range = input.range.is_some().then(|| {
+            let (first, last) = (range.start, range.end.saturating_sub(1));
+            format!("bytes {first}-{last}/{}", object.length)
+        });
+        let output = GetObjectOutput {
+            accept_ranges: Some("bytes".to_owned()),
+            content_length: i64::try_from(range.end - range.start).ok(),
+            content_range,
+            e_tag: Some(ETag::Strong(object.e_tag.clone())),
+            last_modified: Some(object.modified.into()),
+            ..GetObjectOutput::default()
+        };
+        let body = object.body(range);
+        Ok(S3Response::new(GetObjectOutput {
+            body: Some(body.map_err(|error| s3_error!(error, InternalError))?),
+            ..output
+        }))
     }
 
     async fn head_object(
         &self,
         request: S3Request<HeadObjectInput>,
     ) -> S3Result<S3Response<HeadObjectOutput>> {
-        self.path(&request.input.bucket, &request.input.key)?;
-        self.reader.head_object(request).await
+        let input = request.input;
+        let object = OpenObject::open(self.path(&input.bucket, &input.key)?).await?;
+        Ok(S3Response::new(HeadObjectOutput {
+            accept_ranges: Some("bytes".to_owned()),
+            content_length: i64::try_from(object.length).ok(),
+            e_tag: Some(ETag::Strong(object.e_tag)),
+            last_modified: Some(object.modified.into()),
+            ..HeadObjectOutput::default()
+        }))
     }
 
     async fn delete_object(
@@ -266,39 +313,65 @@ impl Folder {
 }
 
 impl Staging {
-    /// Writes a file so that it is there whole, and flushed, or not at all.
-    fn write(&self, body: &[Bytes], path: &Path, condition: Condition) -> io::Result<()> {
+    /// Writes a file so that it is there whole, and flushed, or not at all, and returns its ETag.
+    fn write(
+        &self,
+        body: &[Bytes],
+        path: &Path,
+        condition: &Condition,
+    ) -> Result<String, WriteError> {
         let staged = self
             .folder
             .join(self.next.fetch_add(1, Ordering::Relaxed).to_string());
-        let written = write_staged(&staged, body, path, condition);
-        if written.is_err() || condition == Condition::Absent {
+        let written = self.write_staged(&staged, body, path, condition);
+        if written.is_err() || *condition == Condition::Absent {
             // What was not renamed; a file that is left over is removed at the next start.
             let _ = fs::remove_file(&staged);
         }
         written
     }
-}
 
-fn write_staged(
-    staged: &Path,
-    body: &[Bytes],
-    path: &Path,
-    condition: Condition,
-) -> io::Result<()> {
-    let mut file = File::create(staged)?;
-    for bytes in body {
-        file.write_all(bytes)?;
+    fn write_staged(
+        &self,
+        staged: &Path,
+        body: &[Bytes],
+        path: &Path,
+        condition: &Condition,
+    ) -> Result<String, WriteError> {
+        let mut file = File::create(staged)?;
+        for bytes in body {
+            file.write_all(bytes)?;
+        }
+        file.sync_all()?;
+        // A name changes neither what the file holds nor when it was written.
+        let e_tag = e_tag(&file.metadata()?);
+        let folder = path.parent().unwrap_or(path);
+        fs::create_dir_all(folder)?;
+        self.name(staged, path, condition)?;
+        File::open(folder)?.sync_all()?;
+        Ok(e_tag)
     }
-    file.sync_all()?;
-    let folder = path.parent().unwrap_or(path);
-    fs::create_dir_all(folder)?;
-    match condition {
-        Condition::None => fs::rename(staged, path)?,
-        // A link fails if the name is taken: there is no moment between looking and writing.
-        Condition::Absent => fs::hard_link(staged, path)?,
+
+    fn name(&self, staged: &Path, path: &Path, condition: &Condition) -> Result<(), WriteError> {
+        let _guard = self.naming.lock().unwrap_or_else(PoisonError::into_inner);
+        match condition {
+            Condition::None => fs::rename(staged, path)?,
+            // A link fails if the name is taken.
+            Condition::Absent => match fs::hard_link(staged, path) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    return Err(WriteError::Condition);
+                }
+                linked => linked?,
+            },
+            Condition::Matches(wanted) => match fs::metadata(path) {
+                Ok(metadata) if e_tag(&metadata) == *wanted => fs::rename(staged, path)?,
+                Ok(_) => return Err(WriteError::Condition),
+                Err(error) if is_absent(&error) => return Err(WriteError::Absent),
+                Err(error) => return Err(error.into()),
+            },
+        }
+        Ok(())
     }
-    File::open(folder)?.sync_all()
 }
 
 /// Returns a hasher of the checksums that the request promises.
@@ -385,8 +458,4 @@ fn check_checksums(
         }
     }
     Ok(())
-}
-
-fn hex(bytes: [u8; 16]) -> String {
-    format!("{:032x}", u128::from_be_bytes(bytes))
 }

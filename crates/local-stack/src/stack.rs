@@ -265,8 +265,10 @@ async fn listen(port: u16) -> Result<TcpListener, StackError> {
         })
 }
 
-/// Returns the configuration of a client: nothing of it comes from the environment or from files in the home folder.
-fn sdk_config(url: &str) -> SdkConfig {
+/// Returns the configuration of an AWS client that speaks to the stack at a URL.
+///
+/// Nothing of it comes from the environment or from files in the home folder.
+pub fn sdk_config(url: &str) -> SdkConfig {
     let credentials = Credentials::new("local", s3::SECRET_KEY, None, None, "local-stack");
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())

@@ -7,6 +7,8 @@ use std::collections::HashSet;
 use std::time::Instant;
 
 use anyhow::Context as _;
+use daily_batch::{App, Config, Lake, Request, Stream, page_key};
+use daily_report::{RunRecord, Trigger};
 use event_model::Clock;
 use lake::reader::Position;
 use local_stack::{Stack, StackConfig, Totals};
@@ -15,7 +17,7 @@ use crate::cli::DemoOptions;
 use crate::post::{Api, Pace, Poster, Tally, post_turns};
 use crate::source::Source;
 use crate::stop::Stop;
-use crate::{Exit, Terminal, progress};
+use crate::{Exit, Terminal, daily, progress};
 use account::Account;
 use report::{CleanerWork, Report};
 
@@ -32,8 +34,9 @@ pub(crate) async fn command(
     let mut config = StackConfig::new(options.out.clone());
     config.port = options.port;
     config.seed = options.seed;
-    let bucket = options.out.join(&config.bucket);
-    let stack = Stack::start(config, clock).await?;
+    let (bucket_name, stream) = (config.bucket.clone(), config.stream.clone());
+    let bucket = options.out.join(&bucket_name);
+    let stack = Stack::start(config, clock.clone()).await?;
     writeln!(terminal.notes, "The stack is up at {}", stack.url())?;
     // What an earlier run left on the stream is not this run's work.
     tokio::select! {
@@ -51,6 +54,10 @@ pub(crate) async fn command(
     }
     let until_drained = started.elapsed();
     let cleaned = work_between(&before, &stack.totals());
+    let daily = match posted.is_ok() {
+        true => Some(fold_and_report(&stack, &bucket_name, &stream, clock).await),
+        false => None,
+    };
     stack.shutdown().await?;
 
     let (tally, acknowledged) = posted?;
@@ -67,6 +74,16 @@ pub(crate) async fn command(
     }
     report.write(terminal.out)?;
     report::write_files(terminal.out, &bucket, &account)?;
+    if let Some(runs) = daily.transpose()? {
+        for run in runs {
+            let page = bucket.join(page_key(run.run_date));
+            writeln!(
+                terminal.out,
+                "\nThe day's reports, for a browser: {}",
+                page.display()
+            )?;
+        }
+    }
     Ok(if report.unaccounted() > 0 {
         Exit::Failure
     } else if stop.is_requested() {
@@ -76,6 +93,28 @@ pub(crate) async fn command(
     } else {
         Exit::Success
     })
+}
+
+/// Runs the daily batch for today, as the schedule does for each day.
+async fn fold_and_report(
+    stack: &Stack,
+    bucket: &str,
+    stream: &str,
+    clock: Clock,
+) -> anyhow::Result<Vec<RunRecord>> {
+    let aws = stack.sdk_config();
+    let stream = Stream::new(aws_sdk_kinesis::Client::new(&aws), stream);
+    let request = Request {
+        run_dates: vec![daily::today(&clock)],
+        trigger: Trigger::Manual,
+    };
+    let app = App::new(
+        Lake::from_bucket(&aws, bucket)?,
+        Some(stream),
+        Config::new(bucket),
+        clock,
+    );
+    daily::run_days(&app, &request).await
 }
 
 fn work_between(before: &Totals, after: &Totals) -> CleanerWork {

@@ -1,15 +1,22 @@
 #![doc = include_str!("../README.md")]
 
+mod bucket;
 mod clean;
 pub mod cli;
+mod daily;
 mod demo;
 mod generate;
+mod import;
+mod lake_options;
 mod latency;
 mod local;
 mod post;
 mod progress;
+mod quarantine;
 pub mod source;
 mod stop;
+#[cfg(test)]
+mod test_stack;
 
 use std::io::{BufRead, ErrorKind, Write, stderr, stdin, stdout};
 use std::process::ExitCode;
@@ -85,6 +92,14 @@ async fn run_command(
         Command::Post(options) => post::command(&options, &Stop::on_ctrl_c()?, terminal).await,
         Command::Generate(options) => generate::command(&options, terminal),
         Command::Clean(options) => clean::command(&options, terminal),
+        // AWS clients make large futures; each would be part of every command's.
+        Command::Import(options) => {
+            Box::pin(import::command(&options, &Stop::on_ctrl_c()?, terminal)).await
+        }
+        Command::Daily(options) => daily::command(&options, clock, terminal).await,
+        Command::Quarantine(options) => {
+            Box::pin(quarantine::command(&options, clock, terminal)).await
+        }
     }
 }
 

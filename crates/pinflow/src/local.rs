@@ -2,10 +2,12 @@
 
 use std::path::Path;
 
+use daily_batch::{App, Config, Lake, Stream};
 use event_model::Clock;
 use local_stack::{Stack, StackConfig};
 
 use crate::cli::LocalOptions;
+use crate::daily::Schedule;
 use crate::stop::Stop;
 use crate::{Exit, Terminal};
 
@@ -19,12 +21,33 @@ pub(crate) async fn command(
     let mut config = StackConfig::new(options.out.clone());
     config.port = options.port;
     config.api_keys.clone_from(&options.api_key);
-    let bucket = config.bucket.clone();
-    let stack = Stack::start(config, clock).await?;
+    let (bucket, stream) = (config.bucket.clone(), config.stream.clone());
+    let stack = Stack::start(config, clock.clone()).await?;
+    let mut runs = None;
+    let schedule = options
+        .daily_at
+        .map(Schedule::At)
+        .or(options.daily_every.map(Schedule::Every));
+    if let Some(schedule) = schedule {
+        let aws = stack.sdk_config();
+        let stream = Stream::new(aws_sdk_kinesis::Client::new(&aws), stream);
+        let lake = Lake::from_bucket(&aws, &bucket)?;
+        let app = App::new(lake, Some(stream), Config::new(&bucket), clock.clone());
+        runs = Some(schedule.keep(app, clock));
+    }
     let lines = instructions(stack.url(), stack.endpoint(), &options.out, &bucket);
     terminal.out.write_all(lines.as_bytes())?;
     terminal.out.flush()?;
-    stop.requested().await;
+    let runs = async {
+        match runs {
+            Some(runs) => runs.await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = stop.requested() => {}
+        ended = runs => ended?,
+    }
     stack.shutdown().await?;
     writeln!(
         terminal.out,

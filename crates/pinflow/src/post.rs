@@ -21,6 +21,7 @@ use reqwest::Url;
 pub(crate) use api::Api;
 pub(crate) use poster::Poster;
 pub(crate) use run::{Pace, post_turns};
+pub(crate) use state::{Settings, State};
 pub(crate) use tally::Tally;
 
 use crate::cli::{OrderName, PostOptions};
@@ -29,7 +30,6 @@ use crate::source::order::Order;
 use crate::source::{Source, sequence};
 use crate::stop::Stop;
 use crate::{Exit, Terminal, progress};
-use state::{Settings, State};
 
 /// Posts the rows of a data folder, of a database or of the generator, and tells what became of them.
 pub(crate) async fn command(
@@ -149,7 +149,7 @@ fn state(options: &PostOptions, settings: Settings) -> anyhow::Result<Option<Sta
 }
 
 /// Returns a URL without the user and password that it may have.
-fn without_login(url: &Url) -> String {
+pub(crate) fn without_login(url: &Url) -> String {
     let mut url = url.clone();
     // Neither can fail for a URL with a host.
     let _ = url.set_username("");

@@ -16,11 +16,22 @@ pub(crate) fn turns(limit: Option<u64>) -> ProgressBar {
     set_up(bar, template)
 }
 
+/// Makes a bar over so many objects.
+pub(crate) fn objects(count: u64) -> ProgressBar {
+    let bar = ProgressBar::new(count);
+    set_up(bar, "{bar:32} {pos}/{len} objects, {msg} {eta}")
+}
+
 /// Makes a spinner beside a sentence.
 pub(crate) fn waiting(message: &'static str) -> ProgressBar {
     let bar = set_up(ProgressBar::no_length(), "{spinner} {msg} ({elapsed})");
     bar.set_message(message);
     bar
+}
+
+/// Makes a spinner beside the step that is at work.
+pub(crate) fn step() -> ProgressBar {
+    set_up(ProgressBar::no_length(), "{spinner} {msg} ({elapsed})")
 }
 
 fn set_up(bar: ProgressBar, template: &str) -> ProgressBar {

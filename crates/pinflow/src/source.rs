@@ -1,4 +1,4 @@
-//! Where the rows come from that are posted: a data folder, a database, or the generator.
+//! Where the rows come from that are posted: a data folder, a database, the old sink's objects, or the generator.
 
 mod folder;
 pub mod generator;
@@ -6,6 +6,7 @@ pub mod mysql;
 mod ndjson;
 pub mod order;
 pub(crate) mod sequence;
+pub mod sink;
 
 use std::path::{Path, PathBuf};
 
@@ -15,6 +16,7 @@ use event_model::Kind;
 use folder::Folder;
 use generator::Generator;
 use mysql::{Mysql, MysqlError};
+use sink::{Sink, SinkError};
 
 /// A row as it is posted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,13 +36,15 @@ pub struct Turn {
     pub rows: Vec<PostedRow>,
 }
 
-/// An endless source of turns.
+/// A source of turns; all but the old sink's objects are endless.
 #[derive(Debug)]
 pub enum Source {
     /// The rows of a data folder; from the beginning again once all were posted.
     Folder(Folder),
     /// The rows of a database, in an order of their own.
     Mysql(Box<Mysql>),
+    /// The rows of the old sink's objects; a turn is an object.
+    Sink(Box<Sink>),
     /// Rows made up from a seed.
     Generator(Generator),
 }
@@ -54,11 +58,12 @@ impl Source {
         }
     }
 
-    /// Returns the next turn. Only that of a database can fail, or take its time.
+    /// Returns the next turn. Only that of a database or of a bucket can fail, or take its time.
     pub async fn next_turn(&mut self) -> Result<Turn, SourceError> {
         match self {
             Self::Folder(folder) => Ok(folder.next_turn()),
             Self::Mysql(mysql) => Ok(mysql.next_turn().await?),
+            Self::Sink(sink) => Ok(sink.next_turn().await?),
             Self::Generator(generator) => Ok(generator.next_turn()),
         }
     }
@@ -68,12 +73,13 @@ impl Source {
         match self {
             Self::Folder(folder) => folder.skip(turns),
             Self::Mysql(mysql) => mysql.skip(turns),
+            Self::Sink(sink) => sink.skip(turns),
             Self::Generator(generator) => generator.skip(turns),
         }
     }
 }
 
-/// A data folder, or a database, that cannot be posted from.
+/// A data folder, a database, or a folder of the old sink's that cannot be posted from.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SourceError {
@@ -129,6 +135,9 @@ pub enum SourceError {
     /// The database cannot be posted from.
     #[error(transparent)]
     Mysql(#[from] MysqlError),
+    /// The old sink's objects cannot be posted.
+    #[error(transparent)]
+    Sink(#[from] SinkError),
     /// There is nothing to post.
     #[error("`{}` has no row to post: {problem}", path.display())]
     Empty {

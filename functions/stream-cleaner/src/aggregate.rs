@@ -20,35 +20,56 @@ const MD5_BYTES: usize = 16;
 
 /// A record as its producer had it before packing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct UserRecord<'a> {
-    pub(crate) partition_key: &'a str,
-    pub(crate) data: &'a [u8],
+pub struct UserRecord<'a> {
+    /// The partition key that the producer gave it.
+    pub partition_key: &'a str,
+    /// Its bytes.
+    pub data: &'a [u8],
 }
 
 /// Why an aggregate cannot be taken apart. None of it is used then: what is readable may not be what was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Damage {
+#[non_exhaustive]
+pub enum Damage {
+    /// It ends before the sixteen bytes of a checksum.
     #[error("it breaks off before its checksum")]
     Short,
+    /// The checksum is that of other bytes.
     #[error("its MD5 checksum does not fit its contents")]
     Checksum,
+    /// It is no protobuf message.
     #[error("its contents are not a protobuf message")]
     Message,
+    /// Nothing was packed into it.
     #[error("it holds no user record")]
     Empty,
+    /// A partition key of its table is not text.
     #[error("its partition key {0} is not UTF-8")]
     KeyNotUtf8(usize),
+    /// A partition key of its table is longer than Kinesis allows.
     #[error("its partition key {0} is longer than {PARTITION_KEY_MAX_CHARS} characters")]
     KeyTooLong(usize),
+    /// A user record is no protobuf message.
     #[error("its user record {0} is not a protobuf message")]
     UserRecord(usize),
+    /// A user record lacks what it must have.
     #[error("its user record {record} has no {field}")]
-    MissingField { record: usize, field: &'static str },
+    MissingField {
+        /// Its place, from 0.
+        record: usize,
+        /// The field's name.
+        field: &'static str,
+    },
+    /// A user record points beyond a table.
     #[error("its user record {record} has the {field} {index}, and the table has {length} entries")]
     OutOfTable {
+        /// Its place, from 0.
         record: usize,
+        /// The field's name.
         field: &'static str,
+        /// Where it points.
         index: u64,
+        /// How long the table is.
         length: usize,
     },
 }
@@ -65,7 +86,7 @@ impl From<Damage> for Rejection {
 }
 
 /// Takes a record apart, in the order of its user records; `None` when it is not an aggregate.
-pub(crate) fn read(data: &[u8]) -> Option<Result<Vec<UserRecord<'_>>, Damage>> {
+pub fn read(data: &[u8]) -> Option<Result<Vec<UserRecord<'_>>, Damage>> {
     data.strip_prefix(&MAGIC).map(unpack)
 }
 

@@ -254,6 +254,7 @@ impl Draft {
                     kind,
                     hour: self.hour,
                     range,
+                    replay: None,
                 };
                 (
                     key,

@@ -1,6 +1,6 @@
 #![doc = include_str!("../README.md")]
 
-mod aggregate;
+pub mod aggregate;
 mod batch;
 mod config;
 mod error;

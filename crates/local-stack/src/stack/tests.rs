@@ -512,6 +512,98 @@ async fn of_many_conditional_puts_one_wins() {
 }
 
 #[tokio::test]
+async fn of_many_writes_on_one_version_one_wins() {
+    let rig = rig().await;
+    let put = |body: Vec<u8>| {
+        let put = rig
+            .s3
+            .put_object()
+            .bucket("pinflow-lake")
+            .key("runs/1.json");
+        put.body(ByteStream::from(body))
+    };
+    let e_tag = put(vec![0]).send().await.unwrap().e_tag.unwrap();
+    let get = rig
+        .s3
+        .get_object()
+        .bucket("pinflow-lake")
+        .key("runs/1.json");
+    assert_eq!(get.send().await.unwrap().e_tag(), Some(e_tag.as_str()));
+
+    let puts = (1..8).map(|number| put(vec![number; 100]).if_match(&e_tag).send());
+    let outcomes = futures::future::join_all(puts).await;
+    let statuses = outcomes.iter().map(|outcome| match outcome {
+        Ok(_) => 200,
+        Err(error) => error.raw_response().unwrap().status().as_u16(),
+    });
+    let mut statuses: Vec<_> = statuses.collect();
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 412, 412, 412, 412, 412, 412]);
+    let absent = put(vec![9])
+        .key("runs/2.json")
+        .if_match(&e_tag)
+        .send()
+        .await;
+    assert_eq!(
+        absent
+            .unwrap_err()
+            .raw_response()
+            .unwrap()
+            .status()
+            .as_u16(),
+        404
+    );
+    rig.stack.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_object_is_read_in_parts() {
+    let rig = rig().await;
+    // More than what is read from the file at once.
+    let body: Vec<u8> = (0..600_000_u32).flat_map(u32::to_le_bytes).collect();
+    let put = rig.s3.put_object().bucket("pinflow-lake").key("a");
+    put.body(ByteStream::from(body.clone()))
+        .send()
+        .await
+        .unwrap();
+    let last = body.len() - 1;
+    for (range, wanted) in [
+        ("bytes=0-0", Some(0..1)),
+        ("bytes=100-999999", Some(100..1_000_000)),
+        ("bytes=-10", Some(last - 9..last + 1)),
+        ("bytes=2399990-", Some(2_399_990..last + 1)),
+        ("bytes=0-99999999", Some(0..last + 1)),
+        ("bytes=2400000-", None),
+    ] {
+        let got = rig
+            .s3
+            .get_object()
+            .bucket("pinflow-lake")
+            .key("a")
+            .range(range)
+            .send()
+            .await;
+        match wanted {
+            Some(wanted) => {
+                let got = got.unwrap();
+                let told = format!("bytes {}-{}/{}", wanted.start, wanted.end - 1, body.len());
+                assert_eq!(got.content_range(), Some(told.as_str()));
+                assert_eq!(
+                    got.body.collect().await.unwrap().to_vec(),
+                    body[wanted],
+                    "{range}"
+                );
+            }
+            None => assert_eq!(
+                got.unwrap_err().raw_response().unwrap().status().as_u16(),
+                416
+            ),
+        }
+    }
+    rig.stack.shutdown().await.unwrap();
+}
+
+#[tokio::test]
 async fn s3_refuses_wrong_checksums_keys_and_unsigned_writes() {
     let rig = rig().await;
     let put = || {

@@ -14,15 +14,15 @@ pub(super) const DEFAULT_PATH: &str = ".pinflow-post.json";
 
 /// What a run must have in common with the one that it goes on from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Settings {
+pub(crate) struct Settings {
     /// Where the rows come from.
-    pub(super) source: String,
+    pub(crate) source: String,
     /// In which order; the source's own when there is none.
-    pub(super) order: Option<String>,
+    pub(crate) order: Option<String>,
     /// Rows that the order was made for, if it depends on them.
-    pub(super) rows: Option<u64>,
-    pub(super) seed: u64,
-    pub(super) api: String,
+    pub(crate) rows: Option<u64>,
+    pub(crate) seed: u64,
+    pub(crate) api: String,
 }
 
 impl Settings {
@@ -55,15 +55,15 @@ struct Content {
 
 /// A file that does not let a run go on.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum StateError {
+pub(crate) enum StateError {
     #[error(
-        "there is no `{}` to go on from; run the command without --resume to start from the first turn, or name the \
+        "there is no `{}` to go on from; run the command without --resume to start from the beginning, or name the \
          file with --state",
         path.display()
     )]
     Missing { path: PathBuf },
     #[error(
-        "could not read `{}`; run the command without --resume to start from the first turn",
+        "could not read `{}`; run the command without --resume to start from the beginning",
         path.display()
     )]
     Unreadable {
@@ -79,7 +79,7 @@ pub(super) enum StateError {
     },
     #[error(
         "`{}` is of another run: its {name} was {was}, and is {is} now; give the same options as before, or run \
-         without --resume to start from the first turn",
+         without --resume to start from the beginning",
         path.display()
     )]
     AnotherRun {
@@ -92,7 +92,7 @@ pub(super) enum StateError {
 
 /// How far a run is. The file never tells of a turn that is not done.
 #[derive(Debug)]
-pub(super) struct State {
+pub(crate) struct State {
     path: PathBuf,
     content: Content,
     /// Batches that are done before an earlier one: how many turns, by the first one's number.
@@ -101,7 +101,7 @@ pub(super) struct State {
 
 impl State {
     /// Starts a run; what the file had is gone.
-    pub(super) fn start(path: &Path, run: Settings) -> Result<Self, StateError> {
+    pub(crate) fn start(path: &Path, run: Settings) -> Result<Self, StateError> {
         let state = Self {
             path: path.to_owned(),
             content: Content { run, turns_done: 0 },
@@ -112,7 +112,7 @@ impl State {
     }
 
     /// Goes on with the run of the file, if it had the same settings.
-    pub(super) fn resume(path: &Path, run: &Settings) -> Result<Self, StateError> {
+    pub(crate) fn resume(path: &Path, run: &Settings) -> Result<Self, StateError> {
         let text = fs::read(path).map_err(|source| match source.kind() {
             io::ErrorKind::NotFound => StateError::Missing {
                 path: path.to_owned(),
@@ -146,12 +146,12 @@ impl State {
     }
 
     /// Returns how many turns are done, from the first one on.
-    pub(super) fn turns_done(&self) -> u64 {
+    pub(crate) fn turns_done(&self) -> u64 {
         self.content.turns_done
     }
 
     /// Adds a batch of the run; one with a row that should be sent again stays undone, and so does what comes after it.
-    pub(super) fn add(&mut self, posted: &Posted) -> Result<(), StateError> {
+    pub(crate) fn add(&mut self, posted: &Posted) -> Result<(), StateError> {
         if posted.is_done() {
             self.add_turns(posted.first_turn, posted.turns)
         } else {

@@ -22,7 +22,12 @@ fn parse(file: &Bytes, kind: Kind, path: &Path) -> Result<Vec<(i64, PostedRow)>,
         if line.trim_ascii().is_empty() {
             continue;
         }
-        let offset = offset(line, kind).map_err(|problem| SourceError::BadLine {
+        let offset = match offset(line, kind) {
+            Ok(Some(offset)) => Ok(offset),
+            Ok(None) => Err(format!("no `{}` that is a whole number", key(kind))),
+            Err(problem) => Err(problem),
+        };
+        let offset = offset.map_err(|problem| SourceError::BadLine {
             path: PathBuf::from(path),
             line: index + 1,
             problem,
@@ -33,9 +38,14 @@ fn parse(file: &Bytes, kind: Kind, path: &Path) -> Result<Vec<(i64, PostedRow)>,
     Ok(rows)
 }
 
-/// Returns the `index` or `ind` of a row.
-fn offset(line: &[u8], kind: Kind) -> Result<i64, String> {
-    let name = if kind == Kind::Pin { "index" } else { "ind" };
+/// Returns the name of the field that a row of a kind is known by.
+fn key(kind: Kind) -> &'static str {
+    if kind == Kind::Pin { "index" } else { "ind" }
+}
+
+/// Returns the `index` or `ind` of a row, if it has one that is a whole number; the error is why it is no row at all.
+pub(super) fn offset(line: &[u8], kind: Kind) -> Result<Option<i64>, String> {
+    let name = key(kind);
     let text = str::from_utf8(line)
         .map_err(|error| format!("not UTF-8 from byte {} on", error.valid_up_to()))?;
     let mut members = Members::open(text).ok_or("not a JSON object")?;
@@ -46,7 +56,7 @@ fn offset(line: &[u8], kind: Kind) -> Result<i64, String> {
             offset = number::integer_value(&member.value);
         }
     }
-    offset.ok_or_else(|| format!("no `{name}` that is a whole number"))
+    Ok(offset)
 }
 
 #[cfg(test)]

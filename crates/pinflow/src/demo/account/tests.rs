@@ -57,6 +57,7 @@ fn write_clean_rows(bucket: &Path, shard: u32, sequences: &[u64], sub_numbers: &
         kind: Kind::Geo,
         hour: ArrivalHour::of(ARRIVAL_MICROS),
         range: range(shard, sequences),
+        replay: None,
     };
     let object = write_parquet(&writer.finish().unwrap()).unwrap();
     write(bucket, &key, &object);
@@ -119,6 +120,7 @@ fn objects_of_earlier_runs_are_not_read() {
         kind: Kind::Pin,
         hour: ArrivalHour::of(ARRIVAL_MICROS),
         range: range(0, &[1, 8]),
+        replay: None,
     };
     write(bucket.path(), &key, b"not Parquet");
     let account = |sequence| Account::read(bucket.path(), &[position(0, sequence)].into());

@@ -1,0 +1,235 @@
+//! The top of the page: whether all is well, the key numbers, and the posts of each hour.
+
+use super::chart::{Figure, Place, Plot, Series, Shape, plot};
+use super::format;
+use crate::Summary;
+use crate::summary::{Conservation, FoldCounts, TableCounts};
+
+/// Whether every accepted record was found.
+#[derive(Debug)]
+pub(super) struct Verdict {
+    /// Its class in the style sheet.
+    pub(super) class: &'static str,
+    /// What it says.
+    pub(super) headline: String,
+    /// The numbers behind it.
+    pub(super) detail: String,
+}
+
+impl Verdict {
+    pub(super) fn new(conservation: Conservation) -> Self {
+        let Conservation {
+            accepted,
+            found,
+            unaccounted,
+            is_complete,
+        } = conservation;
+        let records = format::counted(accepted, "accepted record");
+        let numbers = format!("{} of {records} found", format::count(found));
+        let (class, headline, detail) = match (unaccounted, is_complete) {
+            (0, true) if accepted == 0 => (
+                "good",
+                "Every accepted record was found".to_owned(),
+                "There was none to look for.".to_owned(),
+            ),
+            (0, true) => (
+                "good",
+                "Every accepted record was found".to_owned(),
+                format!("{numbers}."),
+            ),
+            (0, false) => (
+                "warn",
+                "Not checked to the end".to_owned(),
+                format!(
+                    "The time ran out, or no stream was given. {numbers} so far; none is known to be missing."
+                ),
+            ),
+            (_, true) => (
+                "bad",
+                format!(
+                    "{} unaccounted for",
+                    format::counted(unaccounted, "accepted record")
+                ),
+                format!(
+                    "In neither clean/ nor quarantine/: {numbers}. Look for them while the stream still has them."
+                ),
+            ),
+            (_, false) => (
+                "bad",
+                format!(
+                    "At least {} unaccounted for",
+                    format::counted(unaccounted, "accepted record")
+                ),
+                format!(
+                    "In neither clean/ nor quarantine/: {numbers}, and the stream was not read to the end. \
+                     Look for them while the stream still has them."
+                ),
+            ),
+        };
+        Self {
+            class,
+            headline,
+            detail,
+        }
+    }
+}
+
+/// Key numbers that belong together.
+#[derive(Debug)]
+pub(super) struct TileGroup {
+    /// What they have in common.
+    pub(super) title: &'static str,
+    /// The numbers.
+    pub(super) tiles: Vec<Tile>,
+}
+
+/// A key number.
+#[derive(Debug)]
+pub(super) struct Tile {
+    /// What it counts.
+    pub(super) label: String,
+    /// The number.
+    pub(super) number: String,
+    /// A smaller line below it; may be empty.
+    pub(super) note: String,
+    /// Whether to draw the eye to it.
+    pub(super) is_alarming: bool,
+}
+
+impl Tile {
+    fn new(label: &str, number: u64, note: String) -> Self {
+        Self {
+            label: label.to_owned(),
+            number: format::count(number),
+            note,
+            is_alarming: false,
+        }
+    }
+}
+
+/// Returns the key numbers, compared with the day before.
+pub(super) fn tiles(summary: &Summary, before: Option<&Summary>) -> Vec<TileGroup> {
+    let folds = folded(summary);
+    let quarantined = quarantined(summary);
+    let before = |number: fn(&Summary) -> u64| {
+        before.map_or_else(String::new, |before| {
+            format!("{} on {}", format::count(number(before)), before.run_date)
+        })
+    };
+    let part = |count| {
+        if folds.rows_in == 0 {
+            String::new()
+        } else {
+            format::share(count, folds.rows_in)
+        }
+    };
+    let mut tables: Vec<Tile> = summary
+        .tables
+        .iter()
+        .map(|(kind, table)| table_tile(kind, table))
+        .collect();
+    let lacking = summary
+        .triples
+        .without_pin
+        .max(summary.triples.without_geo)
+        .max(summary.triples.without_user);
+    let note = if lacking == 0 {
+        String::new()
+    } else {
+        format!("up to {} lack one kind", format::count(lacking))
+    };
+    tables.push(Tile::new(
+        "Complete triples",
+        summary.triples.complete,
+        note,
+    ));
+    vec![
+        TileGroup {
+            title: "This run",
+            tiles: vec![
+                Tile::new("Rows in", folds.rows_in, before(|day| folded(day).rows_in)),
+                Tile::new("Inserted", folds.inserted, part(folds.inserted)),
+                Tile::new("Updated", folds.updated, part(folds.updated)),
+                Tile::new("Superseded", folds.superseded, part(folds.superseded)),
+                Tile::new("Repeated", folds.repeated, part(folds.repeated)),
+                Tile {
+                    is_alarming: quarantined > 0,
+                    ..Tile::new("Quarantined", quarantined, before(self::quarantined))
+                },
+            ],
+        },
+        TileGroup {
+            title: "Tables after the run",
+            tiles: tables,
+        },
+    ]
+}
+
+/// Returns the sum over the kinds.
+pub(super) fn folded(summary: &Summary) -> FoldCounts {
+    summary
+        .folds
+        .values()
+        .fold(FoldCounts::default(), |sum, fold| FoldCounts {
+            objects: sum.objects + fold.objects,
+            rows_in: sum.rows_in + fold.rows_in,
+            inserted: sum.inserted + fold.inserted,
+            updated: sum.updated + fold.updated,
+            superseded: sum.superseded + fold.superseded,
+            repeated: sum.repeated + fold.repeated,
+        })
+}
+
+/// Returns how many records were rejected.
+pub(super) fn quarantined(summary: &Summary) -> u64 {
+    summary.quarantine.by_code.values().sum()
+}
+
+fn table_tile(kind: &str, table: &TableCounts) -> Tile {
+    let files = format::counted(table.files, "file");
+    let note = format!(
+        "{} in {files} · version {}",
+        format::size(table.size_bytes),
+        format::count(table.version)
+    );
+    Tile::new(&format!("Rows of {kind}"), table.rows, note)
+}
+
+/// Draws the posts of each hour: a drawing a kind, all to the same scale.
+pub(super) fn hours(summary: &Summary) -> Vec<Figure> {
+    let highest = summary
+        .rows_by_hour
+        .values()
+        .flatten()
+        .copied()
+        .max()
+        .unwrap_or(0);
+    let mut figures = Vec::new();
+    for (index, (kind, rows)) in summary.rows_by_hour.iter().enumerate() {
+        let places = (0_u8..24)
+            .map(|hour| Place {
+                at: f64::from(hour),
+                label: format!("{hour:02}:00"),
+            })
+            .collect();
+        let values = rows
+            .iter()
+            .map(|rows| Some(format::length(*rows)))
+            .collect();
+        let series = vec![Series {
+            name: String::new(),
+            values,
+        }];
+        let sum: u64 = rows.iter().sum();
+        let title = format!("{kind}, {}", format::counted(sum, "row"));
+        let drawn = Plot {
+            shape: Shape::Columns,
+            places,
+            series,
+            first_color: index,
+            reaches: format::length(highest),
+        };
+        figures.push(plot(&format!("hours-{index}"), &title, drawn));
+    }
+    figures
+}

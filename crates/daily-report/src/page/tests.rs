@@ -1,0 +1,418 @@
+mod sample;
+
+use jiff::civil::{Date, date};
+
+use super::*;
+use crate::summary::{Conservation, FoldCounts, RejectedExample, TableCounts};
+use crate::{Cell, Chart, Trigger};
+
+const DAY: Date = date(2026, 8, 21);
+
+fn sample_page() -> String {
+    render(&Page {
+        summary: &sample::summary(DAY),
+        reports: &sample::reports(),
+        trend: &sample::trend(DAY),
+    })
+}
+
+fn page_of(summary: &Summary) -> String {
+    render(&Page {
+        summary,
+        reports: &[],
+        trend: &[],
+    })
+}
+
+fn page_with(reports: &[ReportTable]) -> String {
+    render(&Page {
+        summary: &sample::summary(DAY),
+        reports,
+        trend: &[],
+    })
+}
+
+/// Whether something was divided by nothing.
+fn has_nan(page: &str) -> bool {
+    ["NaN", "inf"]
+        .iter()
+        .any(|written| page.replace("pinflow", "").contains(written))
+}
+
+#[test]
+fn throwaway_writes_the_sample() {
+    std::fs::write("/tmp/page-sample.html", sample_page()).unwrap();
+    let mut bad = sample::summary(DAY);
+    bad.conservation = Conservation {
+        accepted: 35_000,
+        found: 34_988,
+        unaccounted: 12,
+        is_complete: false,
+    };
+    std::fs::write("/tmp/page-bad.html", page_of(&bad)).unwrap();
+    std::fs::write("/tmp/page-empty.html", page_of(&Summary::default())).unwrap();
+}
+
+#[test]
+fn the_same_day_gives_the_same_bytes() {
+    assert_eq!(sample_page(), sample_page());
+}
+
+#[test]
+fn every_tag_that_is_opened_is_closed() {
+    const VOID: [&str; 4] = ["!doctype", "meta", "link", "br"];
+    for page in [sample_page(), page_of(&Summary::default())] {
+        let mut open: Vec<String> = Vec::new();
+        for part in page.split('<').skip(1) {
+            let (tag, _) = part.split_once('>').unwrap();
+            let name = tag
+                .split([' ', '\n', '/'])
+                .find(|name| !name.is_empty())
+                .unwrap()
+                .to_owned();
+            if tag.starts_with('/') {
+                assert_eq!(open.pop(), Some(name), "{tag}");
+            } else if !tag.ends_with('/') && !VOID.contains(&name.as_str()) {
+                open.push(name);
+            }
+        }
+        assert_eq!(open, Vec::<String>::new());
+    }
+}
+
+#[test]
+fn the_sections_stand_in_their_order() {
+    let page = sample_page();
+    let places: Vec<Option<usize>> = [
+        "Friday, 21 August 2026",
+        "Every accepted record was found</h2>",
+        "This run</h2>",
+        "Tables after the run</h2>",
+        "Posts per hour</h2>",
+        "Reports</h2>",
+        "Data quality</h2>",
+        "Steps of the run</h2>",
+        "Trend</h2>",
+        "Files beside this page</h2>",
+    ]
+    .map(|heading| page.find(heading))
+    .into();
+    assert!(places.iter().all(Option::is_some), "{places:?}");
+    assert!(places.is_sorted(), "{places:?}");
+}
+
+#[test]
+fn nothing_is_fetched_from_a_network() {
+    let page = sample_page();
+    for address in [
+        "http:", "https:", "//", "src=", "@import", "url(", "<script", "<iframe", "<img",
+    ] {
+        let found = page
+            .replace("xmlns='http://www.w3.org/2000/svg'", "")
+            .matches(address)
+            .count();
+        assert_eq!(found, 0, "{address}");
+    }
+}
+
+#[test]
+fn text_from_the_data_is_never_markup() {
+    let evil = "<script>alert('x')</script><img src=x onerror=\"alert(1)\">";
+    let cells = || {
+        vec![
+            Cell::Text(evil.to_owned()),
+            Cell::Text(evil.to_owned()),
+            Cell::Integer(1),
+        ]
+    };
+    let named = |chart: Chart| ReportTable {
+        name: evil.to_owned(),
+        title: evil.to_owned(),
+        description: evil.to_owned(),
+        chart,
+        columns: vec![evil.to_owned(), "series".to_owned(), "value".to_owned()],
+        rows: vec![cells(), cells()],
+    };
+    let (label, value, series) = (
+        evil.to_owned(),
+        "value".to_owned(),
+        Some("series".to_owned()),
+    );
+    let reports = [
+        named(Chart::Bars {
+            label: label.clone(),
+            value: value.clone(),
+        }),
+        named(Chart::Columns {
+            label: label.clone(),
+            value: value.clone(),
+            series: series.clone(),
+        }),
+        named(Chart::Lines {
+            label,
+            value,
+            series,
+        }),
+    ];
+    let mut summary = sample::summary(DAY);
+    for names in [
+        &mut summary.changes_by_rule,
+        &mut summary.quarantine.by_code,
+        &mut summary.steps[0].counts,
+    ] {
+        names.insert(evil.to_owned(), 7);
+    }
+    summary.steps[0].name = evil.to_owned();
+    summary.rows_by_hour.insert(evil.to_owned(), vec![1; 24]);
+    summary.folds.insert(evil.to_owned(), FoldCounts::default());
+    let table = TableCounts {
+        nulls: vec![(evil.to_owned(), 1)],
+        ..TableCounts::default()
+    };
+    summary.tables.insert(evil.to_owned(), table);
+    let text = || evil.to_owned();
+    let example = RejectedExample {
+        code: text(),
+        message: text(),
+        shard: text(),
+        sequence_number: text(),
+        payload: text(),
+    };
+    summary.quarantine.examples.push(example);
+
+    let page = render(&Page {
+        summary: &summary,
+        reports: &reports,
+        trend: &[summary.clone()],
+    });
+
+    assert!(!page.contains("<script") && !page.contains("<img"));
+    assert!(!page.contains("onerror=\""));
+    assert!(page.matches("&#60;script&#62;").count() > 20);
+}
+
+#[test]
+fn a_lost_record_is_said_aloud() {
+    let mut summary = sample::summary(DAY);
+    summary.conservation = Conservation {
+        accepted: 35_000,
+        found: 34_988,
+        unaccounted: 12,
+        is_complete: true,
+    };
+    let page = page_of(&summary);
+    assert!(
+        page.contains("<title>pinflow 2026-08-21: 12 accepted records unaccounted for</title>")
+    );
+    assert!(page.contains(r#"<section class="verdict bad" role="alert">"#));
+    assert!(page.contains("34,988 of 35,000 accepted records found"));
+    assert!(!page.contains("Every accepted record was found"));
+}
+
+#[test]
+fn a_check_that_did_not_end_claims_nothing() {
+    let mut summary = sample::summary(DAY);
+    summary.conservation = Conservation {
+        accepted: 900,
+        found: 900,
+        unaccounted: 0,
+        is_complete: false,
+    };
+    let page = page_of(&summary);
+    assert!(page.contains("Not checked to the end") && page.contains(r#"class="verdict warn""#));
+    assert!(!page.contains("Every accepted record was found"));
+
+    summary.conservation.unaccounted = 1;
+    assert!(page_of(&summary).contains("At least 1 accepted record unaccounted for"));
+}
+
+#[test]
+fn a_day_without_anything_is_a_page_too() {
+    let page = page_of(&Summary::default());
+    for text in [
+        "attempt 0 · trigger unknown · 0 ms",
+        "No rows arrived on this day.",
+        "No report was made.",
+        "No record was rejected on this day.",
+        "No rule changed a value.",
+        "No step is recorded.",
+        "There are no earlier days yet.",
+    ] {
+        assert!(page.contains(text), "{text}");
+    }
+    assert!(!has_nan(&page));
+}
+
+#[test]
+fn a_day_of_zeros_is_drawn_as_zeros() {
+    let mut summary = Summary {
+        run_date: DAY,
+        trigger: Some(Trigger::CatchUp),
+        ..Summary::default()
+    };
+    summary.rows_by_hour.insert("pin".to_owned(), vec![0; 24]);
+    summary.tables.insert(
+        "pin".to_owned(),
+        TableCounts {
+            nulls: vec![("title".to_owned(), 0)],
+            ..TableCounts::default()
+        },
+    );
+    let zeros = ReportTable {
+        name: "zeros".to_owned(),
+        title: "Zeros".to_owned(),
+        description: "Nothing.".to_owned(),
+        chart: Chart::Bars {
+            label: "name".to_owned(),
+            value: "count".to_owned(),
+        },
+        columns: vec!["name".to_owned(), "count".to_owned()],
+        rows: vec![
+            vec![Cell::Text("a".to_owned()), Cell::Integer(0)],
+            vec![Cell::Null, Cell::Float(0.0)],
+        ],
+    };
+    let page = render(&Page {
+        summary: &summary,
+        reports: &[zeros],
+        trend: &[summary.clone()],
+    });
+    assert!(
+        page.contains("All are 0.")
+            && page.contains("All 2 have 0.")
+            && page.contains("trigger catch-up")
+    );
+    assert!(!has_nan(&page));
+}
+
+#[test]
+fn a_number_that_cannot_be_drawn_is_left_out_of_the_drawing() {
+    let floats = [
+        f64::NAN,
+        f64::INFINITY,
+        f64::NEG_INFINITY,
+        f64::MAX,
+        f64::MIN_POSITIVE,
+        -5.0,
+        7.0,
+    ];
+    let chart = [
+        Chart::Bars {
+            label: "year".to_owned(),
+            value: "value".to_owned(),
+        },
+        Chart::Lines {
+            label: "value".to_owned(),
+            value: "value".to_owned(),
+            series: None,
+        },
+        Chart::Columns {
+            label: "year".to_owned(),
+            value: "value".to_owned(),
+            series: Some("none".to_owned()),
+        },
+    ];
+    for chart in chart {
+        let table = ReportTable {
+            name: "odd".to_owned(),
+            title: "Odd".to_owned(),
+            description: String::new(),
+            chart,
+            columns: vec!["year".to_owned(), "value".to_owned()],
+            rows: floats
+                .iter()
+                .map(|value| vec![Cell::Integer(2020), Cell::Float(*value)])
+                .collect(),
+        };
+        let page = page_with(&[table]);
+        assert!(page.contains(">NaN</td>"));
+        assert!(!page.contains("x=\"NaN\"") && !page.contains("inf,"));
+    }
+}
+
+#[test]
+fn a_long_report_folds_the_rows_after_the_twentieth() {
+    let reports = sample::reports();
+    let page = page_with(&reports[..1]);
+    assert!(page.contains("<summary>8 more rows</summary>"));
+    assert!(page.contains("The first 20 of 28 are drawn."));
+    let (seen, folded) = page.split_once("<summary>8 more rows</summary>").unwrap();
+    let (folded, _) = folded.split_once("</details>").unwrap();
+    let (_, seen) = seen.rsplit_once("<tbody>").unwrap();
+    assert_eq!(
+        (
+            seen.matches("<tr>").count(),
+            folded.matches("<tr><td").count()
+        ),
+        (20, 8)
+    );
+}
+
+#[test]
+fn a_year_has_no_thousands_and_a_count_has() {
+    let reports = sample::reports();
+    let page = page_with(&reports);
+    assert!(page.contains("<td class=\"short\">2018</td>") && !page.contains("2,018"));
+    assert!(page.contains(r#"<td class="number">5,600,0"#));
+}
+
+#[test]
+fn every_drawing_has_a_name_and_a_description() {
+    let page = sample_page();
+    let mut drawings = 0;
+    for drawing in page.split("<svg ").skip(1) {
+        let (tag, rest) = drawing.split_once('>').unwrap();
+        let (_, id) = tag.split_once("aria-labelledby=\"").unwrap();
+        let (id, _) = id.split_once("-title\"").unwrap();
+        assert!(
+            tag.contains("role=\"img\"") && !tag.contains("width="),
+            "{tag}"
+        );
+        assert!(rest.contains(&format!("<title id=\"{id}-title\">")), "{id}");
+        assert_eq!(
+            page.matches(&format!("id=\"{id}-caption\"")).count(),
+            1,
+            "{id}"
+        );
+        drawings += 1;
+    }
+    assert_eq!(drawings, 15);
+}
+
+#[test]
+fn every_colour_of_a_drawing_has_one_in_the_dark() {
+    let page = sample_page();
+    let (style, body) = page.split_once("</style>").unwrap();
+    for attribute in ["fill=\"#", "stroke=\"#"] {
+        for part in body.split(attribute).skip(1) {
+            let (color, _) = part.split_once('"').unwrap();
+            assert!(
+                style.contains(&format!("[{attribute}{color}\"]")),
+                "{attribute}{color}"
+            );
+        }
+    }
+}
+
+#[test]
+fn of_many_series_the_highest_are_drawn() {
+    let reports = sample::reports();
+    let page = page_with(&reports[3..4]);
+    assert!(page.contains("The 6 highest of 13 series are drawn."));
+    assert_eq!(page.matches("<li class=\"series-").count(), 6);
+}
+
+#[test]
+fn the_files_beside_the_page_are_linked() {
+    let page = sample_page();
+    assert!(page.contains("href=\"./summary.json\""));
+    for report in sample::reports() {
+        for ending in ["csv", "parquet"] {
+            assert!(
+                page.contains(&format!("href=\"./{}.{ending}\"", report.name)),
+                "{}",
+                report.name
+            );
+        }
+    }
+}

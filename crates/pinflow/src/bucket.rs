@@ -1,0 +1,159 @@
+//! A bucket's objects, and a sentence for each way in which it cannot be read or written.
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::primitives::ByteStream;
+use bytes::Bytes;
+
+use crate::lake_options::{Aws, Lake};
+
+/// A bucket. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Bucket {
+    s3: Client,
+    name: String,
+    /// Where the bucket is looked for.
+    place: String,
+}
+
+/// An object, or a bucket, that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum BucketError {
+    #[error(
+        "there is no bucket `{bucket}` at {place}; look at its name and, for another place, at --endpoint, --profile and \
+         --region"
+    )]
+    NoBucket { bucket: String, place: String },
+    #[error("there is no object `{key}` in the bucket `{bucket}`")]
+    NoObject { bucket: String, key: String },
+    #[error(
+        "could not connect to {place}; start a stack with `cargo pinflow local`, name another one with --endpoint, or an \
+         AWS account with --profile"
+    )]
+    Unreachable { place: String },
+    #[error(
+        "{place} refuses to {action}: {message}; look at the credentials, which --profile chooses, and at their rights"
+    )]
+    Refused {
+        place: String,
+        action: String,
+        message: String,
+    },
+    #[error("could not {action} at {place}")]
+    Failed {
+        place: String,
+        action: String,
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+impl Bucket {
+    /// Makes the bucket of a lake.
+    pub(crate) fn of_lake(lake: &Lake) -> Self {
+        Self::new(&lake.aws, lake.bucket.clone())
+    }
+
+    /// Makes a bucket; whether it is there is seen when it is first used.
+    pub(crate) fn new(aws: &Aws, name: String) -> Self {
+        let place = aws.endpoint.clone();
+        Self {
+            s3: aws.s3(),
+            name,
+            place: place.unwrap_or_else(|| format!("AWS in {}", aws.region)),
+        }
+    }
+
+    /// Returns its name.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Returns the keys that begin with `prefix` and, with `after`, come after it, in their order as text.
+    pub(crate) async fn list(
+        &self,
+        prefix: &str,
+        after: Option<String>,
+    ) -> Result<Vec<String>, BucketError> {
+        let list = self.s3.list_objects_v2().bucket(&self.name).prefix(prefix);
+        let mut pages = list.set_start_after(after).into_paginator().send();
+        let mut keys = Vec::new();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| self.error(format!("list `{prefix}`"), "", error))?;
+            let objects = page.contents.unwrap_or_default();
+            keys.extend(objects.into_iter().filter_map(|object| object.key));
+        }
+        Ok(keys)
+    }
+
+    /// Reads an object.
+    pub(crate) async fn read(&self, key: &str) -> Result<Bytes, BucketError> {
+        let action = || format!("read `{key}`");
+        let get = self.s3.get_object().bucket(&self.name).key(key);
+        let object = get.send().await;
+        let object = object.map_err(|error| self.error(action(), key, error))?;
+        let body = object.body.collect().await;
+        let body = body.map_err(|error| BucketError::Failed {
+            place: self.place.clone(),
+            action: action(),
+            source: error.into(),
+        })?;
+        Ok(body.into_bytes())
+    }
+
+    /// Writes an object; one with the same key is replaced. It is durable when this returns.
+    pub(crate) async fn write(&self, key: &str, body: Bytes) -> Result<(), BucketError> {
+        let put = self.s3.put_object().bucket(&self.name).key(key);
+        let put = put.body(ByteStream::from(body)).send().await;
+        put.map(drop)
+            .map_err(|error| self.error(format!("write `{key}`"), key, error))
+    }
+
+    fn error<E>(&self, action: String, key: &str, error: SdkError<E>) -> BucketError
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    {
+        let place = self.place.clone();
+        let bucket = self.name.clone();
+        match &error {
+            SdkError::DispatchFailure(failure) if failure.is_io() || failure.is_timeout() => {
+                return BucketError::Unreachable { place };
+            }
+            SdkError::ServiceError(answer) => match answer.err().code().unwrap_or_default() {
+                "NoSuchBucket" => return BucketError::NoBucket { bucket, place },
+                "NoSuchKey" => {
+                    let key = key.to_owned();
+                    return BucketError::NoObject { bucket, key };
+                }
+                code if is_about_rights(code) => {
+                    let message = answer.err().message().unwrap_or(code);
+                    return BucketError::Refused {
+                        place,
+                        action,
+                        message: message.trim_end_matches('.').to_owned(),
+                    };
+                }
+                _ => {}
+            },
+            _ => {}
+        }
+        BucketError::Failed {
+            place,
+            action,
+            source: error.into(),
+        }
+    }
+}
+
+fn is_about_rights(code: &str) -> bool {
+    matches!(
+        code,
+        "AccessDenied"
+            | "AllAccessDisabled"
+            | "ExpiredToken"
+            | "InvalidAccessKeyId"
+            | "InvalidToken"
+            | "SignatureDoesNotMatch"
+    )
+}

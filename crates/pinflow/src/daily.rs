@@ -1,0 +1,118 @@
+//! `daily`: runs of the daily batch by hand, and a look at those that were.
+
+mod schedule;
+mod show;
+mod table;
+
+use std::sync::Mutex;
+
+use anyhow::Context as _;
+use daily_batch::{App, Config, Lake, Request, Stream, days};
+use daily_report::{RunRecord, RunState, Trigger};
+use event_model::Clock;
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+
+use crate::cli::{DailyCommand, DailyOptions, DailyRunOptions};
+use crate::lake_options::{self, LakeOptions};
+use crate::{Exit, Terminal, progress};
+
+pub(crate) use schedule::Schedule;
+
+/// Runs days, lists the runs, or shows one.
+pub(crate) async fn command(
+    options: &DailyOptions,
+    clock: Clock,
+    terminal: &mut Terminal<'_>,
+) -> anyhow::Result<Exit> {
+    match &options.command {
+        DailyCommand::Run(options) => run(options, clock, terminal).await,
+        DailyCommand::Runs { lake } => {
+            let runs = app(lake, None, clock).await?.ledger().latest_runs().await?;
+            if runs.is_empty() {
+                writeln!(
+                    terminal.out,
+                    "There were no runs yet; `pinflow daily run` begins one"
+                )?;
+            } else {
+                writeln!(terminal.out, "{}", table::runs(&runs))?;
+            }
+            Ok(Exit::Success)
+        }
+        DailyCommand::Show { date, open, lake } => {
+            let found = lake.find().await?;
+            let lake = Lake::from_bucket(&found.aws.sdk_config, &found.bucket)?;
+            let app = App::new(lake.clone(), None, Config::new(found.bucket), clock);
+            show::show(&app, &lake, *date, *open, terminal).await
+        }
+    }
+}
+
+async fn app(
+    options: &LakeOptions,
+    settings: Option<&DailyRunOptions>,
+    clock: Clock,
+) -> anyhow::Result<App> {
+    let lake_options::Lake { aws, bucket } = options.find().await?;
+    let mut config = Config::new(&bucket);
+    let mut stream = None;
+    if let Some(settings) = settings {
+        config.run_expiry_seconds = settings.expiry_seconds;
+        config.vacuum_retention_hours = settings.vacuum_retention_hours;
+        stream = Some(Stream::new(
+            aws_sdk_kinesis::Client::new(&aws.sdk_config),
+            &settings.stream,
+        ));
+    }
+    let lake = Lake::from_bucket(&aws.sdk_config, &bucket)?;
+    Ok(App::new(lake, stream, config, clock))
+}
+
+async fn run(
+    options: &DailyRunOptions,
+    clock: Clock,
+    terminal: &mut Terminal<'_>,
+) -> anyhow::Result<Exit> {
+    let request = match (options.date, options.from, options.to) {
+        (_, Some(from), Some(to)) => Request {
+            run_dates: days(from, to)?,
+            trigger: Trigger::Backfill,
+        },
+        (date, ..) => Request {
+            run_dates: vec![date.unwrap_or_else(|| today(&clock))],
+            trigger: Trigger::Manual,
+        },
+    };
+    let app = app(&options.lake, Some(options), clock).await?;
+    for record in run_days(&app, &request).await? {
+        writeln!(terminal.out, "{}", table::run(&record))?;
+    }
+    Ok(Exit::Success)
+}
+
+/// Runs the days of a request, with a spinner that names the step.
+pub(crate) async fn run_days(app: &App, request: &Request) -> anyhow::Result<Vec<RunRecord>> {
+    let spinner = progress::step();
+    // The record is told step by step, and a spinner is shared as it is.
+    let shown = Mutex::new(spinner.clone());
+    let holder = format!("process {}", std::process::id());
+    let tell = move |record: &RunRecord| {
+        let running = record
+            .steps
+            .iter()
+            .find(|step| step.state == RunState::Running);
+        if let (Some(step), Ok(spinner)) = (running, shown.lock()) {
+            spinner.set_message(format!("{}: {}", record.run_date, step.name));
+        }
+    };
+    let records = app.run(request, &holder, &tell).await;
+    spinner.finish_and_clear();
+    records.context("the daily run failed; the ledger has it, and the next one goes on from there")
+}
+
+/// Returns the day under way, in UTC.
+pub(crate) fn today(clock: &Clock) -> Date {
+    let now = Timestamp::from_millisecond(clock.unix_millis()).unwrap_or_default();
+    now.to_zoned(TimeZone::UTC).date()
+}

@@ -1,0 +1,77 @@
+//! `quarantine`: the records that were rejected, looked at and cleaned again by the present rules.
+
+mod failed;
+mod list;
+mod replay;
+mod rules;
+mod show;
+#[cfg(test)]
+mod tests;
+mod walk;
+
+use std::fmt::Display;
+use std::io::{self, Write};
+
+use event_model::Clock;
+
+use crate::bucket::Bucket;
+use crate::cli::{QuarantineCommand, QuarantineOptions};
+use crate::{Exit, Terminal};
+
+/// Runs one of the commands. What is damaged is told and fails the command in the end; all else is done.
+pub(crate) async fn command(
+    options: &QuarantineOptions,
+    clock: Clock,
+    terminal: &mut Terminal<'_>,
+) -> anyhow::Result<Exit> {
+    let damaged = match &options.command {
+        QuarantineCommand::List(options) => {
+            let bucket = Bucket::of_lake(&options.lake.find().await?);
+            list::command(&options.selection, &bucket, terminal).await?
+        }
+        QuarantineCommand::Show(options) => {
+            let bucket = Bucket::of_lake(&options.lake.find().await?);
+            show::command(&options.what, &bucket, terminal).await?
+        }
+        QuarantineCommand::Replay(options) if options.failed => {
+            failed::command(options, &options.lake.find().await?, clock, terminal).await?
+        }
+        QuarantineCommand::Replay(options) => {
+            let bucket = Bucket::of_lake(&options.lake.find().await?);
+            replay::command(options, &bucket, terminal).await?
+        }
+    };
+    Ok(match damaged {
+        Damaged(0) => Exit::Success,
+        Damaged(_) => Exit::Failure,
+    })
+}
+
+/// How many objects and lines could not be used; each was told.
+#[derive(Debug, Default)]
+struct Damaged(u64);
+
+impl Damaged {
+    /// Tells of an object that is passed over.
+    fn tell(&mut self, notes: &mut dyn Write, key: &str, problem: &dyn Display) -> io::Result<()> {
+        self.0 += 1;
+        writeln!(notes, "error: `{key}` is passed over: {problem}")
+    }
+}
+
+/// Returns a count and what is counted, in words.
+fn counted(count: u64, one: &str, many: &str) -> String {
+    match count {
+        1 => format!("1 {one}"),
+        _ => format!("{count} {many}"),
+    }
+}
+
+/// Returns counts and their names in one line: `30 pin, 7 user`.
+fn listed<K: Display>(counts: impl IntoIterator<Item = (K, u64)>) -> String {
+    let counts = counts.into_iter();
+    let shown: Vec<_> = counts
+        .map(|(name, count)| format!("{count} {name}"))
+        .collect();
+    shown.join(", ")
+}

@@ -1,0 +1,447 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use cleaning::{Rejection, RejectionCode};
+use event_model::{Kind, ShardId};
+use lake::quarantine::{QuarantineRecord, read_quarantine, write_quarantine};
+use lake::reader::{Position, read_positions};
+use lake::{ArrivalHour, Lineage, ObjectKey, SequenceRange};
+use local_stack::OnFailure;
+use serde_json::Value;
+
+use crate::Exit;
+use crate::test_stack::{PATIENCE, Ran, TestStack, run};
+
+/// 2026-03-01T10:59:59.5Z
+const ARRIVAL: i64 = 1_772_362_799_500_000;
+const HOUR_MICROS: i64 = 3_600_000_000;
+
+/// A record that was quarantined, by its sequence, its code, its partition key and its payload.
+type Quarantined<'a> = (&'a str, RejectionCode, &'a str, &'a [u8]);
+
+/// Writes a quarantine object as stream-cleaner did under rules that rejected these records.
+fn quarantine(stack: &TestStack, arrival_micros: i64, records: &[Quarantined<'_>]) -> String {
+    let shard = ShardId::from_number(0);
+    let line = |(sequence, code, partition_key, payload): &Quarantined<'_>| {
+        let rejection = Rejection {
+            kind: None,
+            code: *code,
+            message: "as the rules were then".to_owned(),
+        };
+        let lineage = Lineage {
+            shard: &shard,
+            sequence: sequence.parse().unwrap(),
+            arrival_micros,
+        };
+        QuarantineRecord::new(&rejection, &lineage, partition_key, payload)
+    };
+    let lines: Vec<_> = records.iter().map(line).collect();
+    let number = |text: &str| text.split(':').next().unwrap().parse().unwrap();
+    let key = ObjectKey::Quarantine {
+        date: ArrivalHour::of(arrival_micros).date,
+        range: SequenceRange {
+            shard: shard.clone(),
+            first: number(records[0].0),
+            last: number(records[records.len() - 1].0),
+        },
+    };
+    let key = key.to_string();
+    let object = write_quarantine(&lines).unwrap();
+    stack.write(&format!("pinflow-lake/{key}"), &object);
+    key
+}
+
+/// Returns the position of every clean row, by kind, those twice that stand there twice.
+fn clean_rows(stack: &TestStack) -> BTreeMap<Kind, Vec<Position>> {
+    let mut rows = BTreeMap::<Kind, Vec<Position>>::new();
+    for (key, object) in stack.objects("pinflow-lake/clean") {
+        let key = key.strip_prefix("pinflow-lake/").unwrap();
+        let ObjectKey::Clean { kind, .. } = key.parse().unwrap() else {
+            panic!("{key}");
+        };
+        let positions = read_positions(object.into()).unwrap();
+        rows.entry(kind).or_default().extend(positions);
+    }
+    for rows in rows.values_mut() {
+        rows.sort();
+    }
+    rows
+}
+
+fn positions(sequences: &[&str]) -> Vec<Position> {
+    let shard = ShardId::from_number(0).to_string();
+    let position = |sequence: &&str| (shard.clone(), (*sequence).to_owned());
+    sequences.iter().map(position).collect()
+}
+
+fn ended(ran: &Ran, exit: Exit) -> &str {
+    assert_eq!(ran.exit, Ok(exit), "{ran:?}");
+    &ran.out
+}
+
+const PIN: &[u8] = b"{\"index\": 7, \"category\": \"art\"}";
+const GEO: &[u8] = b"{\"ind\": 7, \"latitude\": 1, \"longitude\": 2}";
+
+#[tokio::test]
+async fn a_record_that_passes_by_now_is_replayed_once_and_keeps_its_place() {
+    let stack = TestStack::start().await;
+    let (missing, bad) = (RejectionCode::MissingKey, RejectionCode::BadType);
+    quarantine(
+        &stack,
+        ARRIVAL,
+        &[
+            ("9", missing, "pin/7", PIN),
+            ("10", missing, "pin/8", b"{\"category\": \"art\"}"),
+            ("11", bad, "any", GEO),
+        ],
+    );
+    quarantine(&stack, ARRIVAL + HOUR_MICROS, &[("12", bad, "geo/7", GEO)]);
+    // Its batch was delivered again and cut otherwise.
+    quarantine(&stack, ARRIVAL, &[("11", bad, "any", GEO)]);
+
+    let before = stack.objects("pinflow-lake");
+    let ran = stack.run("quarantine replay --dry-run").await;
+    insta::assert_snapshot!(ended(&ran, Exit::Success), @r"
+    Would now pass: 3 of 4
+      rows: 1 pin, 2 geo, in 3 objects
+      still rejected: 1 missing_key
+    Nothing was written; without --dry-run the rows are
+    ");
+    assert_eq!(stack.objects("pinflow-lake"), before);
+
+    let ran = stack.run("quarantine replay").await;
+    insta::assert_snapshot!(ended(&ran, Exit::Success), @r"
+    Replayed 3 of 4 records
+      rows: 1 pin, 2 geo, in 3 objects
+      still rejected: 1 missing_key
+    ");
+    let rows = BTreeMap::from([
+        (Kind::Pin, positions(&["9"])),
+        (Kind::Geo, positions(&["11", "12"])),
+    ]);
+    assert_eq!(clean_rows(&stack), rows);
+    let after = stack.objects("pinflow-lake");
+    let keys: Vec<_> = after
+        .iter()
+        .map(|(key, _)| key.rsplit_once('-').unwrap().0)
+        .collect();
+    insta::assert_debug_snapshot!(keys, @r#"
+    [
+        "pinflow-lake/clean/geo/date=2026-03-01/hour=10/replay-shardId-000000000000-11-11",
+        "pinflow-lake/clean/geo/date=2026-03-01/hour=11/replay-shardId-000000000000-12-12",
+        "pinflow-lake/clean/pin/date=2026-03-01/hour=10/replay-shardId-000000000000-9-9",
+        "pinflow-lake/quarantine/date=2026-03-01/shardId-000000000000-11",
+        "pinflow-lake/quarantine/date=2026-03-01/shardId-000000000000-12",
+        "pinflow-lake/quarantine/date=2026-03-01/shardId-000000000000-9",
+    ]
+    "#);
+
+    let ran = stack.run("quarantine replay").await;
+    insta::assert_snapshot!(ended(&ran, Exit::Success), @r"
+    Replayed 0 of 1 record
+      still rejected: 1 missing_key
+      replayed before: 3
+    ");
+    assert_eq!(stack.objects("pinflow-lake"), after);
+
+    let ran = stack.run("quarantine list").await;
+    let blanks_as_one = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+    let listed: Vec<_> = ended(&ran, Exit::Success)
+        .lines()
+        .map(blanks_as_one)
+        .collect();
+    insta::assert_snapshot!(listed.join("\n"), @r"
+    2026-03-01T10:59:59.500000Z bad_type - shardId-000000000000 11 replayed as the rules were then
+    2026-03-01T11:59:59.500000Z bad_type - shardId-000000000000 12 replayed as the rules were then
+    2026-03-01T10:59:59.500000Z missing_key - shardId-000000000000 9 replayed as the rules were then
+    2026-03-01T10:59:59.500000Z missing_key - shardId-000000000000 10 - as the rules were then
+    bad_type: 2 records, 2 replayed
+    missing_key: 2 records, 1 replayed
+    ");
+    let ran = stack
+        .run("quarantine list --code missing_key --since 2026-03-01")
+        .await;
+    assert_eq!(ended(&ran, Exit::Success).lines().count(), 3);
+    let ran = stack.run("quarantine list --since 2026-03-02").await;
+    assert_eq!(
+        ended(&ran, Exit::Success),
+        "Nothing in quarantine is of that code and that time\n"
+    );
+}
+
+#[tokio::test]
+async fn records_that_are_replayed_one_code_after_the_other_do_not_replace_each_other() {
+    let stack = TestStack::start().await;
+    let (missing, bad) = (RejectionCode::MissingKey, RejectionCode::BadType);
+    // User records of one aggregate: their objects have the same first and last sequence number.
+    let records: [Quarantined<'_>; 3] = [
+        ("9:0", missing, "pin/7", PIN),
+        ("9:2", bad, "pin/7", PIN),
+        ("9:10", missing, "pin/7", PIN),
+    ];
+    quarantine(&stack, ARRIVAL, &records);
+    // The batch's own object of the same record.
+    let own = "pinflow-lake/clean/pin/date=2026-03-01/hour=10/shardId-000000000000-9-9.parquet";
+    stack.write(own, b"the rows that were clean at once");
+
+    let ran = stack.run("quarantine replay --code bad_type").await;
+    assert!(ended(&ran, Exit::Success).starts_with("Replayed 1 of 1 record\n"));
+    let ran = stack.run("quarantine replay").await;
+    let told = "Replayed 2 of 2 records\n  rows: 2 pin, in 1 object\n  replayed before: 1\n";
+    assert_eq!(ended(&ran, Exit::Success), told);
+    let bytes = std::fs::read(stack.path(own)).unwrap();
+    assert_eq!(bytes, b"the rows that were clean at once");
+    std::fs::remove_file(stack.path(own)).unwrap();
+    let rows = positions(&["9:0", "9:10", "9:2"]);
+    assert_eq!(clean_rows(&stack), BTreeMap::from([(Kind::Pin, rows)]));
+}
+
+/// Two user records, pin and user, packed with the KPL's format.
+const AGGREGATE: &str = "84mawgoFcGluLzEaIAgAGhx7ImluZGV4IjoxLCJjYXRlZ29yeSI6ImFydCJ9CgZ1c2VyLzIaIAgBGhx7ImluZCI6Miwi\
+                         Zmlyc3RfbmFtZSI6IkFkYSJ92Jo05Ie/RumBeINpdJ+Zkg==";
+
+#[tokio::test]
+async fn an_aggregate_that_can_be_read_by_now_becomes_its_rows() {
+    let stack = TestStack::start().await;
+    let key = quarantine(&stack, ARRIVAL, &[("9", RejectionCode::NotUtf8, "k", b"?")]);
+    let path = format!("pinflow-lake/{key}");
+    let mut lines = read_quarantine(&std::fs::read(stack.path(&path)).unwrap()).unwrap();
+    AGGREGATE.clone_into(&mut lines[0].payload_base64);
+    stack.write(&path, &write_quarantine(&lines).unwrap());
+
+    let ran = stack.run("quarantine replay").await;
+    let told = "Replayed 1 of 1 record\n  rows: 1 pin, 1 user, in 2 objects\n";
+    assert_eq!(ended(&ran, Exit::Success), told);
+    let rows = BTreeMap::from([
+        (Kind::Pin, positions(&["9:0"])),
+        (Kind::User, positions(&["9:1"])),
+    ]);
+    assert_eq!(clean_rows(&stack), rows);
+    let ran = stack.run("quarantine replay").await;
+    assert!(ended(&ran, Exit::Success).ends_with("  replayed before: 1\n"));
+
+    // A replay that was killed had written one of the two objects.
+    std::fs::remove_dir_all(stack.path("pinflow-lake/clean/user")).unwrap();
+    let ran = stack.run("quarantine replay").await;
+    assert_eq!(ended(&ran, Exit::Success), told);
+    assert_eq!(clean_rows(&stack), rows);
+}
+
+#[tokio::test]
+async fn a_damaged_object_is_named_and_the_others_are_replayed() {
+    let stack = TestStack::start().await;
+    let bad = RejectionCode::BadType;
+    quarantine(&stack, ARRIVAL, &[("9", bad, "pin/7", PIN)]);
+    let damaged = "quarantine/date=2026-03-01/shardId-000000000000-1-2.ndjson.gz";
+    stack.write(&format!("pinflow-lake/{damaged}"), b"not gzip");
+    let altered = quarantine(
+        &stack,
+        ARRIVAL,
+        &[("7", bad, "pin/7", PIN), ("8", bad, "pin/7", PIN)],
+    );
+    let altered = format!("pinflow-lake/{altered}");
+    let mut lines = read_quarantine(&std::fs::read(stack.path(&altered)).unwrap()).unwrap();
+    "%".clone_into(&mut lines[0].payload_base64);
+    "-".clone_into(&mut lines[1].shard);
+    stack.write(&altered, &write_quarantine(&lines).unwrap());
+
+    for command in ["replay", "list"] {
+        let ran = stack.run(&format!("quarantine {command}")).await;
+        assert_eq!(ran.exit, Ok(Exit::Failure), "{ran:?}");
+        let told = format!(
+            "error: `{damaged}` is passed over: could not read the quarantine object as gzip: "
+        );
+        assert!(ran.notes.contains(&told), "{}", ran.notes);
+        assert!(
+            ran.notes
+                .contains("-7-8.ndjson.gz, line 2` is passed over: "),
+            "{}",
+            ran.notes
+        );
+        if command == "replay" {
+            assert!(
+                ran.notes.contains("record 7` is passed over: its payload"),
+                "{}",
+                ran.notes
+            );
+            assert!(
+                ran.out.starts_with("Replayed 1 of 1 record\n"),
+                "{}",
+                ran.out
+            );
+        }
+    }
+    // A replayed object that is damaged is written again.
+    let (replayed, object) = stack.objects("pinflow-lake/clean").remove(0);
+    stack.write(&replayed, b"not Parquet");
+    let ran = stack.run("quarantine replay").await;
+    assert_eq!(ran.exit, Ok(Exit::Failure), "{ran:?}");
+    assert!(
+        ran.notes.contains("could not read the object as Parquet"),
+        "{}",
+        ran.notes
+    );
+    assert_eq!(stack.objects("pinflow-lake/clean"), [(replayed, object)]);
+}
+
+#[tokio::test]
+async fn a_record_is_shown_with_its_payload_and_todays_verdict() {
+    let stack = TestStack::start().await;
+    let body = "[{\"category\": \"caf\u{e9}\"}]";
+    let url = format!("{}/events/pin", stack.stack.url());
+    let http = reqwest::Client::new();
+    let post = http.post(url).header("content-type", "application/json");
+    let answer = post.body(body).send().await.unwrap().bytes().await.unwrap();
+    let answer: Value = serde_json::from_slice(&answer).unwrap();
+    let sequence = answer["results"][0]["sequence_number"].as_str().unwrap();
+    stack.drain().await;
+
+    let ran = stack.run(&format!("quarantine show {sequence}")).await;
+    let by_sequence = ended(&ran, Exit::Success).to_owned();
+    for part in [
+        "rejected as     missing_key by version 1 of the rules\n",
+        "replayed        no\n",
+        "today           rejected, missing_key: ",
+        "payload         21 bytes\n{\"category\": \"caf\u{e9}\"}\n",
+    ] {
+        assert!(by_sequence.contains(part), "{by_sequence}");
+    }
+    let key = by_sequence
+        .lines()
+        .next()
+        .unwrap()
+        .strip_prefix("key")
+        .unwrap()
+        .trim();
+    let ran = stack.run(&format!("quarantine show {key}")).await;
+    assert_eq!(ended(&ran, Exit::Success), by_sequence);
+
+    for (what, message) in [
+        (
+            "7",
+            "no record 7 is in quarantine; `pinflow quarantine list` tells",
+        ),
+        (
+            "abc",
+            "give the key of a quarantine object, or a record's sequence number",
+        ),
+        ("quarantine/x", "`quarantine/x` is not the key of"),
+        (
+            "clean/pin/date=2026-03-01/hour=10/shardId-000000000000-9-9.parquet",
+            "is the key of a clean object",
+        ),
+        (
+            "quarantine/date=2026-03-01/shardId-000000000000-1-2.ndjson.gz",
+            "there is no object `quarantine/date=2026-03-01/",
+        ),
+    ] {
+        let error = stack
+            .run(&format!("quarantine show {what}"))
+            .await
+            .exit
+            .unwrap_err();
+        assert!(error.contains(message), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_failed_invocation_is_cleaned_again_to_its_own_objects() {
+    let stack = TestStack::start_with(|config| {
+        config.mapping.maximum_retry_attempts = Some(0);
+        config.mapping.on_failure = Some(OnFailure::Bucket("failures".to_owned()));
+        config.shards = 1;
+    })
+    .await;
+    std::fs::create_dir_all(stack.path("failures")).unwrap();
+    // Files stand where folders must be, so nothing can be written.
+    stack.write("pinflow-lake/clean", b"in the way");
+    stack.write("pinflow-lake/quarantine", b"in the way");
+    let url = format!("{}/events/pin", stack.stack.url());
+    let http = reqwest::Client::new();
+    let post = http.post(url).header("content-type", "application/json");
+    let body = "[{\"index\": 1}, {\"index\": 2}, {\"category\": \"art\"}]";
+    let answer = post.body(body).send().await.unwrap().bytes().await.unwrap();
+    let answer: Value = serde_json::from_slice(&answer).unwrap();
+    let results = answer["results"].as_array().unwrap();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let accepted: BTreeSet<Position> = results
+        .iter()
+        .map(|result| (text(&result["shard"]), text(&result["sequence_number"])))
+        .collect();
+    let given_up = async {
+        while stack.objects("failures").is_empty() {
+            tokio::task::yield_now().await;
+        }
+        stack.drain().await;
+    };
+    tokio::time::timeout(PATIENCE, given_up)
+        .await
+        .expect("it is given up");
+    for prefix in ["pinflow-lake/clean", "pinflow-lake/quarantine"] {
+        std::fs::remove_file(stack.path(prefix)).unwrap();
+    }
+    let damaged = "aws/lambda/0/shardId-000000000000/2019/11/14/2019-11-14T00.38.06-0";
+    stack.write(&format!("failures/{damaged}"), b"{\"version\": \"1.0\"}");
+
+    let command = "quarantine replay --failed --failed-bucket failures";
+    let ran = stack
+        .run(&format!("{command} --since 2026-01-01 --dry-run"))
+        .await;
+    let out = ended(&ran, Exit::Success);
+    assert!(
+        out.ends_with("with 3 records; nothing was written\n"),
+        "{out}"
+    );
+    assert_eq!(stack.objects("pinflow-lake"), []);
+
+    let ran = stack.run(command).await;
+    let out = ended(&ran, Exit::Failure);
+    let told = " again: 3 records into 2 rows and 1 in quarantine, in 2 objects\n";
+    assert!(out.starts_with("Cleaned ") && out.ends_with(told), "{out}");
+    let told = format!("error: `{damaged}` is passed over: it has the invocation's metadata alone");
+    assert!(ran.notes.contains(&told), "{}", ran.notes);
+    let objects = stack.objects("pinflow-lake");
+    let mut found: BTreeSet<_> = clean_rows(&stack).into_values().flatten().collect();
+    assert_eq!(found.len(), 2);
+    for (_, object) in stack.objects("pinflow-lake/quarantine") {
+        let lines = read_quarantine(&object).unwrap();
+        found.extend(
+            lines
+                .into_iter()
+                .map(|line| (line.shard, line.sequence_number)),
+        );
+    }
+    assert_eq!(found, accepted);
+
+    let ran = stack.run(&format!("{command} --since 2026-01-01")).await;
+    ended(&ran, Exit::Success);
+    assert_eq!(stack.objects("pinflow-lake"), objects);
+    let ran = stack.run("quarantine replay --failed").await;
+    let told = "No failed invocation is in the bucket `pinflow-lake`\n";
+    assert_eq!(ended(&ran, Exit::Success), told);
+}
+
+#[tokio::test]
+async fn a_lake_that_is_not_there_says_what_to_do() {
+    let stack = TestStack::start().await;
+    let ran = stack.run("quarantine list").await;
+    assert_eq!(ended(&ran, Exit::Success), "Nothing is in quarantine\n");
+    let error = stack
+        .run("quarantine list --bucket other")
+        .await
+        .exit
+        .unwrap_err();
+    assert!(
+        error.starts_with("there is no bucket `other` at http://127.0.0.1:"),
+        "{error}"
+    );
+    stack.stack.shutdown().await.unwrap();
+    let error = run("quarantine list --endpoint http://127.0.0.1:1")
+        .await
+        .exit
+        .unwrap_err();
+    assert_eq!(
+        error,
+        "could not connect to http://127.0.0.1:1; start a stack with `cargo pinflow local`, name another one with \
+         --endpoint, or an AWS account with --profile"
+    );
+}

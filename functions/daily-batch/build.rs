@@ -1,0 +1,37 @@
+//! Lists the reports: every `.sql` file of `src/reports` is one.
+
+use std::path::Path;
+use std::{env, fs, io};
+
+fn main() -> io::Result<()> {
+    let folder = Path::new("src/reports");
+    println!("cargo::rerun-if-changed={}", folder.display());
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "sql") {
+            names.extend(
+                path.file_stem()
+                    .map(|stem| stem.to_string_lossy().into_owned()),
+            );
+        }
+    }
+    names.sort();
+    let root = env::current_dir()?;
+    let entries: String = names
+        .iter()
+        .map(|name| {
+            let path = root.join(folder).join(format!("{name}.sql"));
+            format!("({name:?}, include_str!({path:?})),\n")
+        })
+        .collect();
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "cargo tells a build script so where to write"
+    )]
+    let out = env::var("OUT_DIR").map_err(io::Error::other)?;
+    fs::write(
+        Path::new(&out).join("reports.rs"),
+        format!("&[\n{entries}]\n"),
+    )
+}

@@ -1,0 +1,273 @@
+//! Conservation: is every record that the stream took in `clean/` or in `quarantine/`?
+
+use std::collections::HashSet;
+
+use aws_sdk_kinesis::Client;
+use aws_sdk_kinesis::error::DisplayErrorContext;
+use aws_sdk_kinesis::types::ShardIteratorType;
+use daily_report::summary::Conservation;
+use event_model::{Clock, Kind, SequenceNumber, ShardId};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp, ToSpan as _};
+use lake::key::{CLEAN_PREFIX, QUARANTINE_PREFIX};
+use object_store::ObjectMeta;
+use object_store::path::Path;
+use tracing::{error, warn};
+
+use crate::error::RowsError;
+use crate::rewrite::fetch;
+use crate::{DailyError, Lake};
+
+/// Most records that are looked for: they are kept in memory until they are found.
+const MAX_RECORDS: usize = 4_000_000;
+/// How long the stream is read, at most.
+const MAX_TIME: SignedDuration = SignedDuration::from_secs(120);
+/// A record that is missing and younger than this may be waiting for its batch, or for a retry.
+const GRACE: SignedDuration = SignedDuration::from_mins(10);
+/// Objects that are fetched at once.
+const FETCHES: usize = 16;
+
+/// The stream that a conservation check reads. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Stream {
+    client: Client,
+    name: String,
+}
+
+/// Where a record stood on the stream.
+type Position = (u32, SequenceNumber);
+
+impl Stream {
+    /// Makes the stream.
+    pub fn new(client: Client, name: impl Into<String>) -> Self {
+        Self {
+            client,
+            name: name.into(),
+        }
+    }
+}
+
+/// Records of a run date that are still on the stream.
+#[derive(Default)]
+struct Accepted {
+    settled: HashSet<Position>,
+    /// Records within the time of grace.
+    recent: HashSet<Position>,
+    is_complete: bool,
+}
+
+/// Looks in the lake for every record of the run date that the stream still has.
+///
+/// A stream that cannot be read makes the check incomplete, not the run fail: the tables are right without it.
+pub(crate) async fn audit(
+    lake: &Lake,
+    stream: Option<&Stream>,
+    run_date: Date,
+    clock: &Clock,
+) -> Result<Conservation, DailyError> {
+    let Some(stream) = stream else {
+        return Ok(Conservation::default());
+    };
+    let accepted = read_stream(stream, run_date, clock).await.unwrap_or_else(|error| {
+        let error = DisplayErrorContext(&error);
+        warn!(stream = stream.name, error = %error, "Could not read the stream for the conservation check");
+        Accepted::default()
+    });
+    let Accepted {
+        mut settled,
+        mut recent,
+        is_complete,
+    } = accepted;
+    let total = settled.len() + recent.len();
+    for path in objects(lake, run_date).await? {
+        if settled.is_empty() && recent.is_empty() {
+            break;
+        }
+        let (path, positions) = (path.0, path.1);
+        for position in positions.map_err(|source| DailyError::CleanObject { key: path, source })? {
+            settled.remove(&position);
+            recent.remove(&position);
+        }
+    }
+    for (shard, number) in settled.iter().take(10) {
+        error!(
+            record.shard = %ShardId::from_number(*shard),
+            record.sequence_number = %number,
+            "An accepted record is neither clean nor in quarantine"
+        );
+    }
+    Ok(Conservation {
+        accepted: (total - recent.len()) as u64,
+        found: (total - recent.len() - settled.len()) as u64,
+        unaccounted: settled.len() as u64,
+        is_complete,
+    })
+}
+
+async fn read_stream(
+    stream: &Stream,
+    run_date: Date,
+    clock: &Clock,
+) -> Result<Accepted, aws_sdk_kinesis::Error> {
+    let started = now(clock);
+    let (start, end) = bounds(run_date);
+    let summary = stream
+        .client
+        .describe_stream_summary()
+        .stream_name(&stream.name)
+        .send()
+        .await?;
+    let hours = summary
+        .stream_description_summary()
+        .map_or(24, |summary| summary.retention_period_hours());
+    let oldest = started
+        .saturating_sub(SignedDuration::from_hours(i64::from(hours)))
+        .unwrap_or(Timestamp::MIN);
+    let mut accepted = Accepted {
+        is_complete: oldest <= start,
+        ..Accepted::default()
+    };
+    for shard in shards(stream).await? {
+        let number = shard.parse::<ShardId>().map_or(0, |shard| shard.number());
+        let iterator = stream
+            .client
+            .get_shard_iterator()
+            .stream_name(&stream.name)
+            .shard_id(&shard)
+            .shard_iterator_type(ShardIteratorType::AtTimestamp)
+            .timestamp(aws_sdk_kinesis::primitives::DateTime::from_secs(
+                start.as_second(),
+            ))
+            .send()
+            .await?;
+        let mut iterator = iterator.shard_iterator;
+        while let Some(current) = iterator {
+            if accepted.settled.len() > MAX_RECORDS || now(clock).duration_since(started) > MAX_TIME
+            {
+                accepted.is_complete = false;
+                return Ok(accepted);
+            }
+            let read = stream
+                .client
+                .get_records()
+                .shard_iterator(current)
+                .send()
+                .await?;
+            let is_at_end = read.millis_behind_latest() == Some(0) && read.records().is_empty();
+            let mut is_past = false;
+            for record in read.records() {
+                let arrival = record
+                    .approximate_arrival_timestamp()
+                    .map_or(start, |time| {
+                        Timestamp::from_nanosecond(time.as_nanos()).unwrap_or(start)
+                    });
+                if arrival >= end {
+                    is_past = true;
+                    break;
+                }
+                let Ok(sequence) = record.sequence_number().parse() else {
+                    continue;
+                };
+                let is_recent = arrival > started.saturating_sub(GRACE).unwrap_or(Timestamp::MIN);
+                let set = if is_recent {
+                    &mut accepted.recent
+                } else {
+                    &mut accepted.settled
+                };
+                set.insert((number, sequence));
+            }
+            iterator = if is_past || is_at_end {
+                None
+            } else {
+                read.next_shard_iterator
+            };
+        }
+    }
+    Ok(accepted)
+}
+
+async fn shards(stream: &Stream) -> Result<Vec<String>, aws_sdk_kinesis::Error> {
+    let mut shards = Vec::new();
+    let mut token = None;
+    loop {
+        let request = stream.client.list_shards();
+        // A token stands for the stream as well.
+        let request = match token {
+            Some(token) => request.next_token(token),
+            None => request.stream_name(&stream.name),
+        };
+        let page = request.send().await?;
+        shards.extend(
+            page.shards()
+                .iter()
+                .map(|shard| shard.shard_id().to_owned()),
+        );
+        token = page.next_token;
+        if token.is_none() {
+            return Ok(shards);
+        }
+    }
+}
+
+fn bounds(run_date: Date) -> (Timestamp, Timestamp) {
+    let start = |date: Date| {
+        date.to_zoned(TimeZone::UTC)
+            .map_or(Timestamp::MIN, |time| time.timestamp())
+    };
+    (start(run_date), start(run_date.saturating_add(1.day())))
+}
+
+fn now(clock: &Clock) -> Timestamp {
+    Timestamp::from_millisecond(clock.unix_millis()).unwrap_or(Timestamp::MAX)
+}
+
+type ObjectPositions = (String, Result<Vec<Position>, RowsError>);
+
+/// Returns the positions of the rows and rejected records of the objects of a date.
+async fn objects(lake: &Lake, date: Date) -> Result<Vec<ObjectPositions>, DailyError> {
+    let clean = Kind::ALL.map(|kind| format!("{CLEAN_PREFIX}{kind}/date={date}/"));
+    let prefixes = clean
+        .into_iter()
+        .chain([format!("{QUARANTINE_PREFIX}date={date}/")]);
+    let mut keys = Vec::new();
+    for prefix in prefixes {
+        let found: Vec<ObjectMeta> = lake
+            .store()
+            .list(Some(&Path::from(prefix.as_str())))
+            .try_collect()
+            .await
+            .map_err(DailyError::lake("list", prefix))?;
+        keys.extend(found.into_iter().map(|meta| meta.location));
+    }
+    stream::iter(keys)
+        .map(|path| async move {
+            let bytes = fetch(lake.store().as_ref(), &path).await?;
+            let positions = positions(path.as_ref(), bytes);
+            Ok((path.to_string(), positions))
+        })
+        .buffered(FETCHES)
+        .try_collect()
+        .await
+}
+
+fn positions(key: &str, bytes: bytes::Bytes) -> Result<Vec<Position>, RowsError> {
+    let texts = if key.starts_with(QUARANTINE_PREFIX) {
+        let records = lake::quarantine::read_quarantine(&bytes)?;
+        records
+            .into_iter()
+            .map(|record| (record.shard, record.sequence_number))
+            .collect()
+    } else {
+        lake::reader::read_positions(bytes)?
+    };
+    texts
+        .into_iter()
+        .map(|(shard, sequence)| {
+            let number = sequence.parse::<lake::Sequence>()?.number;
+            let shard = shard.parse::<ShardId>().map_or(0, |shard| shard.number());
+            Ok((shard, number))
+        })
+        .collect()
+}

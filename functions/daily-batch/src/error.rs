@@ -1,0 +1,190 @@
+//! Why a run failed; the ledger keeps the text.
+
+use event_model::Kind;
+use jiff::civil::Date;
+use lambda_runtime::Diagnostic;
+
+/// A run, or a request for one, that failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DailyError {
+    /// The event that started the function has another shape than a payload.
+    #[error("{0}")]
+    Payload(String),
+    /// Another run of the same date is at work.
+    #[error(
+        "the run of {run_date} is held by {holder} until {expires_at}; wait, or try again after that"
+    )]
+    Held {
+        /// The run date.
+        run_date: Date,
+        /// Who holds it.
+        holder: String,
+        /// Until when.
+        expires_at: jiff::Timestamp,
+    },
+    /// This run was taken over by another one after it had expired.
+    #[error("the run of {run_date} was taken over by attempt {attempt}")]
+    TakenOver {
+        /// The run date.
+        run_date: Date,
+        /// The attempt that took over.
+        attempt: u32,
+    },
+    /// An object of the ledger cannot be understood.
+    #[error("`{key}` is not a record of a run")]
+    LedgerRecord {
+        /// Its key.
+        key: String,
+        /// What the JSON reader says.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// The bucket could not be read or written.
+    #[error("could not {action} `{key}`")]
+    Lake {
+        /// What was tried.
+        action: &'static str,
+        /// The object's key, or the prefix.
+        key: String,
+        /// What the object store says.
+        #[source]
+        source: object_store::Error,
+    },
+    /// A clean object is not Parquet, or not a clean table of its kind.
+    #[error(
+        "could not read the rows of `{key}`; restore the object, or move it out of `clean/` and replay its records"
+    )]
+    CleanObject {
+        /// Its key.
+        key: String,
+        /// What is wrong with it.
+        #[source]
+        source: RowsError,
+    },
+    /// A file of a curated table is not as it was written.
+    #[error("could not read `{key}` of the curated table; restore the table to an earlier version")]
+    CuratedFile {
+        /// Its key.
+        key: String,
+        /// What is wrong with it.
+        #[source]
+        source: RowsError,
+    },
+    /// A curated table could not be read, or not be written.
+    #[error("could not {action} the curated table `curated/{kind}/`")]
+    Table {
+        /// What was tried.
+        action: &'static str,
+        /// The table's kind.
+        kind: Kind,
+        /// What the Delta library says.
+        #[source]
+        source: Box<deltalake_core::DeltaTableError>,
+    },
+    /// Others kept writing to the table.
+    #[error(
+        "`curated/{kind}/` was changed by somebody else {times} times in a row while it was being folded"
+    )]
+    Contention {
+        /// The table's kind.
+        kind: Kind,
+        /// How often the fold began again.
+        times: u32,
+    },
+    /// A report could not be made.
+    #[error("could not make the report `{report}`")]
+    Report {
+        /// The report's name.
+        report: String,
+        /// What the query engine says.
+        #[source]
+        source: Box<datafusion::error::DataFusionError>,
+    },
+    /// Anything that must not happen.
+    #[error("{0}")]
+    Bug(String),
+}
+
+/// Rows that cannot be read or brought into a table's form.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RowsError {
+    /// Not Parquet, or damaged.
+    #[error("not a Parquet file, or a damaged one")]
+    Parquet(#[from] parquet::errors::ParquetError),
+    /// A damaged column.
+    #[error("a damaged column")]
+    Arrow(#[from] arrow::error::ArrowError),
+    /// A column is missing.
+    #[error("there is no column `{0}`")]
+    MissingColumn(String),
+    /// A column has another type than the table's.
+    #[error("column `{name}` is {found}, and the table has {wanted}")]
+    ColumnType {
+        /// The column.
+        name: String,
+        /// Its type in the object.
+        found: String,
+        /// Its type in the table.
+        wanted: String,
+    },
+    /// A `_sequence` that is none.
+    #[error(transparent)]
+    Sequence(#[from] lake::LakeError),
+    /// Bytes that could not be fetched while reading.
+    #[error("the object could not be fetched")]
+    Fetch(#[from] object_store::Error),
+}
+
+impl DailyError {
+    /// Returns the stable name that alarms and callers go by.
+    pub fn error_type(&self) -> &'static str {
+        match self {
+            Self::Payload(_) => "Payload",
+            Self::Held { .. } => "Held",
+            Self::TakenOver { .. } => "TakenOver",
+            Self::LedgerRecord { .. } => "LedgerRecord",
+            Self::Lake { .. } => "LakeUnavailable",
+            Self::CleanObject { .. } => "CleanObject",
+            Self::CuratedFile { .. } => "CuratedFile",
+            Self::Table { .. } => "Table",
+            Self::Contention { .. } => "Contention",
+            Self::Report { .. } => "Report",
+            Self::Bug(_) => "Bug",
+        }
+    }
+
+    pub(crate) fn lake(
+        action: &'static str,
+        key: impl Into<String>,
+    ) -> impl FnOnce(object_store::Error) -> Self {
+        let key = key.into();
+        move |source| Self::Lake {
+            action,
+            key,
+            source,
+        }
+    }
+
+    pub(crate) fn table(
+        action: &'static str,
+        kind: Kind,
+    ) -> impl Fn(deltalake_core::DeltaTableError) -> Self {
+        move |source| Self::Table {
+            action,
+            kind,
+            source: Box::new(source),
+        }
+    }
+}
+
+impl From<DailyError> for Diagnostic {
+    fn from(error: DailyError) -> Self {
+        let error_type = error.error_type().to_owned();
+        Self {
+            error_type,
+            error_message: format!("{:#}", anyhow::Error::from(error)),
+        }
+    }
+}

@@ -1,0 +1,453 @@
+use std::time::{Duration, UNIX_EPOCH};
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{DataType, Field, Schema};
+use arrow::util::pretty::pretty_format_batches;
+use datafusion::prelude::SessionContext;
+use event_model::ShardId;
+use lake::{ArrivalHour, CleanWriter, Lineage, ObjectKey, Sequence, SequenceRange};
+use object_store::ObjectStoreExt as _;
+use object_store::memory::InMemory;
+use proptest::prelude::*;
+
+use super::*;
+use crate::compact::compact;
+
+/// A user as posted, and where it stood on the stream.
+#[derive(Clone, Debug)]
+struct Posted {
+    ind: i64,
+    age: i32,
+    arrival_seconds: i64,
+    sequence: &'static str,
+}
+
+const DAY: i64 = 86_400;
+
+fn posted(ind: i64, age: i32, arrival_seconds: i64, sequence: &'static str) -> Posted {
+    Posted {
+        ind,
+        age,
+        arrival_seconds,
+        sequence,
+    }
+}
+
+fn memory() -> Lake {
+    Lake::new(Arc::new(InMemory::new()), "s3://test/")
+}
+
+fn clock() -> Clock {
+    Clock::new(|| UNIX_EPOCH + Duration::from_secs(2 * 86_400))
+}
+
+fn date(days: i64) -> Date {
+    ArrivalHour::of(days * DAY * 1_000_000).date
+}
+
+fn batch(rows: &[Posted]) -> RecordBatch {
+    let shard = ShardId::from_number(0);
+    let mut writer = CleanWriter::new(Kind::User);
+    for row in rows {
+        let text = format!(
+            r#"{{"ind":{},"first_name":"Ada","age":{}}}"#,
+            row.ind, row.age
+        );
+        let text = cleaning::decode(text.as_bytes()).unwrap();
+        let lineage = Lineage {
+            shard: &shard,
+            sequence: row.sequence.parse().unwrap(),
+            arrival_micros: row.arrival_seconds * 1_000_000,
+        };
+        writer
+            .append(&cleaning::clean(&text, None).unwrap(), &lineage)
+            .unwrap();
+    }
+    writer.finish().unwrap()
+}
+
+/// Writes rows as one clean object, under the key that stream-cleaner would give it, and returns the key.
+async fn put(lake: &Lake, rows: &[Posted]) -> Path {
+    put_as(lake, 0, rows).await
+}
+
+/// Writes rows as the clean object of a shard.
+async fn put_as(lake: &Lake, shard: u32, rows: &[Posted]) -> Path {
+    let bytes = lake::writer::write_parquet(&batch(rows)).unwrap();
+    put_bytes(lake, shard, rows, bytes).await
+}
+
+async fn put_bytes(lake: &Lake, shard: u32, rows: &[Posted], bytes: Bytes) -> Path {
+    let sequences = rows
+        .iter()
+        .map(|row| row.sequence.parse::<Sequence>().unwrap().number);
+    let key = ObjectKey::Clean {
+        kind: Kind::User,
+        hour: ArrivalHour::of(rows[0].arrival_seconds * 1_000_000),
+        range: SequenceRange {
+            shard: ShardId::from_number(shard),
+            first: sequences.clone().min().unwrap(),
+            last: sequences.max().unwrap(),
+        },
+        replay: None,
+    };
+    let path = Path::from(key.to_string());
+    lake.store().put(&path, bytes.into()).await.unwrap();
+    path
+}
+
+async fn fold_users(lake: &Lake, through: i64) -> Result<FoldCounts, DailyError> {
+    let outcome = fold(lake, Kind::User, date(through), &clock()).await?;
+    Ok(outcome.counts)
+}
+
+/// Returns the table's rows as `ind:age`, sorted.
+async fn users(lake: &Lake) -> Vec<String> {
+    let rows = select(
+        lake,
+        "SELECT concat(ind, ':', age) AS row FROM t ORDER BY ind",
+    )
+    .await;
+    rows.lines()
+        .filter(|line| line.contains(':'))
+        .map(|line| line.trim_matches(['|', ' ']).to_owned())
+        .collect()
+}
+
+async fn select(lake: &Lake, sql: &str) -> String {
+    let table = CuratedTable::open(lake, Kind::User).await.unwrap().unwrap();
+    let context = SessionContext::new();
+    context
+        .register_table("t", table.delta().table_provider().await.unwrap())
+        .unwrap();
+    let batches = context.sql(sql).await.unwrap().collect().await.unwrap();
+    pretty_format_batches(&batches).unwrap().to_string()
+}
+
+async fn version(lake: &Lake) -> u64 {
+    CuratedTable::open(lake, Kind::User)
+        .await
+        .unwrap()
+        .unwrap()
+        .version()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ind_has_one_row_and_its_latest_version_wins() {
+    let lake = memory();
+    put(
+        &lake,
+        &[
+            posted(1, 20, 10, "100"),
+            posted(2, 30, 10, "101"),
+            posted(1, 21, 11, "99"),
+        ],
+    )
+    .await;
+    let counts = fold_users(&lake, 0).await.unwrap();
+    assert_eq!(
+        (
+            counts.objects,
+            counts.rows_in,
+            counts.inserted,
+            counts.superseded
+        ),
+        (1, 3, 2, 1)
+    );
+    assert_eq!(users(&lake).await, ["1:21", "2:30"]);
+
+    put(
+        &lake,
+        &[
+            posted(2, 31, 12, "102"),
+            posted(1, 19, 9, "98"),
+            posted(3, 40, 12, "103"),
+        ],
+    )
+    .await;
+    let counts = fold_users(&lake, 0).await.unwrap();
+    assert_eq!(
+        (
+            counts.rows_in,
+            counts.inserted,
+            counts.updated,
+            counts.superseded
+        ),
+        (3, 1, 1, 1)
+    );
+    assert_eq!(users(&lake).await, ["1:21", "2:31", "3:40"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_folded_is_not_folded_again() {
+    let lake = memory();
+    put(&lake, &[posted(1, 20, 10, "100")]).await;
+    fold_users(&lake, 0).await.unwrap();
+    let before = version(&lake).await;
+    assert_eq!(fold_users(&lake, 0).await.unwrap(), FoldCounts::default());
+    assert_eq!(version(&lake).await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_that_comes_late_to_an_old_date_is_found() {
+    let lake = memory();
+    put(&lake, &[posted(1, 20, DAY + 10, "200")]).await;
+    fold_users(&lake, 1).await.unwrap();
+    put(&lake, &[posted(1, 19, 10, "100"), posted(2, 30, 10, "101")]).await;
+    let counts = fold_users(&lake, 1).await.unwrap();
+    assert_eq!((counts.inserted, counts.superseded), (1, 1));
+    assert_eq!(users(&lake).await, ["1:20", "2:30"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_arrived_after_the_run_date_wait_for_their_own() {
+    let lake = memory();
+    put(&lake, &[posted(1, 20, 10, "100")]).await;
+    put(&lake, &[posted(1, 21, DAY + 10, "200")]).await;
+    fold_users(&lake, 0).await.unwrap();
+    assert_eq!(users(&lake).await, ["1:20"]);
+    fold_users(&lake, 1).await.unwrap();
+    assert_eq!(users(&lake).await, ["1:21"]);
+    // A run of the earlier date changes nothing afterwards, nor does it forget what the later one folded.
+    fold_users(&lake, 0).await.unwrap();
+    assert_eq!(fold_users(&lake, 1).await.unwrap(), FoldCounts::default());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_written_again_with_other_rules_is_folded_again() {
+    let lake = memory();
+    let rows = [posted(1, 20, 10, "100")];
+    put(&lake, &rows).await;
+    fold_users(&lake, 0).await.unwrap();
+    // The same record, cleaned to another age by newer rules.
+    let newer = batch(&[posted(1, 22, 10, "100")]);
+    let rules = newer.schema().index_of(schema::RULES).unwrap();
+    let mut columns = newer.columns().to_vec();
+    columns[rules] = Arc::new(arrow::array::Int32Array::from(vec![1000]));
+    let newer = RecordBatch::try_new(newer.schema(), columns).unwrap();
+    put_bytes(
+        &lake,
+        0,
+        &rows,
+        lake::writer::write_parquet(&newer).unwrap(),
+    )
+    .await;
+    fold_users(&lake, 0).await.unwrap();
+    assert_eq!(users(&lake).await, ["1:22"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_folds_at_once_end_in_the_same_table() {
+    let lake = memory();
+    for (ind, sequence) in [(1, "100"), (2, "101"), (3, "102")] {
+        put(&lake, &[posted(ind, 20, 10, sequence)]).await;
+    }
+    let (first, second) = tokio::join!(fold_users(&lake, 0), fold_users(&lake, 0));
+    let inserted = first.unwrap().inserted + second.unwrap().inserted;
+    assert_eq!(inserted, 3);
+    assert_eq!(users(&lake).await, ["1:20", "2:20", "3:20"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_manifest_costs_time_and_no_row() {
+    let lake = memory();
+    put(&lake, &[posted(1, 20, 10, "100"), posted(2, 30, 10, "101")]).await;
+    fold_users(&lake, 0).await.unwrap();
+    let table = CuratedTable::open(&lake, Kind::User)
+        .await
+        .unwrap()
+        .unwrap();
+    let number = table.manifest().await.unwrap().unwrap();
+    let manifest = Path::from(format!("curated/user/_folded/{number:020}.ndjson.gz"));
+    lake.store().delete(&manifest).await.unwrap();
+    let counts = fold_users(&lake, 0).await.unwrap();
+    assert_eq!(
+        (counts.rows_in, counts.repeated, counts.inserted),
+        (2, 2, 0)
+    );
+    assert_eq!(users(&lake).await, ["1:20", "2:30"]);
+    assert_eq!(fold_users(&lake, 0).await.unwrap(), FoldCounts::default());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_that_cannot_be_read_is_named_and_the_table_stays() {
+    let lake = memory();
+    put(&lake, &[posted(1, 20, 10, "100")]).await;
+    fold_users(&lake, 0).await.unwrap();
+    let before = version(&lake).await;
+    let rows = [posted(2, 30, 10, "101")];
+    let path = put_bytes(&lake, 0, &rows, Bytes::from_static(b"PAR1 no")).await;
+    let error = fold_users(&lake, 0).await.unwrap_err();
+    assert!(error.to_string().contains(path.as_ref()), "{error}");
+    assert_eq!(error.error_type(), "CleanObject");
+    assert_eq!(
+        (version(&lake).await, users(&lake).await),
+        (before, vec!["1:20".to_owned()])
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_with_a_column_of_another_type_is_named() {
+    let lake = memory();
+    let rows = [posted(1, 20, 10, "100")];
+    let good = batch(&rows);
+    let age = good.schema().index_of("age").unwrap();
+    let mut fields: Vec<_> = good
+        .schema()
+        .fields()
+        .iter()
+        .map(|field| field.as_ref().clone())
+        .collect();
+    fields[age] = Field::new("age", DataType::Utf8, true);
+    let mut columns = good.columns().to_vec();
+    columns[age] = Arc::new(arrow::array::StringArray::from(vec!["twenty"]));
+    let wrong = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap();
+    let path = put_bytes(
+        &lake,
+        0,
+        &rows,
+        lake::writer::write_parquet(&wrong).unwrap(),
+    )
+    .await;
+    let error = anyhow::Error::from(fold_users(&lake, 0).await.unwrap_err());
+    let text = format!("{error:#}");
+    assert!(
+        text.contains(path.as_ref()) && text.contains("`age` is Utf8"),
+        "{text}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_column_is_added_without_a_rewrite() {
+    let lake = memory();
+    put(&lake, &[posted(1, 20, 10, "100")]).await;
+    fold_users(&lake, 0).await.unwrap();
+    let files = |table: &CuratedTable| -> Vec<_> {
+        table
+            .files()
+            .unwrap()
+            .into_iter()
+            .map(|file| file.path)
+            .collect()
+    };
+    let before = files(
+        &CuratedTable::open(&lake, Kind::User)
+            .await
+            .unwrap()
+            .unwrap(),
+    );
+
+    let rows = [posted(2, 30, 10, "101")];
+    let old = batch(&rows);
+    let mut fields: Vec<_> = old.schema().fields().iter().cloned().collect();
+    fields.push(Arc::new(Field::new("language", DataType::Utf8, true)));
+    let mut columns = old.columns().to_vec();
+    columns.push(Arc::new(arrow::array::StringArray::from(vec!["en"])));
+    let wider = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap();
+    put_bytes(
+        &lake,
+        0,
+        &rows,
+        lake::writer::write_parquet(&wider).unwrap(),
+    )
+    .await;
+    fold_users(&lake, 0).await.unwrap();
+
+    let after = files(
+        &CuratedTable::open(&lake, Kind::User)
+            .await
+            .unwrap()
+            .unwrap(),
+    );
+    assert!(before.iter().all(|path| after.contains(path)));
+    insta::assert_snapshot!(select(&lake, "SELECT ind, language FROM t ORDER BY ind").await, @"");
+    // The next object lacks the column again.
+    put(&lake, &[posted(3, 40, 10, "102"), posted(2, 31, 11, "103")]).await;
+    fold_users(&lake, 0).await.unwrap();
+    compact(&lake, Kind::User, &clock()).await.unwrap();
+    insta::assert_snapshot!(select(&lake, "SELECT ind, age, language FROM t ORDER BY ind").await, @"");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn compaction_leaves_one_file_and_every_row() {
+    let lake = memory();
+    for (ind, sequence) in [(1, "100"), (2, "101"), (3, "102")] {
+        put(&lake, &[posted(ind, 20, 10, sequence)]).await;
+        fold_users(&lake, 0).await.unwrap();
+    }
+    assert_eq!(compact(&lake, Kind::User, &clock()).await.unwrap(), 3);
+    assert_eq!(compact(&lake, Kind::User, &clock()).await.unwrap(), 0);
+    let table = CuratedTable::open(&lake, Kind::User)
+        .await
+        .unwrap()
+        .unwrap();
+    let counts = table.counts().unwrap();
+    assert_eq!((counts.files, counts.rows), (1, 3));
+    assert_eq!(users(&lake).await, ["1:20", "2:20", "3:20"]);
+    // The manifest is that of the last fold.
+    assert_eq!(fold_users(&lake, 0).await.unwrap(), FoldCounts::default());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn vacuum_deletes_what_no_version_names_and_keeps_the_manifests() {
+    let lake = memory();
+    put(&lake, &[posted(1, 20, 10, "100")]).await;
+    fold_users(&lake, 0).await.unwrap();
+    let table = CuratedTable::open(&lake, Kind::User)
+        .await
+        .unwrap()
+        .unwrap();
+    table.vacuum(1).await.unwrap();
+    assert_eq!(users(&lake).await, ["1:20"]);
+    assert_eq!(fold_users(&lake, 0).await.unwrap(), FoldCounts::default());
+}
+
+const SEQUENCES: [&str; 6] = ["9", "10", "10:0", "10:1", "100", "101"];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// The promise of the fold: the tables are a function of the set of accepted records.
+    #[test]
+    fn the_table_depends_on_the_set_of_rows_alone(
+        rows in proptest::collection::vec((0_i64..5, 0_usize..6, 0_i64..3), 1..24),
+        cuts in proptest::collection::vec(any::<prop::sample::Index>(), 0..6),
+        folds in proptest::collection::vec(any::<bool>(), 30),
+        order in any::<u64>(),
+    ) {
+        // A position on the stream holds one record: its values follow from the position.
+        let rows: Vec<_> = rows
+            .into_iter()
+            .map(|(ind, sequence, arrival)| {
+                let age = i32::try_from(ind * 20 + arrival * 6).unwrap() + i32::try_from(sequence).unwrap();
+                posted(ind, age, arrival, SEQUENCES[sequence])
+            })
+            .collect();
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
+        runtime.block_on(async {
+            let whole = memory();
+            put(&whole, &rows).await;
+            fold_users(&whole, 0).await.unwrap();
+
+            // Cut anew, in another order, every batch twice, with folds in between.
+            let mut bounds: Vec<_> = cuts.iter().map(|cut| cut.index(rows.len())).collect();
+            bounds.extend([0, rows.len()]);
+            bounds.sort_unstable();
+            bounds.dedup();
+            let mut batches: Vec<_> = bounds.windows(2).map(|pair| rows[pair[0]..pair[1]].to_vec()).collect();
+            let places = usize::try_from(order % 97).unwrap() % batches.len();
+            batches.rotate_left(places);
+            let pieces = memory();
+            let mut folds = folds.into_iter().cycle();
+            // Each under a key of its own.
+            for (shard, batch) in (0..).zip(batches.iter().chain(batches.iter().rev())) {
+                put_as(&pieces, shard, batch).await;
+                if folds.next().unwrap() {
+                    fold_users(&pieces, 0).await.unwrap();
+                }
+            }
+            fold_users(&pieces, 0).await.unwrap();
+            assert_eq!(users(&whole).await, users(&pieces).await);
+        });
+    }
+}

@@ -1,0 +1,119 @@
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
+use lambda_runtime::Context;
+use object_store::memory::InMemory;
+
+use super::*;
+
+const SAMPLE_FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../events/daily-batch");
+
+/// What each sample event comes to: the run dates, or the beginning of the error.
+const SAMPLES: &[(&str, Result<&[&str], &str>)] = &[
+    ("backfill", Ok(&["2026-02-27", "2026-02-28", "2026-03-01"])),
+    ("bad-date", Err("`run_date` is \"2026-02-30\"")),
+    (
+        "bad-range",
+        Err("`from` (2026-03-01) is after `to` (2026-02-27)"),
+    ),
+    ("empty", Ok(&["2026-03-09"])),
+    ("run-date", Ok(&["2026-03-01"])),
+    ("scheduled", Ok(&["2026-03-01"])),
+];
+
+fn app(config: Config) -> App {
+    let lake = Lake::new(Arc::new(InMemory::new()), "s3://test/");
+    // 2026-03-10T06:00:00Z
+    let clock = Clock::new(|| UNIX_EPOCH + Duration::from_secs(1_773_122_400));
+    App::new(lake, None, config, clock)
+}
+
+async fn handle(app: &App, event: Value) -> Result<Vec<String>, String> {
+    let records = app
+        .handle(LambdaEvent::new(event, Context::default()))
+        .await;
+    let records = records.map_err(|error| error.to_string())?;
+    Ok(records
+        .iter()
+        .map(|record| record.run_date.to_string())
+        .collect())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_sample_event_runs_its_days() {
+    let mut names: Vec<_> = std::fs::read_dir(SAMPLE_FOLDER)
+        .unwrap()
+        .map(|entry| {
+            entry
+                .unwrap()
+                .path()
+                .file_stem()
+                .unwrap()
+                .to_string_lossy()
+                .into_owned()
+        })
+        .collect();
+    names.sort();
+    assert_eq!(
+        names,
+        SAMPLES.iter().map(|(name, _)| *name).collect::<Vec<_>>()
+    );
+    for (name, expected) in SAMPLES {
+        let json = std::fs::read_to_string(format!("{SAMPLE_FOLDER}/{name}.json")).unwrap();
+        let found = handle(
+            &app(Config::new("test")),
+            serde_json::from_str(&json).unwrap(),
+        )
+        .await;
+        match expected {
+            Ok(dates) => assert_eq!(found.unwrap(), *dates, "{name}"),
+            Err(error) => assert!(
+                found.clone().unwrap_err().starts_with(error),
+                "{name}: {found:?}"
+            ),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_schedule_makes_up_for_the_days_that_it_missed() {
+    let app = app(Config::new("test"));
+    let scheduled = |day: &str| serde_json::json!({"scheduled_time": format!("{day}T06:00:00Z")});
+    // The first run of all has nothing to make up for.
+    assert_eq!(
+        handle(&app, scheduled("2026-03-02")).await.unwrap(),
+        ["2026-03-01"]
+    );
+    assert_eq!(
+        handle(&app, scheduled("2026-03-05")).await.unwrap(),
+        ["2026-03-02", "2026-03-03", "2026-03-04"]
+    );
+    // Fired again, it finds all done.
+    assert_eq!(
+        handle(&app, scheduled("2026-03-05")).await.unwrap(),
+        ["2026-03-04"]
+    );
+    let catch_up = app
+        .ledger()
+        .attempts("2026-03-02".parse().unwrap())
+        .await
+        .unwrap();
+    assert_eq!(
+        catch_up
+            .iter()
+            .map(|record| record.trigger)
+            .collect::<Vec<_>>(),
+        [Trigger::CatchUp]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn catching_up_is_a_setting() {
+    let mut config = Config::new("test");
+    config.catch_up_days = 0;
+    let app = app(config);
+    for day in ["2026-03-02", "2026-03-05"] {
+        let event = serde_json::json!({"scheduled_time": format!("{day}T06:00:00Z")});
+        assert_eq!(handle(&app, event).await.unwrap().len(), 1);
+    }
+}

@@ -1,0 +1,29 @@
+#![doc = include_str!("../README.md")]
+
+mod audit;
+mod clean;
+mod compact;
+mod config;
+mod error;
+mod fold;
+mod handler;
+mod lake_store;
+mod ledger;
+mod matching;
+mod payload;
+mod remote_file;
+mod reports;
+mod rewrite;
+mod run;
+mod summary;
+mod table;
+mod versions;
+
+pub use audit::Stream;
+pub use config::Config;
+pub use error::{DailyError, RowsError};
+pub use handler::App;
+pub use lake_store::Lake;
+pub use ledger::Ledger;
+pub use payload::{Request, days};
+pub use run::{Progress, page_key};

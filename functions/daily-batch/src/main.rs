@@ -1,0 +1,30 @@
+//! Lambda entry point: reads the configuration, builds the clients once, serves invocations.
+
+use std::time::SystemTime;
+
+use aws_config::BehaviorVersion;
+use daily_batch::{App, Config, Lake, Stream};
+use event_model::Clock;
+use lambda_runtime::{Error, LambdaEvent, run, service_fn, tracing};
+use serde_json::Value;
+
+#[tokio::main]
+async fn main() -> Result<(), Error> {
+    tracing::init_default_subscriber();
+
+    let config = Config::from_env()?;
+    let aws = aws_config::load_defaults(BehaviorVersion::latest()).await;
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place where the real clock comes from"
+    )]
+    let clock = Clock::new(SystemTime::now);
+    let lake = Lake::from_bucket(&aws, &config.bucket_name)?;
+    let stream = config
+        .stream_name
+        .as_ref()
+        .map(|name| Stream::new(aws_sdk_kinesis::Client::new(&aws), name));
+    let app = App::new(lake, stream, config, clock);
+
+    run(service_fn(|event: LambdaEvent<Value>| app.handle(event))).await
+}

@@ -1,0 +1,185 @@
+//! The inner join of the three curated tables, made once for all reports.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::sync::Arc;
+
+use arrow::datatypes::{FieldRef, Schema, SchemaRef};
+use datafusion::common::TableReference;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::datasource::empty::EmptyTable;
+use datafusion::error::DataFusionError;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::prelude::{ParquetReadOptions, SessionConfig, SessionContext};
+use event_model::Kind;
+use futures::TryStreamExt as _;
+use parquet::arrow::ArrowWriter;
+use parquet::basic::Compression;
+use parquet::file::properties::WriterProperties;
+use tempfile::TempDir;
+
+use super::Report;
+use crate::Lake;
+use crate::rewrite::workers;
+use crate::table::CuratedTable;
+
+/// Rows of the largest table that one pass of the join takes: its hash tables then need some 300 MB.
+const ROWS_PER_PASS: u64 = 4_000_000;
+/// Name of the joined table.
+const POSTS: &str = "posts";
+
+/// A session with the three tables and their join, which is in a folder of its own until this is dropped.
+pub(super) struct Posts {
+    context: SessionContext,
+    _folder: TempDir,
+}
+
+impl Posts {
+    /// Joins the tables, with the columns that `reports` read.
+    ///
+    /// The join goes over the tables several times when they are large, each time for a part of the `ind`s, so that
+    /// memory does not grow with the tables.
+    pub(super) async fn join(
+        _lake: &Lake,
+        tables: &[CuratedTable],
+        reports: impl Iterator<Item = Report>,
+    ) -> Result<Self, DataFusionError> {
+        let config = SessionConfig::new()
+            .with_target_partitions(workers())
+            .with_information_schema(false);
+        let context = SessionContext::new_with_config(config);
+        let mut columns = Columns::default();
+        let mut most_rows = 0;
+        for table in tables {
+            let provider = table.delta().table_provider().await.map_err(external)?;
+            columns.append(table.kind(), &provider.schema());
+            context.register_table(TableReference::bare(table.kind().as_str()), provider)?;
+            let rows = table
+                .files()
+                .map_err(external)?
+                .iter()
+                .map(|file| file.rows())
+                .sum();
+            most_rows = most_rows.max(rows);
+        }
+        let needed = needed(&context, &columns, reports).await?;
+
+        let folder = TempDir::new()?;
+        let passes = most_rows.div_ceil(ROWS_PER_PASS).next_power_of_two();
+        for pass in 0..passes {
+            let path = folder.path().join(format!("{pass}.parquet"));
+            write_pass(&context, &columns.join(&needed, pass, passes), &path).await?;
+        }
+        let path = folder.path().to_string_lossy().into_owned();
+        context
+            .register_parquet(POSTS, path, ParquetReadOptions::default())
+            .await?;
+        Ok(Self {
+            context,
+            _folder: folder,
+        })
+    }
+
+    pub(super) fn context(&self) -> &SessionContext {
+        &self.context
+    }
+}
+
+fn external(error: impl std::error::Error + Send + Sync + 'static) -> DataFusionError {
+    DataFusionError::External(Box::new(error))
+}
+
+/// The columns of the join: `ind`, then each table's own.
+#[derive(Default)]
+struct Columns(Vec<(Kind, FieldRef)>);
+
+impl Columns {
+    fn append(&mut self, kind: Kind, schema: &SchemaRef) {
+        for field in schema.fields() {
+            let is_key = field.name() == "ind";
+            let is_lineage = field.name().starts_with('_');
+            if !is_lineage && (!is_key || self.0.is_empty()) {
+                self.0.push((kind, Arc::clone(field)));
+            }
+        }
+    }
+
+    fn schema(&self) -> SchemaRef {
+        let fields: Vec<_> = self.0.iter().map(|(_, field)| Arc::clone(field)).collect();
+        Arc::new(Schema::new(fields))
+    }
+
+    /// Returns the query for a part of the rows: those whose `ind` ends with the bits of `pass`.
+    fn join(&self, needed: &BTreeSet<String>, pass: u64, passes: u64) -> String {
+        let chosen = self
+            .0
+            .iter()
+            .filter(|(_, field)| needed.contains(field.name()));
+        let list: Vec<_> = chosen
+            .map(|(kind, field)| format!("\"{kind}\".\"{}\"", field.name()))
+            .collect();
+        let part = |kind: Kind| {
+            format!(
+                "SELECT * FROM \"{kind}\" WHERE ind & {} = {pass}",
+                passes - 1
+            )
+        };
+        let [first, second, third] = Kind::ALL;
+        format!(
+            "SELECT {} FROM ({}) AS \"{first}\" JOIN ({}) AS \"{second}\" ON \"{first}\".ind = \"{second}\".ind \
+             JOIN ({}) AS \"{third}\" ON \"{first}\".ind = \"{third}\".ind",
+            list.join(", "),
+            part(first),
+            part(second),
+            part(third),
+        )
+    }
+}
+
+/// Returns the columns of the join that some report reads, and `ind`, so that there is one.
+async fn needed(
+    context: &SessionContext,
+    columns: &Columns,
+    reports: impl Iterator<Item = Report>,
+) -> Result<BTreeSet<String>, DataFusionError> {
+    context.register_table(POSTS, Arc::new(EmptyTable::new(columns.schema())))?;
+    let mut needed = BTreeSet::from(["ind".to_owned()]);
+    for report in reports {
+        let plan = context.sql(report.sql).await?.into_optimized_plan()?;
+        plan.apply_with_subqueries(|node| {
+            if let LogicalPlan::TableScan(scan) = node
+                && scan.table_name.table() == POSTS
+            {
+                needed.extend(
+                    scan.projected_schema
+                        .fields()
+                        .iter()
+                        .map(|field| field.name().clone()),
+                );
+            }
+            Ok(TreeNodeRecursion::Continue)
+        })?;
+    }
+    context.deregister_table(POSTS)?;
+    Ok(needed)
+}
+
+async fn write_pass(
+    context: &SessionContext,
+    sql: &str,
+    path: &std::path::Path,
+) -> Result<(), DataFusionError> {
+    let frame = context.sql(sql).await?;
+    let schema = Arc::clone(frame.schema().inner());
+    // It is read ten times within seconds: compressing it would cost more than it saves.
+    let properties = WriterProperties::builder()
+        .set_compression(Compression::UNCOMPRESSED)
+        .build();
+    let mut writer = ArrowWriter::try_new(File::create(path)?, schema, Some(properties))?;
+    let mut batches = frame.execute_stream().await?;
+    while let Some(batch) = batches.try_next().await? {
+        writer.write(&batch)?;
+    }
+    writer.close()?;
+    Ok(())
+}

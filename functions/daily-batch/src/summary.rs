@@ -1,0 +1,207 @@
+//! The numbers of a run, gathered from the ledger, the tables and the lake.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use daily_report::run::{RunRecord, StepRecord};
+use daily_report::summary::{FoldCounts, Quarantine, RejectedExample, Summary, Triples};
+use event_model::Kind;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use jiff::ToSpan as _;
+use jiff::civil::Date;
+use lake::key::QUARANTINE_PREFIX;
+use object_store::path::Path;
+use object_store::{ObjectMeta, ObjectStoreExt as _};
+
+use crate::clean::Manifest;
+use crate::fold::FoldOutcome;
+use crate::matching::read_inds;
+use crate::reports::folder;
+use crate::rewrite::fetch;
+use crate::table::CuratedTable;
+use crate::{DailyError, Lake};
+
+/// Prefix of the counts of a fold's step that tell what the rules changed.
+const CHANGED: &str = "changed.";
+/// Examples of each code of rejection.
+const EXAMPLES: usize = 3;
+/// Characters of an example's payload.
+const EXAMPLE_CHARS: usize = 200;
+/// Earlier days of the trend.
+const TREND_DAYS: i64 = 30;
+
+/// Returns the name of the step that folds a kind.
+pub(crate) fn fold_step(kind: Kind) -> String {
+    format!("fold-{kind}")
+}
+
+/// Spells what a fold did as the counts of its step.
+pub(crate) fn fold_counts(outcome: &FoldOutcome) -> BTreeMap<String, u64> {
+    let FoldCounts {
+        objects,
+        rows_in,
+        inserted,
+        updated,
+        superseded,
+        repeated,
+    } = outcome.counts;
+    let counts = [
+        ("objects", objects),
+        ("rows_in", rows_in),
+        ("inserted", inserted),
+        ("updated", updated),
+        ("superseded", superseded),
+        ("repeated", repeated),
+    ];
+    let counts = counts
+        .into_iter()
+        .map(|(name, count)| (name.to_owned(), count));
+    let changes = outcome
+        .changes
+        .iter()
+        .map(|(rule, count)| (format!("{CHANGED}{rule}"), *count));
+    counts.chain(changes).collect()
+}
+
+fn read_fold_counts(step: &StepRecord) -> FoldCounts {
+    let count = |name: &str| step.counts.get(name).copied().unwrap_or_default();
+    FoldCounts {
+        objects: count("objects"),
+        rows_in: count("rows_in"),
+        inserted: count("inserted"),
+        updated: count("updated"),
+        superseded: count("superseded"),
+        repeated: count("repeated"),
+    }
+}
+
+/// Gathers the summary of a run, but for what its conservation check found.
+pub(crate) async fn gather(
+    lake: &Lake,
+    record: &RunRecord,
+    tables: &[CuratedTable],
+) -> Result<Summary, DailyError> {
+    let mut summary = Summary {
+        run_date: record.run_date,
+        attempt: record.attempt,
+        trigger: Some(record.trigger),
+        quarantine: quarantine(lake, record.run_date).await?,
+        triples: triples(lake, tables).await?,
+        steps: record.steps.clone(),
+        ..Summary::default()
+    };
+    for table in tables {
+        let kind = table.kind();
+        let name = fold_step(kind);
+        if let Some(step) = record.steps.iter().find(|step| step.name == name) {
+            summary
+                .folds
+                .insert(kind.to_string(), read_fold_counts(step));
+            for (count_name, count) in &step.counts {
+                if let Some(rule) = count_name.strip_prefix(CHANGED) {
+                    *summary.changes_by_rule.entry(rule.to_owned()).or_default() += count;
+                }
+            }
+        }
+        summary.tables.insert(kind.to_string(), table.counts()?);
+        let manifest = match table.manifest().await? {
+            Some(number) => Manifest::read(lake.store().as_ref(), kind, number).await?,
+            None => Manifest::default(),
+        };
+        summary
+            .rows_by_hour
+            .insert(kind.to_string(), manifest.rows_by_hour(record.run_date));
+    }
+    Ok(summary)
+}
+
+/// Counts what was rejected on a date; a record that was delivered twice counts once.
+async fn quarantine(lake: &Lake, date: Date) -> Result<Quarantine, DailyError> {
+    let prefix = format!("{QUARANTINE_PREFIX}date={date}/");
+    let mut found: Vec<ObjectMeta> = lake
+        .store()
+        .list(Some(&Path::from(prefix.as_str())))
+        .try_collect()
+        .await
+        .map_err(DailyError::lake("list", prefix))?;
+    found.sort_by(|a, b| a.location.cmp(&b.location));
+    let mut seen = BTreeSet::new();
+    let mut quarantine = Quarantine::default();
+    for meta in found {
+        let bytes = fetch(lake.store().as_ref(), &meta.location).await?;
+        let records =
+            lake::quarantine::read_quarantine(&bytes).map_err(|error| DailyError::CleanObject {
+                key: meta.location.to_string(),
+                source: error.into(),
+            })?;
+        for record in records {
+            if !seen.insert((record.shard.clone(), record.sequence_number.clone())) {
+                continue;
+            }
+            let count = quarantine.by_code.entry(record.code.clone()).or_default();
+            *count += 1;
+            if *count <= EXAMPLES as u64 {
+                let payload = record.payload().unwrap_or_default();
+                let payload = String::from_utf8_lossy(&payload)
+                    .chars()
+                    .take(EXAMPLE_CHARS)
+                    .collect();
+                quarantine.examples.push(RejectedExample {
+                    payload,
+                    code: record.code,
+                    message: record.message,
+                    shard: record.shard,
+                    sequence_number: record.sequence_number,
+                });
+            }
+        }
+    }
+    quarantine.examples.sort_by(|a, b| a.code.cmp(&b.code));
+    Ok(quarantine)
+}
+
+/// Counts the `ind`s by which of the tables have them. Only the columns `ind` are read.
+async fn triples(lake: &Lake, tables: &[CuratedTable]) -> Result<Triples, DailyError> {
+    let mut inds: Vec<(i64, u8)> = Vec::new();
+    for (table, bit) in tables.iter().zip([1_u8, 2, 4]) {
+        let read = read_inds(&lake.store(), &table.files()?).await?;
+        inds.extend(read.into_iter().map(|ind| (ind, bit)));
+    }
+    inds.sort_unstable();
+    let mut triples = Triples::default();
+    for group in inds.chunk_by(|a, b| a.0 == b.0) {
+        let bits = group.iter().fold(0, |bits, (_, bit)| bits | bit);
+        triples.complete += u64::from(bits == 7);
+        triples.without_pin += u64::from(bits & 1 == 0);
+        triples.without_geo += u64::from(bits & 2 == 0);
+        triples.without_user += u64::from(bits & 4 == 0);
+    }
+    Ok(triples)
+}
+
+/// Returns the key of a run date's summary.
+pub(crate) fn key(run_date: Date) -> String {
+    format!("{}/summary.json", folder(run_date))
+}
+
+/// Reads the summaries of earlier days, oldest first; days without one are left out.
+pub(crate) async fn trend(lake: &Lake, run_date: Date) -> Result<Vec<Summary>, DailyError> {
+    let days = (1..=TREND_DAYS)
+        .rev()
+        .map(|days| run_date.saturating_sub(days.days()));
+    let summaries: Vec<Option<Summary>> = stream::iter(days)
+        .map(|day| async move {
+            let key = key(day);
+            let read = match lake.store().get(&Path::from(key.as_str())).await {
+                Ok(object) => object.bytes().await,
+                Err(object_store::Error::NotFound { .. }) => return Ok(None),
+                Err(error) => Err(error),
+            };
+            let bytes = read.map_err(DailyError::lake("read", key))?;
+            // One that an older or newer release wrote is left out.
+            Ok::<_, DailyError>(serde_json::from_slice(&bytes).ok())
+        })
+        .buffered(8)
+        .try_collect()
+        .await?;
+    Ok(summaries.into_iter().flatten().collect())
+}

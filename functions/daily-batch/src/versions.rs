@@ -1,0 +1,248 @@
+//! Which version of a row is the latest: the heart of the fold.
+//!
+//! The winner of an `ind` is the greatest [`Version`] in a set, so it does not matter in which order the versions come, how
+//! often, or in which objects.
+
+use arrow::array::{Array, ArrayRef, AsArray as _, RecordBatch};
+use arrow::datatypes::{ArrowPrimitiveType, Int32Type, Int64Type, TimestampMicrosecondType};
+use daily_report::summary::FoldCounts;
+use event_model::SequenceNumber;
+use lake::{Sequence, schema};
+
+use crate::error::RowsError;
+
+/// Columns that tell a row's `ind` and version.
+pub(crate) const KEY_COLUMNS: [&str; 4] = ["ind", schema::SEQUENCE, schema::ARRIVAL, schema::RULES];
+
+/// A row's age: by arrival, then by sequence number, both as numbers.
+///
+/// The same record cleaned by two versions of the rules has one position; the newer rules win.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Version {
+    arrival_micros: i64,
+    number: SequenceNumber,
+    /// 0 for a record that is not an aggregate, else the sub-number and 1.
+    part: u64,
+    rules: i32,
+}
+
+impl Version {
+    /// Tells whether both are the same record, whatever the rules.
+    fn is_same_record(&self, other: &Self) -> bool {
+        Self { rules: 0, ..*self } == Self { rules: 0, ..*other }
+    }
+}
+
+/// A row of a clean object, without its values. 64 bytes, as there is one for each row that a run folds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct RowKey {
+    pub(crate) ind: i64,
+    pub(crate) version: Version,
+    /// The object's place in the run's list.
+    pub(crate) object: u32,
+    /// The row's place in the object.
+    pub(crate) row: u32,
+}
+
+/// Appends the keys of a batch's rows.
+pub(crate) fn append_keys(
+    keys: &mut Vec<RowKey>,
+    batch: &RecordBatch,
+    object: u32,
+    first_row: u32,
+) -> Result<(), RowsError> {
+    let inds = primitive::<Int64Type>(batch, "ind")?;
+    let versions = versions(batch)?;
+    for ((ind, version), row) in inds.iter().zip(versions).zip(first_row..) {
+        keys.push(RowKey {
+            ind: *ind,
+            version: version?,
+            object,
+            row,
+        });
+    }
+    Ok(())
+}
+
+/// Returns the version of each row of a batch.
+pub(crate) fn versions(
+    batch: &RecordBatch,
+) -> Result<impl Iterator<Item = Result<Version, RowsError>> + '_, RowsError> {
+    let arrivals = primitive::<TimestampMicrosecondType>(batch, schema::ARRIVAL)?;
+    let rules = primitive::<Int32Type>(batch, schema::RULES)?;
+    let sequences = column(batch, schema::SEQUENCE)?
+        .as_string_opt::<i32>()
+        .filter(|column| column.null_count() == 0)
+        .ok_or_else(|| RowsError::MissingColumn(schema::SEQUENCE.to_owned()))?;
+    let rows = sequences.iter().flatten().zip(arrivals.iter().zip(rules));
+    Ok(rows.map(|(sequence, (arrival_micros, rules))| {
+        let Sequence { number, sub_number } = sequence.parse()?;
+        Ok(Version {
+            arrival_micros: *arrival_micros,
+            number,
+            part: sub_number.map_or(0, |sub_number| sub_number.saturating_add(1)),
+            rules: *rules,
+        })
+    }))
+}
+
+/// Returns the values of a column that holds no nulls.
+pub(crate) fn primitive<'a, T: ArrowPrimitiveType>(
+    batch: &'a RecordBatch,
+    name: &str,
+) -> Result<&'a [T::Native], RowsError> {
+    column(batch, name)?
+        .as_primitive_opt::<T>()
+        .filter(|column| column.null_count() == 0)
+        .map(|column| &column.values()[..])
+        .ok_or_else(|| RowsError::MissingColumn(name.to_owned()))
+}
+
+fn column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef, RowsError> {
+    batch
+        .column_by_name(name)
+        .ok_or_else(|| RowsError::MissingColumn(name.to_owned()))
+}
+
+/// Keeps the latest version of each `ind`, sorted by `ind`, and counts what gave way.
+///
+/// A row that repeats another's record counts as repeated, every other one that is not the latest as superseded.
+pub(crate) fn keep_latest(keys: &mut Vec<RowKey>, counts: &mut FoldCounts) {
+    counts.rows_in += keys.len() as u64;
+    keys.sort_unstable();
+    // From the back, the first of an `ind` is its latest.
+    let mut kept = keys.len();
+    let mut last: Option<RowKey> = None;
+    for index in (0..keys.len()).rev() {
+        let key = keys[index];
+        match last {
+            Some(later) if later.ind == key.ind => {
+                if later.version.is_same_record(&key.version) {
+                    counts.repeated += 1;
+                } else {
+                    counts.superseded += 1;
+                }
+            }
+            _ => {
+                kept -= 1;
+                keys[kept] = key;
+            }
+        }
+        last = Some(key);
+    }
+    keys.drain(..kept);
+}
+
+/// What becomes of a new row whose `ind` the table has already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Contest {
+    /// The new row takes the old one's place.
+    Updates,
+    /// The table has this very record.
+    Repeats,
+    /// The table has a later one.
+    IsSuperseded,
+}
+
+/// Compares a new row with the one that the table has.
+pub(crate) fn contest(new: &Version, old: &Version) -> Contest {
+    if new > old {
+        Contest::Updates
+    } else if new.is_same_record(old) {
+        Contest::Repeats
+    } else {
+        Contest::IsSuperseded
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn key(ind: i64, arrival_micros: i64, number: u64, rules: i32) -> RowKey {
+        RowKey {
+            ind,
+            version: Version {
+                arrival_micros,
+                number: number.to_string().parse().unwrap(),
+                part: 0,
+                rules,
+            },
+            object: 0,
+            row: 0,
+        }
+    }
+
+    fn latest(mut keys: Vec<RowKey>) -> (Vec<RowKey>, FoldCounts) {
+        let mut counts = FoldCounts::default();
+        keep_latest(&mut keys, &mut counts);
+        (keys, counts)
+    }
+
+    #[test]
+    fn a_row_key_has_64_bytes() {
+        assert_eq!(size_of::<RowKey>(), 64);
+    }
+
+    #[test]
+    fn sequence_numbers_are_compared_as_numbers() {
+        let (kept, counts) = latest(vec![key(1, 5, 10, 1), key(1, 5, 9, 1)]);
+        assert_eq!(kept, [key(1, 5, 10, 1)]);
+        assert_eq!(
+            (counts.rows_in, counts.superseded, counts.repeated),
+            (2, 1, 0)
+        );
+    }
+
+    #[test]
+    fn arrival_comes_before_the_sequence_number() {
+        let (kept, _) = latest(vec![key(1, 6, 9, 1), key(1, 5, 10, 1)]);
+        assert_eq!(kept, [key(1, 6, 9, 1)]);
+    }
+
+    #[test]
+    fn newer_rules_win_for_the_same_record_and_it_counts_as_repeated() {
+        let (kept, counts) = latest(vec![key(1, 5, 9, 2), key(1, 5, 9, 1)]);
+        assert_eq!(kept, [key(1, 5, 9, 2)]);
+        assert_eq!((counts.repeated, counts.superseded), (1, 0));
+        assert_eq!(
+            contest(&key(1, 5, 9, 2).version, &key(1, 5, 9, 1).version),
+            Contest::Updates
+        );
+        assert_eq!(
+            contest(&key(1, 5, 9, 1).version, &key(1, 5, 9, 2).version),
+            Contest::Repeats
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn the_order_of_rows_does_not_matter_and_every_row_is_counted(
+            rows in proptest::collection::vec((0_i64..8, 0_i64..4, 0_u64..4, 1_i32..3), 0..60),
+            seed in any::<u64>(),
+        ) {
+            let keys: Vec<_> = rows.iter().map(|&(ind, arrival, number, rules)| key(ind, arrival, number, rules)).collect();
+            let mut shuffled = keys.clone();
+            // A rotation and a reversal reach every pair of neighbours.
+            if !shuffled.is_empty() {
+                let places = usize::try_from(seed % 61).unwrap() % shuffled.len();
+                shuffled.rotate_left(places);
+                shuffled.reverse();
+            }
+            let mut expected = BTreeMap::new();
+            for key in &keys {
+                let entry = expected.entry(key.ind).or_insert(key.version);
+                *entry = (*entry).max(key.version);
+            }
+            let (kept, counts) = latest(keys);
+            prop_assert_eq!((kept.clone(), counts), latest(shuffled));
+            prop_assert_eq!(counts.rows_in, kept.len() as u64 + counts.superseded + counts.repeated);
+            let kept: BTreeMap<_, _> = kept.into_iter().map(|key| (key.ind, key.version)).collect();
+            prop_assert_eq!(kept, expected);
+        }
+    }
+}

@@ -1,0 +1,185 @@
+"""Folds and reports generated posts, and prints how long it takes and how much memory it needs.
+
+For each size: a first day of that many posts, a second day with 1 % new posts, and a third one that posts 1 % again.
+Beside it, in the same run, DuckDB does the first day's work: keep the latest row of each `ind`, write the tables, join them,
+and count. Times are of one machine at one moment: compare what stands in one table.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+sys.path.append(str(Path(__file__).parent.parent / "interop"))
+
+from harness import BUCKET, free_port, local_stack  # noqa: E402
+
+# Rows of a clean object: what stream-cleaner's largest batches hold.
+OBJECT_ROWS = 10_000
+DAYS = ("2026-01-01", "2026-01-02", "2026-01-03")
+
+LINEAGE = """
+    'shardId-000000000000' AS _shard,
+    printf('4966671619706135738975117086821064218562303111%010d', {sequence}) AS _sequence,
+    TIMESTAMPTZ '{day} 00:00:00+00' + INTERVAL (i % 3600) SECOND AS _arrival,
+    1::INTEGER AS _rules,
+    NULL::VARCHAR AS _extra
+"""
+
+ROWS = {
+    "pin": """
+        ind,
+        uuid()::VARCHAR AS unique_id,
+        'How to make ' || hash(i) || ' in ' || (i % 97) || ' easy steps' AS title,
+        repeat('A longer text about ' || hash(i + 1) || ' and what it is for. ', 4) AS description,
+        (hash(i + 2) % 5000000)::BIGINT AS follower_count,
+        'Poster ' || (hash(i + 3) % 200000) AS poster_name,
+        'Tag ' || (i % 31) || ',Tag ' || (i % 37) || ',Tag ' || (i % 41) AS tag_list,
+        'image' AS is_image_or_video,
+        'https://i.example.com/originals/' || md5(i::VARCHAR) || '.jpg' AS image_src,
+        '/data/category-' || (hash(i + 4) % 20) AS save_location,
+        'category-' || (hash(i + 4) % 20) AS category
+    """,
+    "geo": """
+        ind,
+        'Country ' || (hash(i + 5) % 220) AS country,
+        [(hash(i + 6) % 18000)::DOUBLE / 100 - 90, (hash(i + 7) % 36000)::DOUBLE / 100 - 180] AS coordinates,
+        TIMESTAMPTZ '2017-06-01 00:00:00+00' + INTERVAL (hash(i + 8) % 180000000) SECOND AS timestamp
+    """,
+    "user": """
+        ind,
+        'User ' || (hash(i + 9) % 3000000) AS user_name,
+        (hash(i + 10) % 80)::INTEGER AS age,
+        TIMESTAMPTZ '2014-06-01 00:00:00+00' + INTERVAL (hash(i + 11) % 220000000) SECOND AS date_joined
+    """,
+}
+
+
+def not_null(schema):
+    """Spells the columns as stream-cleaner does: the key and the lineage are never null."""
+    keys = {"ind", "_shard", "_sequence", "_arrival", "_rules"}
+    fields = []
+    for field in schema:
+        kind = field.type
+        if field.name == "coordinates":
+            kind = pa.list_(pa.field("element", pa.float64(), nullable=False))
+        if pa.types.is_timestamp(kind):
+            kind = pa.timestamp("us", "UTC")
+        fields.append(pa.field(field.name, kind, nullable=field.name not in keys))
+    return pa.schema(fields)
+
+
+def generate(lake, day, first, rows, inds):
+    """Writes posts `first` to `first + rows` of a day as clean objects; `inds` is the SQL of their key."""
+    db = duckdb.connect()
+    db.execute("SET TimeZone = 'UTC'; SET threads = 2")
+    for kind, columns in ROWS.items():
+        folder = lake / "clean" / kind / f"date={day}" / "hour=00"
+        folder.mkdir(parents=True, exist_ok=True)
+        schema = None
+        for start in range(first, first + rows, OBJECT_ROWS):
+            end = min(start + OBJECT_ROWS, first + rows)
+            lineage = LINEAGE.format(sequence="i", day=day)
+            select = f"SELECT {columns}, {lineage} FROM (SELECT range AS i, {inds} AS ind FROM range({start}, {end}))"
+            table = db.sql(select).to_arrow_table()
+            schema = schema or not_null(table.schema)
+            pq.write_table(table.cast(schema), folder / f"shardId-000000000000-{start + 1}-{end}.parquet", compression="zstd")
+
+
+def daily_run(binary, port, day):
+    """Runs a day; returns seconds of the folds, of everything, and the peak of the memory in MB."""
+    command = [binary, "daily", "run", "--date", day, "--endpoint", f"http://127.0.0.1:{port}"]
+    started = time.monotonic()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.monotonic() - started
+    if status != 0:
+        raise SystemExit(f"the run of {day} failed with {os.waitstatus_to_exitcode(status)}")
+    return seconds, usage.ru_maxrss / 1024
+
+
+def steps(lake, day):
+    record = json.loads(sorted((lake / "runs" / f"date={day}").glob("*.json"))[-1].read_text())
+    return {step["name"]: step["duration_ms"] / 1000 for step in record["steps"]}
+
+
+PEER = """
+    CREATE TABLE "{kind}" AS SELECT * FROM (
+        SELECT *, row_number() OVER (PARTITION BY ind ORDER BY _arrival DESC, _sequence DESC) AS place
+        FROM read_parquet('{lake}/clean/{kind}/**/*.parquet', hive_partitioning=false)
+    ) WHERE place = 1;
+    COPY "{kind}" TO '{lake}/peer-{kind}.parquet' (COMPRESSION zstd);
+"""
+COUNT = """
+    SELECT country, category, count(*) FROM pin JOIN geo USING (ind) JOIN "user" USING (ind) GROUP BY ALL ORDER BY ALL
+"""
+
+
+def peer(lake, memory):
+    """Does the first day's work with DuckDB, in a process of its own; returns seconds and the peak of the memory in MB."""
+    script = "import duckdb, sys; db = duckdb.connect(sys.argv[1]); db.execute(sys.argv[2])"
+    sql = f"SET threads = 2; SET memory_limit = '{memory}GB'; SET preserve_insertion_order = false;"
+    sql += "".join(PEER.format(kind=kind, lake=lake) for kind in ROWS)
+    started = time.monotonic()
+    process = subprocess.Popen([sys.executable, "-c", script, str(lake / "peer.db"), sql + COUNT])
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.monotonic() - started
+    if status != 0:
+        return None
+    return seconds, usage.ru_maxrss / 1024
+
+
+def measure(binary, posts, with_peer):
+    one_percent = posts // 100
+    with tempfile.TemporaryDirectory() as folder:
+        lake = Path(folder, BUCKET)
+        generate(lake, DAYS[0], 0, posts, "i")
+        port = free_port()
+        with local_stack(binary, folder, port):
+            first = daily_run(binary, port, DAYS[0])
+            generate(lake, DAYS[1], posts, one_percent, "i")
+            second = daily_run(binary, port, DAYS[1])
+            # Every hundredth post again, all over the table.
+            generate(lake, DAYS[2], posts + one_percent, one_percent, f"(i - {posts + one_percent}) * 100")
+            third = daily_run(binary, port, DAYS[2])
+        folds = [fold_seconds(steps(lake, day)) for day in DAYS]
+        reports = steps(lake, DAYS[0])["reports"]
+        print(
+            f"| {posts:,} | {folds[0]:.1f} | {reports:.1f} | {first[0]:.1f} | {first[1]:.0f} "
+            f"| {folds[1]:.1f} ({folds[1] / folds[0]:.0%}) | {second[1]:.0f} "
+            f"| {folds[2]:.1f} ({folds[2] / folds[0]:.0%}) | {third[1]:.0f} ",
+            end="",
+            flush=True,
+        )
+        shutil.rmtree(lake / "curated")
+        beside = peer(lake, 3) if with_peer else None
+        print(f"| {beside[0]:.1f} ({first[0] / beside[0]:.2f}) | {beside[1]:.0f} |" if beside else "| | |", flush=True)
+
+
+def fold_seconds(steps):
+    return sum(seconds for name, seconds in steps.items() if name.startswith("fold-"))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--binary", type=Path, required=True)
+    parser.add_argument("--posts", type=int, nargs="+", default=[1_000_000, 3_000_000, 10_000_000])
+    parser.add_argument("--without-peer", action="store_true")
+    options = parser.parse_args()
+    print("| posts | fold s | reports s | run s | MB | fold of 1 % new s | MB | fold of 1 % again s | MB | DuckDB s (ratio) | MB |")
+    print("|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|")
+    for posts in options.posts:
+        measure(options.binary, posts, not options.without_peer)
+
+
+if __name__ == "__main__":
+    main()
