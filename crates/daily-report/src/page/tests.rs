@@ -40,20 +40,6 @@ fn has_nan(page: &str) -> bool {
 }
 
 #[test]
-fn throwaway_writes_the_sample() {
-    std::fs::write("/tmp/page-sample.html", sample_page()).unwrap();
-    let mut bad = sample::summary(DAY);
-    bad.conservation = Conservation {
-        accepted: 35_000,
-        found: 34_988,
-        unaccounted: 12,
-        is_complete: false,
-    };
-    std::fs::write("/tmp/page-bad.html", page_of(&bad)).unwrap();
-    std::fs::write("/tmp/page-empty.html", page_of(&Summary::default())).unwrap();
-}
-
-#[test]
 fn the_same_day_gives_the_same_bytes() {
     assert_eq!(sample_page(), sample_page());
 }
