@@ -12,7 +12,7 @@ from pathlib import Path
 
 from harness import BUCKET, ROOT, STREAM
 
-FUNCTIONS = ("ingest-api", "stream-cleaner")
+FUNCTIONS = ("daily-batch", "ingest-api", "stream-cleaner")
 
 # Lambda gives an invocation no longer than its timeout; a function that is stuck fails its check after this one.
 TIMEOUT_SECONDS = 30
@@ -107,15 +107,20 @@ class Function:
 
     def invoke(self, event):
         """Hands an event over as bytes, and returns the answer's JSON."""
+        path, answer = self.outcome(event)
+        if not path.endswith("/response"):
+            raise OSError(f"`{path}` got {answer}")
+        return answer
+
+    def outcome(self, event):
+        """Hands an event over as bytes, and returns the path that was posted to, and the JSON."""
         self.invocations += 1
         self.api.events.put((self.invocations, event))
         try:
             path, body = self.api.answers.get(timeout=TIMEOUT_SECONDS + 5)
         except queue.Empty:
             raise OSError(f"no answer; the last lines are {self.output()[-5:]}") from None
-        if not path.endswith("/response"):
-            raise OSError(f"`{path}` got {body.decode()}")
-        return json.loads(body)
+        return path, json.loads(body)
 
     def output(self):
         """Returns the lines that were printed since the last call. A function prints before it answers."""

@@ -210,7 +210,45 @@ def rows(path):
         return [json.loads(row) for (row,) in found.fetchall()]
 
 
-INVOKERS = {"ingest-api": IngestApi, "stream-cleaner": StreamCleaner}
+class DailyBatch:
+    """Invokes daily-batch on clean rows of 2026-01-01, and reads what it writes into the bucket."""
+
+    # Each run begins without what the one before made.
+    WRITTEN = ("curated", "reports", "runs")
+
+    def __init__(self, function, url, lake):
+        self.function, self.lake = function, lake
+        with tempfile.TemporaryDirectory() as folder, running(unpack("stream-cleaner", folder), url) as cleaner:
+            for sample in ("clean", "dirty", "poisonous"):
+                cleaner.invoke((ROOT / "events" / "stream-cleaner" / f"{sample}.json").read_bytes())
+
+    def invoke(self, event):
+        for prefix in self.WRITTEN:
+            shutil.rmtree(self.lake / prefix, ignore_errors=True)
+        path, answer = self.function.outcome(event)
+        if path.endswith("/error"):
+            return {"error": answer["errorType"], "message": answer["errorMessage"]}
+        written = [path for prefix in self.WRITTEN for path in (self.lake / prefix).rglob("*") if path.is_file()]
+        dates = sorted({record["run_date"] for record in answer})
+        return {
+            "runs": [
+                {
+                    # Without a date in the event, it is yesterday.
+                    "run_date": record["run_date"] if len(event) > 3 else "<yesterday>",
+                    **{name: record[name] for name in ("attempt", "trigger", "state")},
+                    "steps": {step["name"]: {"state": step["state"], **step.get("counts", {})} for step in record["steps"]},
+                }
+                for record in answer
+            ],
+            "objects": {prefix: sum(path.is_relative_to(self.lake / prefix) for path in written) for prefix in self.WRITTEN},
+            "reports": {
+                path.name: path.read_text(encoding="utf-8").splitlines()
+                for path in sorted((self.lake / "reports" / f"date={dates[-1]}").glob("*.csv"))
+            },
+        }
+
+
+INVOKERS = {"daily-batch": DailyBatch, "ingest-api": IngestApi, "stream-cleaner": StreamCleaner}
 
 
 def check_watch(report, pinflow):

@@ -20,6 +20,9 @@ MB = 1_000_000
 # A cold start reads the whole binary, and the client of an HTTP API waits for it. The SDK, TLS and the runtime come to
 # 10.5 MB; what a new dependency adds is looked at before it is taken.
 BINARY_BUDGETS = {"ingest-api": 12 * MB}
+# What Lambda takes in a request (https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html); larger ones must
+# come from a bucket.
+ZIP_BUDGET = 50 * MB
 # Lambda's smallest size is 128 MB, and its own processes take some of it.
 MEMORY_BUDGET = 96 * MB
 
@@ -42,7 +45,9 @@ def main():
             binary = unpack(name, folder)
             size = binary.stat().st_size
             table.append((f"{name}: binary", size))
-            table.append((f"{name}: zip", package(name).stat().st_size))
+            zipped = package(name).stat().st_size
+            table.append((f"{name}: zip", zipped))
+            report.check(f"{name}: the zip has at most {megabytes(ZIP_BUDGET)}", zipped <= ZIP_BUDGET, megabytes(zipped))
             if budget := BINARY_BUDGETS.get(name):
                 report.check(f"{name}: the binary has at most {megabytes(budget)}", size <= budget, megabytes(size))
             if name == "stream-cleaner":

@@ -1,4 +1,4 @@
-"""Looks at the page of `pinflow local` with a browser: are the counts, the objects and the lines to post there?
+"""Looks at the page of `pinflow local` and at the page of a day with a browser.
 
 Prints a line per check; the exit code is 1 when one failed. Without Chromium the checks are skipped.
 """
@@ -19,6 +19,7 @@ import requests
 
 sys.path.append(str(Path(__file__).parent.parent / "interop"))
 
+from daily import check_day  # noqa: E402
 from harness import Report, local_stack, pinflow_binary, wait_until  # noqa: E402
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -103,6 +104,8 @@ def main():
                     check_fake(report, browser, fake_url)
                 if options.screenshots:
                     take_pictures(browser, url, options.screenshots)
+        with report.group("the page of a day"), tempfile.TemporaryDirectory() as folder:
+            check_day(report, browser, browse, pinflow_binary(), Path(folder), options.screenshots)
     print(f"{report.passed} passed, {report.failed} failed, {report.skipped} skipped")
     return 1 if report.failed else 0
 

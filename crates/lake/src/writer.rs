@@ -105,11 +105,11 @@ impl CleanWriter {
     ///
     /// The same rows give the same bytes.
     pub fn finish_parquet(self) -> Result<Bytes, LakeError> {
-        let changed = self.changes.iter();
-        let changed: Map<String, Value> = changed
+        let counts = self.changes.iter();
+        let counts: Map<String, Value> = counts
             .map(|(rule, count)| (rule.to_string(), count.into()))
             .collect();
-        let changes = KeyValue::new(CHANGES.to_owned(), Value::Object(changed).to_string());
+        let changes = KeyValue::new(CHANGES.to_owned(), Value::Object(counts).to_string());
         write(&self.finish()?, vec![changes])
     }
 }
