@@ -1,5 +1,6 @@
 //! Lists the reports: every `.sql` file of `src/reports` is one.
 
+use std::fmt::Write as _;
 use std::path::Path;
 use std::{env, fs, io};
 
@@ -18,13 +19,13 @@ fn main() -> io::Result<()> {
     }
     names.sort();
     let root = env::current_dir()?;
-    let entries: String = names
-        .iter()
-        .map(|name| {
-            let path = root.join(folder).join(format!("{name}.sql"));
-            format!("({name:?}, include_str!({path:?})),\n")
-        })
-        .collect();
+    let mut entries = String::new();
+    for name in &names {
+        let path = root.join(folder).join(format!("{name}.sql"));
+        let path = path.to_string_lossy();
+        // Writing to a `String` does not fail.
+        let _ = writeln!(entries, "({name:?}, include_str!({path:?})),");
+    }
     #[expect(
         clippy::disallowed_methods,
         reason = "cargo tells a build script so where to write"

@@ -2,7 +2,7 @@
 //!
 //! Listing and deleting are s3s-fs's. Writing is our own: s3s-fs keeps two more files an object, whose names hold the key in
 //! base64 and so are longer than a file name may be for the keys of the lake, and its conditional PUT looks first and
-//! writes later. So is reading: s3s-fs reads a whole object for the ETag of each of its ranges.
+//! writes later. So is reading: s3s-fs reads a whole object for the `ETag` of each of its ranges.
 //! Multipart uploads, copies and object metadata are left out.
 
 use std::fs::{self, File};
@@ -108,7 +108,7 @@ enum Condition {
     None,
     /// There must be no object with the key (`If-None-Match: *`).
     Absent,
-    /// The object must be the one with this ETag (`If-Match`).
+    /// The object must be the one with this `ETag` (`If-Match`).
     Matches(String),
 }
 
@@ -313,7 +313,7 @@ impl Folder {
 }
 
 impl Staging {
-    /// Writes a file so that it is there whole, and flushed, or not at all, and returns its ETag.
+    /// Writes a file so that it is there whole, and flushed, or not at all, and returns its `ETag`.
     fn write(
         &self,
         body: &[Bytes],

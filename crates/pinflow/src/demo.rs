@@ -54,9 +54,10 @@ pub(crate) async fn command(
     }
     let until_drained = started.elapsed();
     let cleaned = work_between(&before, &stack.totals());
-    let daily = match posted.is_ok() {
-        true => Some(fold_and_report(&stack, &bucket_name, &stream, clock).await),
-        false => None,
+    let daily = if posted.is_ok() {
+        Some(fold_and_report(&stack, &bucket_name, &stream, clock).await)
+    } else {
+        None
     };
     stack.shutdown().await?;
 

@@ -119,9 +119,10 @@ async fn read_stream(
         .stream_name(&stream.name)
         .send()
         .await?;
-    let hours = summary
-        .stream_description_summary()
-        .map_or(24, |summary| summary.retention_period_hours());
+    let hours = summary.stream_description_summary().map_or(
+        24,
+        aws_sdk_kinesis::types::StreamDescriptionSummary::retention_period_hours,
+    );
     let oldest = started
         .saturating_sub(SignedDuration::from_hours(i64::from(hours)))
         .unwrap_or(Timestamp::MIN);

@@ -75,7 +75,7 @@ impl App {
                 Err(failure) if first_error.is_none() => first_error = Some(failure),
                 // The ledger has all of them; one is returned.
                 Err(failure) => {
-                    error!(run.date = %day, error = %failure, "The run of {day} failed")
+                    error!(run.date = %day, error = %failure, "The run of {day} failed");
                 }
             }
         }

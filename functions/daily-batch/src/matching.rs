@@ -98,7 +98,7 @@ async fn pairs(
 ) -> Result<Vec<Pair>, DailyError> {
     let is_outside = match (file.inds, inds.first(), inds.last()) {
         (_, None, _) | (_, _, None) => true,
-        (Some((first, last)), Some(least), Some(greatest)) => *greatest < first || last < *least,
+        (Some((low, high)), Some(smallest), Some(greatest)) => *greatest < low || high < *smallest,
         (None, ..) => false,
     };
     if is_outside {

@@ -365,12 +365,10 @@ async fn put(
 ) -> Result<Add, DailyError> {
     let bytes = file.bytes.clone();
     let digest = join(tokio::task::spawn_blocking(move || Sha256::digest(&bytes))).await?;
-    let name: String = digest
-        .iter()
-        .take(16)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    let name = format!("part-{name}.zstd.parquet");
+    let half = digest
+        .first_chunk::<16>()
+        .map_or(0, |half| u128::from_be_bytes(*half));
+    let name = format!("part-{half:032x}.zstd.parquet");
     let path = Path::from(format!("{}/{name}", target.folder));
     let size =
         i64::try_from(file.bytes.len()).map_err(|error| DailyError::Bug(error.to_string()))?;

@@ -1,4 +1,4 @@
-//! Reading an object's file: its ETag, and a range of its bytes.
+//! Reading an object's file: its `ETag`, and a range of its bytes.
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
@@ -95,7 +95,7 @@ pub(super) fn is_absent(error: &io::Error) -> bool {
     )
 }
 
-/// Returns an ETag that changes whenever the object is written, without reading the file.
+/// Returns an `ETag` that changes whenever the object is written, without reading the file.
 ///
 /// As for objects of a bucket with a key of its own, it is not the MD5 of the bytes.
 pub(super) fn e_tag(metadata: &Metadata) -> String {

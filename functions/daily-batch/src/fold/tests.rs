@@ -38,7 +38,7 @@ fn memory() -> Lake {
 }
 
 fn clock() -> Clock {
-    Clock::new(|| UNIX_EPOCH + Duration::from_secs(2 * 86_400))
+    Clock::new(|| UNIX_EPOCH + Duration::from_hours(48))
 }
 
 fn date(days: i64) -> Date {

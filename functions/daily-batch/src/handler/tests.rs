@@ -24,7 +24,7 @@ const SAMPLES: &[(&str, Result<&[&str], &str>)] = &[
 fn app(config: Config) -> App {
     let lake = Lake::new(Arc::new(InMemory::new()), "s3://test/");
     // 2026-03-10T06:00:00Z
-    let clock = Clock::new(|| UNIX_EPOCH + Duration::from_secs(1_773_122_400));
+    let clock = Clock::new(|| UNIX_EPOCH + Duration::from_hours(492_534));
     App::new(lake, None, config, clock)
 }
 

@@ -58,7 +58,7 @@ impl Posts {
                 .files()
                 .map_err(external)?
                 .iter()
-                .map(|file| file.rows())
+                .map(crate::table::CuratedFile::rows)
                 .sum();
             most_rows = most_rows.max(rows);
         }
