@@ -82,6 +82,14 @@ pub enum DailyError {
         #[source]
         source: Box<deltalake_core::DeltaTableError>,
     },
+    /// Somebody deleted rows of a curated table by deletion vectors, which a fold does not read.
+    #[error(
+        "`curated/{kind}/` has deletion vectors; write them out with `REORG TABLE … APPLY (PURGE)`, and run again"
+    )]
+    DeletionVectors {
+        /// The table's kind.
+        kind: Kind,
+    },
     /// Others kept writing to the table.
     #[error(
         "`curated/{kind}/` was changed by somebody else {times} times in a row while it was being folded"
@@ -149,6 +157,7 @@ impl DailyError {
             Self::CleanObject { .. } => "CleanObject",
             Self::CuratedFile { .. } => "CuratedFile",
             Self::Table { .. } => "Table",
+            Self::DeletionVectors { .. } => "DeletionVectors",
             Self::Contention { .. } => "Contention",
             Self::Report { .. } => "Report",
             Self::Bug(_) => "Bug",

@@ -134,21 +134,26 @@ impl CuratedTable {
         let snapshot = self.delta.snapshot().map_err(&failed)?;
         let folder = folder(self.kind);
         let log = snapshot.log_data();
-        let files = log.iter().map(|file| {
+        let mut files = Vec::new();
+        for file in log.iter() {
+            if file.deletion_vector_descriptor().is_some() {
+                // A rewrite would bring its deleted rows back.
+                return Err(DailyError::DeletionVectors { kind: self.kind });
+            }
             let stats: Value = file
                 .stats()
                 .and_then(|stats| serde_json::from_str(&stats).ok())
                 .unwrap_or_default();
             let bound = |of: &str| stats.get(of)?.get("ind")?.as_i64();
-            CuratedFile {
+            files.push(CuratedFile {
                 path: Path::from(format!("{folder}/{}", file.object_store_path())),
                 size: u64::try_from(file.size()).unwrap_or_default(),
                 inds: bound("minValues").zip(bound("maxValues")),
                 remove: file.remove_action(true),
                 stats,
-            }
-        });
-        Ok(files.collect())
+            });
+        }
+        Ok(files)
     }
 
     /// Counts the table's rows, files, bytes and nulls, as its log tells them.

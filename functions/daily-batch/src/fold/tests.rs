@@ -317,6 +317,60 @@ async fn an_object_with_a_column_of_another_type_is_named() {
     );
 }
 
+/// Puts a commit on top of a table's log, as another program would write it.
+async fn commit(lake: &Lake, actions: &str) {
+    let next = version(lake).await + 1;
+    let path = Path::from(format!("curated/user/_delta_log/{next:020}.json"));
+    lake.store()
+        .put(&path, Bytes::from(actions.to_owned()).into())
+        .await
+        .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_of_a_newer_protocol_is_left_alone() {
+    let lake = memory();
+    put(&lake, &[posted(1, 20, 10, "100")]).await;
+    fold_users(&lake, 0).await.unwrap();
+    commit(
+        &lake,
+        r#"{"protocol":{"minReaderVersion":9,"minWriterVersion":99}}"#,
+    )
+    .await;
+    put(&lake, &[posted(2, 30, 10, "101")]).await;
+    let error = fold_users(&lake, 0).await.unwrap_err();
+    assert_eq!(error.error_type(), "Table");
+    assert!(error.to_string().contains("`curated/user/`"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_were_deleted_by_a_deletion_vector_do_not_come_back() {
+    let lake = memory();
+    put(&lake, &[posted(1, 20, 10, "100"), posted(2, 30, 10, "101")]).await;
+    fold_users(&lake, 0).await.unwrap();
+    let table = CuratedTable::open(&lake, Kind::User)
+        .await
+        .unwrap()
+        .unwrap();
+    let [file] = &table.files().unwrap()[..] else {
+        panic!("one file")
+    };
+    let (name, size) = (file.path.filename().unwrap(), file.size);
+    let actions = [
+        r#"{"protocol":{"minReaderVersion":3,"minWriterVersion":7,"readerFeatures":["deletionVectors"],"writerFeatures":["deletionVectors"]}}"#.to_owned(),
+        format!(r#"{{"remove":{{"path":"{name}","dataChange":true,"deletionTimestamp":0}}}}"#),
+        format!(
+            r#"{{"add":{{"path":"{name}","partitionValues":{{}},"size":{size},"modificationTime":0,"dataChange":true,"stats":"{{\"numRecords\":2}}","deletionVector":{{"storageType":"u","pathOrInlineDv":"ab^-aqEH.-t@S}}K{{vb[*k^","offset":4,"sizeInBytes":40,"cardinality":1}}}}}}"#
+        ),
+    ];
+    commit(&lake, &actions.join("\n")).await;
+    put(&lake, &[posted(1, 21, 11, "102")]).await;
+    assert_eq!(
+        fold_users(&lake, 0).await.unwrap_err().error_type(),
+        "DeletionVectors"
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_column_is_added_without_a_rewrite() {
     let lake = memory();
