@@ -4,6 +4,9 @@ use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, ContentArrangement, Table};
 use daily_report::RunRecord;
 
+/// Columns of a terminal that a table takes; longer cells go over several lines.
+const WIDTH: u16 = 110;
+
 /// Shows the latest attempt of each run date.
 pub(super) fn runs(records: &[RunRecord]) -> Table {
     let mut table = new([
@@ -57,7 +60,8 @@ fn new<const N: usize>(header: [&str; N]) -> Table {
     let mut table = Table::new();
     table
         .load_style(UTF8_FULL_CONDENSED)
-        .set_content_arrangement(ContentArrangement::Disabled)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_width(WIDTH)
         .set_header(header);
     for (place, name) in header.iter().enumerate() {
         if let (true, Some(column)) = (*name == "took", table.column_mut(place)) {
