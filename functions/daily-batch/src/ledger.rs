@@ -78,7 +78,7 @@ impl Ledger {
         Ok(runs)
     }
 
-    /// Begins an attempt at a run date, unless somebody holds it, or it is done and `is_wanted_once`.
+    /// Begins an attempt at a run date, unless somebody holds it, or it is done and the schedule asks.
     pub(crate) async fn begin(
         &self,
         run_date: Date,

@@ -89,9 +89,7 @@ pub(crate) async fn write(
             source: Box::new(source),
         }
     };
-    let posts = Posts::join(lake, tables, all())
-        .await
-        .map_err(failed("posts"))?;
+    let posts = Posts::join(tables, all()).await.map_err(failed("posts"))?;
     let mut rows = Vec::new();
     for report in all() {
         let batch = run(posts.context(), report)

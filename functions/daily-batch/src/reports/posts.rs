@@ -19,7 +19,6 @@ use parquet::file::properties::WriterProperties;
 use tempfile::TempDir;
 
 use super::Report;
-use crate::Lake;
 use crate::rewrite::workers;
 use crate::table::CuratedTable;
 
@@ -40,7 +39,6 @@ impl Posts {
     /// The join goes over the tables several times when they are large, each time for a part of the `ind`s, so that
     /// memory does not grow with the tables.
     pub(super) async fn join(
-        _lake: &Lake,
         tables: &[CuratedTable],
         reports: impl Iterator<Item = Report>,
     ) -> Result<Self, DataFusionError> {
