@@ -1,0 +1,59 @@
+//! The options of `daily`.
+
+use clap::{Args, Subcommand};
+use jiff::civil::Date;
+
+use crate::lake_options::LakeOptions;
+
+#[derive(Debug, Args)]
+pub(crate) struct DailyOptions {
+    #[command(subcommand)]
+    pub(crate) command: DailyCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DailyCommand {
+    /// Run a day, or each day of a range; a run that failed goes on from the step at which it did
+    Run(DailyRunOptions),
+    /// List the latest attempt of each run date
+    Runs {
+        #[command(flatten)]
+        lake: LakeOptions,
+    },
+    /// Show the steps of a day's run, and save its page
+    Show {
+        /// The run date
+        #[arg(value_name = "DATE")]
+        date: Date,
+        /// Open the page in a browser
+        #[arg(long)]
+        open: bool,
+        #[command(flatten)]
+        lake: LakeOptions,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DailyRunOptions {
+    /// Run date, as 2026-03-01: rows that arrived by its end are folded [default: today (UTC), so that what was just
+    /// posted is in it]
+    #[arg(long, value_name = "DATE", conflicts_with_all = ["from", "to"])]
+    pub(crate) date: Option<Date>,
+    /// First run date of a backfill
+    #[arg(long, value_name = "DATE", requires = "to")]
+    pub(crate) from: Option<Date>,
+    /// Last run date of a backfill
+    #[arg(long, value_name = "DATE", requires = "from")]
+    pub(crate) to: Option<Date>,
+    /// Stream in which the conservation check looks for accepted records
+    #[arg(long, value_name = "NAME", default_value = "pinflow-events")]
+    pub(crate) stream: String,
+    /// Time after which somebody else may take a run over that says nothing, in seconds
+    #[arg(long, value_name = "N", default_value_t = 900, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) expiry_seconds: u32,
+    /// Age from which files that no version of a table names are deleted, in hours
+    #[arg(long, value_name = "N", default_value_t = 168, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) vacuum_retention_hours: u32,
+    #[command(flatten)]
+    pub(crate) lake: LakeOptions,
+}
