@@ -64,9 +64,9 @@ crash: $(VENV)/.installed ## Kill, fill up, lock and load the stack, and look fo
 	$(VENV)/bin/python tests/crash/run.py --minutes $(MINUTES)
 
 .PHONY: bench-daily
-bench-daily: $(VENV)/.installed ## Fold and report 1, 3 and 10 million posts, beside DuckDB (POSTS="1000000" for less)
-	cargo build --locked --release --package pinflow
-	$(VENV)/bin/python tests/bench/daily.py --binary $(or $(CARGO_TARGET_DIR),target)/release/pinflow $(if $(POSTS),--posts $(POSTS))
+bench-daily: $(VENV)/.installed package ## Fold and report 1, 3 and 10 million posts, beside DuckDB (POSTS="1000000" for less)
+	cargo build --locked --package pinflow
+	$(VENV)/bin/python tests/bench/daily.py $(if $(POSTS),--posts $(POSTS))
 
 .PHONY: deny
 deny: $(TOOLS)/bin/cargo-deny ## Check the licenses and the sources of every dependency

@@ -18,13 +18,14 @@ fn main() -> io::Result<()> {
         }
     }
     names.sort();
-    let root = env::current_dir()?;
     let mut entries = String::new();
     for name in &names {
-        let path = root.join(folder).join(format!("{name}.sql"));
-        let path = path.to_string_lossy();
+        // The checkout's path is filled in where this is included: a target directory that is shared outlives a checkout.
         // Writing to a `String` does not fail.
-        let _ = writeln!(entries, "({name:?}, include_str!({path:?})),");
+        let _ = writeln!(
+            entries,
+            "({name:?}, include_str!(concat!(env!(\"CARGO_MANIFEST_DIR\"), \"/src/reports/{name}.sql\"))),"
+        );
     }
     #[expect(
         clippy::disallowed_methods,

@@ -1,4 +1,4 @@
-"""Folds and reports generated posts, and prints how long it takes and how much memory it needs.
+"""Folds and reports generated posts with the packaged function, and prints how long it takes and how much memory it needs.
 
 For each size: a first day of that many posts, a second day with 1 % new posts, and a third one that posts 1 % again.
 Beside it, in the same run, DuckDB does the first day's work: keep the latest row of each `ind`, write the tables, join them,
@@ -19,12 +19,16 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-sys.path.append(str(Path(__file__).parent.parent / "interop"))
+for neighbour in ("binaries", "interop"):
+    sys.path.append(str(Path(__file__).parent.parent / neighbour))
 
-from harness import BUCKET, free_port, local_stack  # noqa: E402
+from function import running, unpack  # noqa: E402
+from harness import BUCKET, local_stack, pinflow_binary  # noqa: E402
 
 # Rows of a clean object: what stream-cleaner's largest batches hold.
 OBJECT_ROWS = 10_000
+# The longest that an invocation may take (an AWS limit).
+LAMBDA_MAX_SECONDS = 900
 DAYS = ("2026-01-01", "2026-01-02", "2026-01-03")
 
 LINEAGE = """
@@ -81,7 +85,7 @@ def not_null(schema):
 def generate(lake, day, first, rows, inds):
     """Writes posts `first` to `first + rows` of a day as clean objects; `inds` is the SQL of their key."""
     db = duckdb.connect()
-    db.execute("SET TimeZone = 'UTC'; SET threads = 2")
+    db.execute("SET TimeZone = 'UTC'; SET threads = 2; SET enable_progress_bar = false")
     for kind, columns in ROWS.items():
         folder = lake / "clean" / kind / f"date={day}" / "hour=00"
         folder.mkdir(parents=True, exist_ok=True)
@@ -95,16 +99,12 @@ def generate(lake, day, first, rows, inds):
             pq.write_table(table.cast(schema), folder / f"shardId-000000000000-{start + 1}-{end}.parquet", compression="zstd")
 
 
-def daily_run(binary, port, day):
-    """Runs a day; returns seconds of the folds, of everything, and the peak of the memory in MB."""
-    command = [binary, "daily", "run", "--date", day, "--endpoint", f"http://127.0.0.1:{port}"]
-    started = time.monotonic()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.monotonic() - started
-    if status != 0:
-        raise SystemExit(f"the run of {day} failed with {os.waitstatus_to_exitcode(status)}")
-    return seconds, usage.ru_maxrss / 1024
+def daily_run(function, url, day):
+    """Runs a day as Lambda does; returns its seconds, and the peak of the memory in MB."""
+    with running(function, url, LAMBDA_MAX_SECONDS) as process:
+        started = time.monotonic()
+        process.invoke(json.dumps({"run_date": day}).encode())
+        return time.monotonic() - started, process.peak_memory_bytes() / 1_000_000
 
 
 def steps(lake, day):
@@ -127,7 +127,7 @@ COUNT = """
 def peer(lake, memory):
     """Does the first day's work with DuckDB, in a process of its own; returns seconds and the peak of the memory in MB."""
     script = "import duckdb, sys; db = duckdb.connect(sys.argv[1]); db.execute(sys.argv[2])"
-    sql = f"SET threads = 2; SET memory_limit = '{memory}GB'; SET preserve_insertion_order = false;"
+    sql = f"SET enable_progress_bar = false; SET threads = 2; SET memory_limit = '{memory}GB'; SET preserve_insertion_order = false;"
     sql += "".join(PEER.format(kind=kind, lake=lake) for kind in ROWS)
     started = time.monotonic()
     process = subprocess.Popen([sys.executable, "-c", script, str(lake / "peer.db"), sql + COUNT])
@@ -135,22 +135,22 @@ def peer(lake, memory):
     seconds = time.monotonic() - started
     if status != 0:
         return None
-    return seconds, usage.ru_maxrss / 1024
+    return seconds, usage.ru_maxrss * 1024 / 1_000_000
 
 
-def measure(binary, posts, with_peer):
+def measure(posts, with_peer):
     one_percent = posts // 100
     with tempfile.TemporaryDirectory() as folder:
+        function = unpack("daily-batch", folder)
         lake = Path(folder, BUCKET)
         generate(lake, DAYS[0], 0, posts, "i")
-        port = free_port()
-        with local_stack(binary, folder, port):
-            first = daily_run(binary, port, DAYS[0])
+        with local_stack(pinflow_binary(), folder) as url:
+            first = daily_run(function, url, DAYS[0])
             generate(lake, DAYS[1], posts, one_percent, "i")
-            second = daily_run(binary, port, DAYS[1])
+            second = daily_run(function, url, DAYS[1])
             # Every hundredth post again, all over the table.
             generate(lake, DAYS[2], posts + one_percent, one_percent, f"(i - {posts + one_percent}) * 100")
-            third = daily_run(binary, port, DAYS[2])
+            third = daily_run(function, url, DAYS[2])
         folds = [fold_seconds(steps(lake, day)) for day in DAYS]
         reports = steps(lake, DAYS[0])["reports"]
         print(
@@ -171,14 +171,13 @@ def fold_seconds(steps):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--binary", type=Path, required=True)
     parser.add_argument("--posts", type=int, nargs="+", default=[1_000_000, 3_000_000, 10_000_000])
     parser.add_argument("--without-peer", action="store_true")
     options = parser.parse_args()
     print("| posts | fold s | reports s | run s | MB | fold of 1 % new s | MB | fold of 1 % again s | MB | DuckDB s (ratio) | MB |")
     print("|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|")
     for posts in options.posts:
-        measure(options.binary, posts, not options.without_peer)
+        measure(posts, not options.without_peer)
 
 
 if __name__ == "__main__":

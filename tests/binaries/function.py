@@ -54,8 +54,9 @@ class RuntimeApi(ThreadingHTTPServer):
         # A function that is stopped breaks its connections.
         pass
 
-    def __init__(self):
+    def __init__(self, timeout):
         super().__init__(("127.0.0.1", 0), RuntimeApiHandler)
+        self.timeout_seconds = timeout
         self.events = queue.Queue()
         # The path that was posted to, and the body.
         self.answers = queue.Queue()
@@ -69,7 +70,7 @@ class RuntimeApiHandler(BaseHTTPRequestHandler):
             self.send(404)
             return
         number, event = self.server.events.get()
-        deadline = int((time.time() + TIMEOUT_SECONDS) * 1000)
+        deadline = int((time.time() + self.server.timeout_seconds) * 1000)
         self.send(200, event, {
             "Lambda-Runtime-Aws-Request-Id": f"00000000-0000-4000-8000-{number:012}",
             "Lambda-Runtime-Deadline-Ms": str(deadline),
@@ -117,7 +118,7 @@ class Function:
         self.invocations += 1
         self.api.events.put((self.invocations, event))
         try:
-            path, body = self.api.answers.get(timeout=TIMEOUT_SECONDS + 5)
+            path, body = self.api.answers.get(timeout=self.api.timeout_seconds + 5)
         except queue.Empty:
             raise OSError(f"no answer; the last lines are {self.output()[-5:]}") from None
         return path, json.loads(body)
@@ -136,9 +137,9 @@ class Function:
 
 
 @contextmanager
-def running(binary, url):
+def running(binary, url, timeout=TIMEOUT_SECONDS):
     """Runs a function's binary against the stack at a base URL."""
-    with RuntimeApi() as api:
+    with RuntimeApi(timeout) as api:
         threading.Thread(target=api.serve_forever, daemon=True).start()
         # Nothing of this process's own environment: what a function needs must come from here.
         environment = {
