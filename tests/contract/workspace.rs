@@ -47,16 +47,23 @@ fn dependencies_point_one_way() {
         ("crates", "cleaning", &["event-model"]),
         ("crates", "lake", &["cleaning", "event-model"]),
         ("crates", "daily-report", &[]),
+        ("crates", "embedded-metrics", &[]),
         (
             "functions",
             "daily-batch",
-            &["cleaning", "daily-report", "event-model", "lake"],
+            &[
+                "cleaning",
+                "daily-report",
+                "embedded-metrics",
+                "event-model",
+                "lake",
+            ],
         ),
         ("functions", "ingest-api", &["event-model"]),
         (
             "functions",
             "stream-cleaner",
-            &["cleaning", "event-model", "lake"],
+            &["cleaning", "embedded-metrics", "event-model", "lake"],
         ),
     ] {
         let manifest = read(&format!("{folder}/{name}/Cargo.toml"));
@@ -80,6 +87,6 @@ fn the_checks_of_a_dependency_section_see_it() {
     let manifest = read("functions/stream-cleaner/Cargo.toml");
     assert_eq!(
         own_dependencies(&manifest, "dependencies"),
-        ["cleaning", "event-model", "lake"]
+        ["cleaning", "embedded-metrics", "event-model", "lake"]
     );
 }

@@ -57,7 +57,8 @@ impl App {
         } = prepare(&records)?;
         let outcomes = join_all(objects.iter().map(|object| self.put(object))).await;
 
-        let mut summary = BatchSummary::new(&records, user_records);
+        let function = &event.context.env_config.function_name;
+        let mut summary = BatchSummary::new(function, &records, user_records);
         let mut failures = Vec::new();
         for (object, outcome) in objects.iter().zip(outcomes) {
             match outcome {

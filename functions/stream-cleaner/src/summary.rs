@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 
 use cleaning::{RejectionCode, RuleCounts};
+use embedded_metrics::Metric;
 use event_model::Kind;
-use serde_json::{Map, Value, json};
 
 use crate::batch::{Contents, PreparedObject, Record};
 
 /// What one invocation did. Only what was written is counted; what is delivered again is counted then.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BatchSummary {
+    /// Name of the function as it is deployed; empty when it runs without Lambda.
+    pub function: String,
     /// Kinesis records in the batch.
     pub records: u64,
     /// Records after the aggregates among them are taken apart: as many as there are rows and rejected records when all
@@ -37,9 +39,10 @@ pub struct BatchSummary {
 }
 
 impl BatchSummary {
-    pub(crate) fn new(records: &[Record<'_>], user_records: u64) -> Self {
+    pub(crate) fn new(function: &str, records: &[Record<'_>], user_records: u64) -> Self {
         let bytes_in = records.iter().map(|record| record.data.len() as u64).sum();
         Self {
+            function: function.to_owned(),
             records: records.len() as u64,
             user_records,
             bytes_in,
@@ -78,54 +81,37 @@ impl BatchSummary {
         self.rejected.values().sum()
     }
 
-    /// Returns the summary as one line in CloudWatch's [embedded metric format].
+    /// Returns the summary as one line in CloudWatch's embedded metric format.
     ///
     /// A code or a rule that did not occur has no metric: CloudWatch bills each metric by the hours in which it has data.
-    ///
-    /// [embedded metric format]: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
     pub fn to_embedded_metrics(&self) -> String {
-        let count = |name: String, value: u64| (name, "Count", value);
+        let rows = |kind| self.rows.get(&kind).copied().unwrap_or_default();
+        let rejected = self.rejected.iter();
         let mut metrics = vec![
-            count("records_in".to_owned(), self.records),
-            count("user_records_in".to_owned(), self.user_records),
+            Metric::count("records_in", self.records),
+            Metric::count("user_records_in", self.user_records),
         ];
-        metrics.extend(Kind::ALL.map(|kind| {
-            count(
-                format!("rows_{kind}"),
-                self.rows.get(&kind).copied().unwrap_or_default(),
-            )
-        }));
-        metrics.push(count("rejected".to_owned(), self.total_rejected()));
+        metrics.extend(Kind::ALL.map(|kind| Metric::count(format!("rows_{kind}"), rows(kind))));
+        metrics.push(Metric::count("rejected", self.total_rejected()));
         metrics.extend(
-            self.rejected
-                .iter()
-                .map(|(code, &value)| count(format!("rejected_{code}"), value)),
+            rejected.map(|(code, &value)| Metric::count(format!("rejected_{code}"), value)),
         );
         metrics.extend(
             self.changes
                 .iter()
-                .map(|(rule, value)| count(format!("changed_{rule}"), value)),
+                .map(|(rule, value)| Metric::count(format!("changed_{rule}"), value)),
         );
-        metrics.push(count("objects_written".to_owned(), self.objects));
-        metrics.push(("bytes_in".to_owned(), "Bytes", self.bytes_in));
-        metrics.push(("bytes_written".to_owned(), "Bytes", self.bytes_written));
-        metrics.push(("duration_ms".to_owned(), "Milliseconds", self.duration_ms));
-
-        let names: Vec<Value> = metrics
-            .iter()
-            .map(|(name, unit, _)| json!({"Name": name, "Unit": unit}))
-            .collect();
-        let mut line = Map::new();
-        line.insert("_aws".to_owned(), json!({
-            "Timestamp": self.finished_at_ms,
-            "CloudWatchMetrics": [{"Namespace": "pinflow", "Dimensions": [["function"]], "Metrics": names}],
-        }));
-        line.insert("function".to_owned(), json!(env!("CARGO_PKG_NAME")));
-        line.extend(
-            metrics
-                .into_iter()
-                .map(|(name, _, value)| (name, json!(value))),
-        );
-        Value::Object(line).to_string()
+        metrics.extend([
+            Metric::count("objects_written", self.objects),
+            Metric::bytes("bytes_in", self.bytes_in),
+            Metric::bytes("bytes_written", self.bytes_written),
+            Metric::milliseconds("duration_ms", self.duration_ms),
+        ]);
+        embedded_metrics::line(
+            &self.function,
+            env!("CARGO_PKG_NAME"),
+            self.finished_at_ms,
+            &metrics,
+        )
     }
 }

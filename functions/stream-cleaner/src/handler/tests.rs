@@ -159,7 +159,11 @@ async fn a_record_without_a_position_fails_the_invocation_with_its_place() {
 async fn the_metrics_line_is_in_the_embedded_metric_format() {
     let written = is_written();
     let (app, summaries) = app(&[&written]);
-    app.handle(event_of(&[USER, "nonsense"])).await.unwrap();
+    let mut event = event_of(&[USER, "nonsense"]);
+    let mut lambda = lambda_runtime::Config::default();
+    "dev-stream-cleaner".clone_into(&mut lambda.function_name);
+    event.context.env_config = Arc::new(lambda);
+    app.handle(event).await.unwrap();
     let mut summary = summaries.lock().unwrap().remove(0);
     summary.bytes_written = 2048;
     let line: serde_json::Value = serde_json::from_str(&summary.to_embedded_metrics()).unwrap();
