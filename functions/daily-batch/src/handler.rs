@@ -1,5 +1,7 @@
 //! An event → the runs it asks for → their records.
 
+use std::sync::Arc;
+
 use daily_report::run::{RunRecord, RunState, Trigger};
 use event_model::Clock;
 use futures::FutureExt as _;
@@ -13,12 +15,16 @@ use crate::audit::Stream;
 use crate::ledger::Ledger;
 use crate::payload::Request;
 use crate::run::{Progress, Runner};
-use crate::{Config, DailyError, Lake};
+use crate::{Config, DailyError, Lake, metrics};
 
-/// The function: the lake, its configuration, and its clock. Cheap to clone.
-#[derive(Clone, Debug)]
+/// Is handed a line of metrics for each run of an invocation that has ended.
+pub type Publish = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// The function: the lake, its configuration, its clock, and where its metrics go. Cheap to clone.
+#[derive(Clone)]
 pub struct App {
     runner: Runner,
+    publish: Publish,
 }
 
 impl App {
@@ -31,7 +37,15 @@ impl App {
                 config,
                 clock,
             },
+            publish: Arc::new(|_| {}),
         }
+    }
+
+    /// Publishes the metrics of the runs of invocations; those of [`App::run`] are not.
+    #[must_use]
+    pub fn with_metrics(mut self, publish: Publish) -> Self {
+        self.publish = publish;
+        self
     }
 
     /// Returns the ledger of the runs.
@@ -45,8 +59,13 @@ impl App {
     #[instrument(skip_all)]
     pub async fn handle(&self, event: LambdaEvent<Value>) -> Result<Vec<RunRecord>, DailyError> {
         let request = Request::from_event(event.payload, self.ledger().now())?;
-        let holder = event.context.request_id;
-        self.run(&request, &holder, &|_| {}).await
+        let function = &event.context.env_config.function_name;
+        let tell = |record: &RunRecord| {
+            if let Some(line) = metrics::line(record, function) {
+                (self.publish)(&line);
+            }
+        };
+        self.run(&request, &event.context.request_id, &tell).await
     }
 
     /// Runs the days of a request, as [`App::handle`] does, and tells of each step.

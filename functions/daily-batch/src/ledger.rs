@@ -269,6 +269,27 @@ impl Attempt {
         }
     }
 
+    /// Writes how the work ended, and returns it. A success that cannot be written is a failure.
+    pub(crate) async fn end(&mut self, worked: Result<(), DailyError>) -> Result<(), DailyError> {
+        if let Err(DailyError::TakenOver { .. }) = worked {
+            return worked;
+        }
+        self.record_end(&worked);
+        let saved = self.save().await;
+        let outcome = worked.and(saved);
+        self.record_end(&outcome);
+        outcome
+    }
+
+    fn record_end(&mut self, outcome: &Result<(), DailyError>) {
+        self.record.finished_at = Some(self.now());
+        self.record.state = match outcome {
+            Ok(()) => RunState::Succeeded,
+            Err(_) => RunState::Failed,
+        };
+        self.record.error = outcome.as_ref().err().map(chain);
+    }
+
     /// Returns the length of time after which the record should be saved again while a step is at work.
     pub(crate) fn renewal(&self) -> std::time::Duration {
         (self.ledger.expiry / 3).unsigned_abs()
@@ -325,4 +346,14 @@ fn parse(key: &str) -> Option<(Date, u32)> {
         date.strip_prefix("date=")?.parse().ok()?,
         attempt.parse().ok()?,
     ))
+}
+
+fn chain(error: &DailyError) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(source) = cause {
+        text = format!("{text}: {source}");
+        cause = source.source();
+    }
+    text
 }

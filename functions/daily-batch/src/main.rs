@@ -1,5 +1,7 @@
 //! Lambda entry point: reads the configuration, builds the clients once, serves invocations.
 
+use std::io::Write as _;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use aws_config::BehaviorVersion;
@@ -24,7 +26,11 @@ async fn main() -> Result<(), Error> {
         .stream_name
         .as_ref()
         .map(|name| Stream::new(aws_sdk_kinesis::Client::new(&aws), name));
-    let app = App::new(lake, stream, config, clock);
+    // CloudWatch makes metrics of the lines on standard output that are in its embedded metric format.
+    let publish = Arc::new(|line: &str| {
+        let _ = writeln!(std::io::stdout(), "{line}");
+    });
+    let app = App::new(lake, stream, config, clock).with_metrics(publish);
 
     run(service_fn(|event: LambdaEvent<Value>| app.handle(event))).await
 }

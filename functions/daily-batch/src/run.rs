@@ -16,6 +16,12 @@ use crate::summary::{fold_counts, fold_step};
 use crate::table::CuratedTable;
 use crate::{Config, DailyError, Lake, reports, summary};
 
+/// The step that writes the summary and the page, and the names of its counts.
+pub(crate) const PAGE: &str = "page";
+pub(crate) const ACCEPTED: &str = "accepted";
+pub(crate) const REJECTED: &str = "rejected";
+pub(crate) const UNACCOUNTED: &str = "unaccounted";
+
 /// The steps of a run, in order. A resumed run begins with the first that is not done.
 const STEPS: [&str; 7] = [
     "fold-pin",
@@ -24,7 +30,7 @@ const STEPS: [&str; 7] = [
     "compact",
     "vacuum",
     "reports",
-    "page",
+    PAGE,
 ];
 
 /// Is told the record whenever a step begins or ends.
@@ -72,24 +78,13 @@ impl Runner {
             }
         };
         progress(&attempt.record);
-        let outcome = self.steps(&mut attempt, progress).await;
-        if let Err(error @ DailyError::TakenOver { .. }) = outcome {
-            // The record is not this run's any more.
-            return Err(error);
+        let worked = self.steps(&mut attempt, progress).await;
+        let outcome = attempt.end(worked).await;
+        // The record of one that was taken over is not this run's any more.
+        if !matches!(outcome, Err(DailyError::TakenOver { .. })) {
+            progress(&attempt.record);
         }
-        attempt.record.finished_at = Some(attempt.now());
-        attempt.record.state = if outcome.is_ok() {
-            RunState::Succeeded
-        } else {
-            RunState::Failed
-        };
-        if let Err(error) = &outcome {
-            attempt.record.error = Some(chain(error));
-        }
-        progress(&attempt.record);
-        let saved = attempt.save().await;
         outcome?;
-        saved?;
         info!(run.attempt = attempt.record.attempt, "Ran {run_date}");
         Ok(attempt.record)
     }
@@ -208,9 +203,11 @@ impl Runner {
             trend: &trend,
         });
         reports::put(&self.lake, &page_key(run_date), page.into()).await?;
+        let rejected = summary.quarantine.by_code.values().sum();
         Ok(BTreeMap::from([
-            ("accepted".to_owned(), summary.conservation.accepted),
-            ("unaccounted".to_owned(), summary.conservation.unaccounted),
+            (ACCEPTED.to_owned(), summary.conservation.accepted),
+            (REJECTED.to_owned(), rejected),
+            (UNACCOUNTED.to_owned(), summary.conservation.unaccounted),
         ]))
     }
 }
@@ -218,16 +215,6 @@ impl Runner {
 /// Returns the key of a run date's page.
 pub fn page_key(run_date: Date) -> String {
     format!("{}/index.html", reports::folder(run_date))
-}
-
-fn chain(error: &DailyError) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(source) = cause {
-        text = format!("{text}: {source}");
-        cause = source.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -62,7 +62,8 @@ pub(crate) fn fold_counts(outcome: &FoldOutcome) -> BTreeMap<String, u64> {
     counts.chain(changes).collect()
 }
 
-fn read_fold_counts(step: &StepRecord) -> FoldCounts {
+/// Reads what a fold did from the counts of its step.
+pub(crate) fn read_fold_counts(step: &StepRecord) -> FoldCounts {
     let count = |name: &str| step.counts.get(name).copied().unwrap_or_default();
     FoldCounts {
         objects: count("objects"),

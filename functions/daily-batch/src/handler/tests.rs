@@ -1,8 +1,10 @@
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, UNIX_EPOCH};
 
 use lambda_runtime::Context;
+use object_store::ObjectStoreExt as _;
 use object_store::memory::InMemory;
+use object_store::path::Path;
 
 use super::*;
 
@@ -105,6 +107,44 @@ async fn the_schedule_makes_up_for_the_days_that_it_missed() {
             .collect::<Vec<_>>(),
         [Trigger::CatchUp]
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_run_of_an_invocation_sends_its_metrics_and_one_by_hand_does_not() {
+    let lines = Arc::new(Mutex::new(Vec::new()));
+    let published = Arc::clone(&lines);
+    let publish = Arc::new(move |line: &str| published.lock().unwrap().push(line.to_owned()));
+    let app = app(Config::new("test")).with_metrics(publish);
+    let sent = || -> Vec<_> {
+        let lines = std::mem::take(&mut *lines.lock().unwrap());
+        let lines = lines
+            .iter()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap());
+        lines
+            .map(|line| {
+                (
+                    line["runs_succeeded"].as_u64(),
+                    line["runs_failed"].as_u64(),
+                )
+            })
+            .collect()
+    };
+    let event = serde_json::json!({"from": "2026-03-01", "to": "2026-03-02"});
+    handle(&app, event.clone()).await.unwrap();
+    assert_eq!(sent(), [(Some(1), Some(0)); 2]);
+
+    let request = Request::from_event(event, app.ledger().now()).unwrap();
+    app.run(&request, "process 1", &|_| {}).await.unwrap();
+    assert_eq!(sent(), []);
+
+    let key = "clean/geo/date=2026-03-01/hour=00/shardId-000000000000-1-2.parquet";
+    let store = app.runner.lake.store();
+    let put = store.put(&Path::from(key), "not Parquet".into()).await;
+    put.unwrap();
+    handle(&app, serde_json::json!({"run_date": "2026-03-01"}))
+        .await
+        .unwrap_err();
+    assert_eq!(sent(), [(Some(0), Some(1))]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
