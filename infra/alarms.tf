@@ -1,0 +1,284 @@
+# What wakes somebody. Each alarm says what it means for the records and where to look; all go to one topic.
+
+locals {
+  function_names = {
+    ingest-api     = module.ingest_api.name
+    stream-cleaner = module.stream_cleaner.name
+    daily-batch    = module.daily_batch.name
+  }
+
+  # Metrics of one number: what AWS counts, and what the functions tell.
+  alarms = {
+    api-latency = {
+      description = "A hundredth of the posts waits for more than 5 s: look at ingest-api's duration, and at the stream's throttling."
+      namespace   = "AWS/ApiGateway"
+      metric      = "Latency"
+      dimensions  = { ApiId = aws_apigatewayv2_api.main.id, Stage = aws_apigatewayv2_stage.main.name }
+      statistic   = "p99"
+      threshold   = 5000
+      periods     = 3
+    }
+    batches-given-up = {
+      description = "Lambda gave a batch up. Its records are under ${local.failed_batches_prefix} in the lake: `pinflow quarantine replay --failed`."
+      namespace   = "AWS/Lambda"
+      metric      = "OnFailureDestinationDeliveredEventCount"
+      dimensions  = { EventSourceMappingUUID = aws_lambda_event_source_mapping.stream_cleaner.uuid, FunctionName = module.stream_cleaner.name }
+    }
+    dead-letters = {
+      description = "A start of the daily batch was given up, or a run failed three times: look at the message, and at `pinflow daily runs`."
+      namespace   = "AWS/SQS"
+      metric      = "ApproximateNumberOfMessagesVisible"
+      dimensions  = { QueueName = aws_sqs_queue.dead_letters.name }
+      statistic   = "Maximum"
+    }
+    iterator-age = {
+      description = "Records wait for more than 15 minutes to be cleaned: look at stream-cleaner's errors. They are lost when they leave the stream, after ${var.stream_retention_hours} h."
+      namespace   = "AWS/Lambda"
+      metric      = "IteratorAge"
+      dimensions  = { FunctionName = module.stream_cleaner.name }
+      statistic   = "Maximum"
+      threshold   = 900000
+    }
+    stream-throttled = {
+      description = "The stream takes less than is posted: clients get 429 and try again. Add shards (stream_shards)."
+      namespace   = "AWS/Kinesis"
+      metric      = "WriteProvisionedThroughputExceeded"
+      dimensions  = { StreamName = aws_kinesis_stream.events.name }
+      periods     = 3
+    }
+    unaccounted = {
+      description = "An accepted record is neither clean nor in quarantine. daily-batch's log names it; it is still on the stream."
+      namespace   = local.metrics_namespace
+      metric      = "unaccounted"
+      dimensions  = { function = module.daily_batch.name }
+      statistic   = "Maximum"
+      period_s    = 86400
+    }
+  }
+}
+
+resource "aws_sns_topic" "alarms" {
+  name              = "${local.name}-alarms"
+  kms_master_key_id = aws_kms_key.main.id
+}
+
+resource "aws_sns_topic_policy" "alarms" {
+  arn    = aws_sns_topic.alarms.arn
+  policy = data.aws_iam_policy_document.alarms.json
+}
+
+data "aws_iam_policy_document" "alarms" {
+  statement {
+    sid       = "AlarmsAndBudgets"
+    actions   = ["sns:Publish"]
+    resources = [aws_sns_topic.alarms.arn]
+
+    principals {
+      type        = "Service"
+      identifiers = ["budgets.amazonaws.com", "cloudwatch.amazonaws.com"]
+    }
+
+    condition {
+      test     = "StringEquals"
+      variable = "aws:SourceAccount"
+      values   = [local.account_id]
+    }
+  }
+}
+
+resource "aws_sns_topic_subscription" "alarms" {
+  count = var.alarm_email == null ? 0 : 1
+
+  endpoint  = var.alarm_email
+  protocol  = "email"
+  topic_arn = aws_sns_topic.alarms.arn
+}
+
+resource "aws_cloudwatch_metric_alarm" "main" {
+  for_each = local.alarms
+
+  alarm_actions       = [aws_sns_topic.alarms.arn]
+  alarm_description   = each.value.description
+  alarm_name          = "${local.name}-${each.key}"
+  comparison_operator = "GreaterThanThreshold"
+  dimensions          = each.value.dimensions
+  evaluation_periods  = try(each.value.periods, 1)
+  extended_statistic  = try(startswith(each.value.statistic, "p"), false) ? each.value.statistic : null
+  metric_name         = each.value.metric
+  namespace           = each.value.namespace
+  ok_actions          = [aws_sns_topic.alarms.arn]
+  period              = try(each.value.period_s, 300)
+  statistic           = try(startswith(each.value.statistic, "p"), false) ? null : try(each.value.statistic, "Sum")
+  threshold           = try(each.value.threshold, 0)
+  treat_missing_data  = "notBreaching"
+}
+
+resource "aws_cloudwatch_metric_alarm" "function_errors" {
+  for_each = local.function_names
+
+  alarm_actions       = [aws_sns_topic.alarms.arn]
+  alarm_description   = "${each.key} failed: its log has the error's type, and the function's README what helps."
+  alarm_name          = "${local.name}-${each.key}-errors"
+  comparison_operator = "GreaterThanThreshold"
+  dimensions          = { FunctionName = each.value }
+  evaluation_periods  = 1
+  metric_name         = "Errors"
+  namespace           = "AWS/Lambda"
+  ok_actions          = [aws_sns_topic.alarms.arn]
+  period              = 300
+  statistic           = "Sum"
+  threshold           = 0
+  treat_missing_data  = "notBreaching"
+}
+
+resource "aws_cloudwatch_metric_alarm" "function_throttles" {
+  for_each = local.function_names
+
+  alarm_actions       = [aws_sns_topic.alarms.arn]
+  alarm_description   = "Lambda refused to start ${each.key}: the account's concurrency is used up."
+  alarm_name          = "${local.name}-${each.key}-throttles"
+  comparison_operator = "GreaterThanThreshold"
+  dimensions          = { FunctionName = each.value }
+  evaluation_periods  = 1
+  metric_name         = "Throttles"
+  namespace           = "AWS/Lambda"
+  ok_actions          = [aws_sns_topic.alarms.arn]
+  period              = 300
+  statistic           = "Sum"
+  threshold           = 0
+  treat_missing_data  = "notBreaching"
+}
+
+resource "aws_cloudwatch_metric_alarm" "api_errors" {
+  alarm_actions       = [aws_sns_topic.alarms.arn]
+  alarm_description   = "More than 1 % of the requests got a 5xx: what they hold is not stored, and well-made clients try again."
+  alarm_name          = "${local.name}-api-errors"
+  comparison_operator = "GreaterThanThreshold"
+  evaluation_periods  = 1
+  ok_actions          = [aws_sns_topic.alarms.arn]
+  threshold           = 1
+  treat_missing_data  = "notBreaching"
+
+  metric_query {
+    id          = "share"
+    expression  = "IF(requests > 0, 100 * errors / requests, 0)"
+    label       = "5xx, percent"
+    return_data = true
+  }
+
+  metric_query {
+    id = "errors"
+
+    metric {
+      dimensions  = { ApiId = aws_apigatewayv2_api.main.id, Stage = aws_apigatewayv2_stage.main.name }
+      metric_name = "5xx"
+      namespace   = "AWS/ApiGateway"
+      period      = 300
+      stat        = "Sum"
+    }
+  }
+
+  metric_query {
+    id = "requests"
+
+    metric {
+      dimensions  = { ApiId = aws_apigatewayv2_api.main.id, Stage = aws_apigatewayv2_stage.main.name }
+      metric_name = "Count"
+      namespace   = "AWS/ApiGateway"
+      period      = 300
+      stat        = "Sum"
+    }
+  }
+}
+
+resource "aws_cloudwatch_metric_alarm" "quarantine_share" {
+  alarm_actions       = [aws_sns_topic.alarms.arn]
+  alarm_description   = "More than ${var.quarantine_alarm_percent} % of an hour's records were rejected: `pinflow quarantine list` tells why."
+  alarm_name          = "${local.name}-quarantine-share"
+  comparison_operator = "GreaterThanThreshold"
+  evaluation_periods  = 1
+  ok_actions          = [aws_sns_topic.alarms.arn]
+  threshold           = var.quarantine_alarm_percent
+  treat_missing_data  = "notBreaching"
+
+  metric_query {
+    id          = "share"
+    expression  = "IF(records > 0, 100 * rejected / records, 0)"
+    label       = "rejected, percent"
+    return_data = true
+  }
+
+  metric_query {
+    id = "rejected"
+
+    metric {
+      dimensions  = { function = module.stream_cleaner.name }
+      metric_name = "rejected"
+      namespace   = local.metrics_namespace
+      period      = 3600
+      stat        = "Sum"
+    }
+  }
+
+  metric_query {
+    id = "records"
+
+    metric {
+      dimensions  = { function = module.stream_cleaner.name }
+      metric_name = "user_records_in"
+      namespace   = local.metrics_namespace
+      period      = 3600
+      stat        = "Sum"
+    }
+  }
+}
+
+# A whole day without a run of the schedule that ended well, up to the end of the hour in which it starts. In a time zone with summer time one
+# day has 25 hours, and the alarm gives that hour to each.
+resource "aws_cloudwatch_metric_alarm" "daily_run_missing" {
+  alarm_actions       = [aws_sns_topic.alarms.arn]
+  alarm_description   = "The daily batch did not end well within the hour after its start: look at `pinflow daily runs`, the dead letters, and the schedule."
+  alarm_name          = "${local.name}-daily-run-missing"
+  comparison_operator = "LessThanThreshold"
+  dimensions          = { function = module.daily_batch.name }
+  evaluation_periods  = var.schedule_time_zone == "UTC" ? 24 : 25
+  metric_name         = "scheduled_runs_succeeded"
+  namespace           = local.metrics_namespace
+  ok_actions          = [aws_sns_topic.alarms.arn]
+  period              = 3600
+  statistic           = "Sum"
+  threshold           = 1
+  treat_missing_data  = "breaching"
+}
+
+resource "aws_budgets_budget" "monthly" {
+  count = var.monthly_budget_usd == null ? 0 : 1
+
+  name         = local.name
+  budget_type  = "COST"
+  limit_amount = tostring(var.monthly_budget_usd)
+  limit_unit   = "USD"
+  time_unit    = "MONTHLY"
+
+  # The tag must be activated once as a cost allocation tag, in the account's billing settings.
+  cost_filter {
+    name   = "TagKeyValue"
+    values = [join("$", ["user:Stack", var.name_prefix])]
+  }
+
+  notification {
+    comparison_operator        = "GREATER_THAN"
+    notification_type          = "ACTUAL"
+    subscriber_email_addresses = [var.alarm_email]
+    threshold                  = 80
+    threshold_type             = "PERCENTAGE"
+  }
+
+  notification {
+    comparison_operator        = "GREATER_THAN"
+    notification_type          = "FORECASTED"
+    subscriber_email_addresses = [var.alarm_email]
+    threshold                  = 100
+    threshold_type             = "PERCENTAGE"
+  }
+}

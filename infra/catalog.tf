@@ -1,0 +1,234 @@
+# What Athena sees: clean rows and quarantined records by day (partitions are computed, so nothing has to look for new ones), the curated
+# Delta tables, and each report as a query of its own over them.
+
+locals {
+  lineage = [
+    ["_shard", "string"], ["_sequence", "string"], ["_arrival", "timestamp"], ["_rules", "int"], ["_extra", "string"],
+  ]
+
+  # As in crates/lake; a test compares the two.
+  columns = {
+    pin = concat([
+      ["ind", "bigint"], ["unique_id", "string"], ["title", "string"], ["description", "string"], ["follower_count", "bigint"],
+      ["poster_name", "string"], ["tag_list", "string"], ["is_image_or_video", "string"], ["image_src", "string"],
+      ["save_location", "string"], ["category", "string"],
+    ], local.lineage)
+    geo = concat([
+      ["ind", "bigint"], ["country", "string"], ["coordinates", "array<double>"], ["timestamp", "timestamp"],
+    ], local.lineage)
+    user = concat([
+      ["ind", "bigint"], ["user_name", "string"], ["age", "int"], ["date_joined", "timestamp"],
+    ], local.lineage)
+  }
+
+  quarantine_columns = [
+    ["kind", "string"], ["code", "string"], ["message", "string"], ["rule_version", "int"], ["shard", "string"],
+    ["sequence_number", "string"], ["partition_key", "string"], ["arrival", "string"], ["payload_base64", "string"],
+  ]
+
+  # The day that the oldest partition can be of.
+  first_day = "2026-01-01"
+
+  # The reports are written in the dialect of the engine that runs them each morning; Athena knows two functions by other means. What the
+  # queries read is the join that the daily batch makes once for all of them.
+  posts_query  = <<-SQL
+    posts AS (
+        SELECT pin.ind, unique_id, title, description, follower_count, poster_name, tag_list, is_image_or_video, image_src,
+            save_location, category, country, coordinates, "timestamp", user_name, age, date_joined
+        FROM pin JOIN geo ON geo.ind = pin.ind JOIN "user" ON "user".ind = pin.ind
+    )
+  SQL
+  median_query = <<-SQL
+    (element_at(array_sort(array_agg(CAST(follower_count AS DOUBLE))), CAST(floor((count(*) + 1) / 2.0) AS INT))
+        + element_at(array_sort(array_agg(CAST(follower_count AS DOUBLE))), CAST(floor(count(*) / 2.0) + 1 AS INT))) / 2
+  SQL
+
+  reports_directory = "${path.module}/../functions/daily-batch/src/reports"
+  report_bodies = {
+    for file in fileset(local.reports_directory, "*.sql") : trimsuffix(file, ".sql") => replace(replace(replace(
+      file("${local.reports_directory}/${file}"),
+      "/(?m)^--.*\\n/", ""),
+      "/date_part\\('year', ([^)]+)\\)/", "year($1)"),
+      "median(CAST(follower_count AS DOUBLE))", chomp(local.median_query)
+    )
+  }
+  report_queries = {
+    for name, body in local.report_bodies : name =>
+    startswith(body, "WITH ") ? "WITH ${chomp(local.posts_query)}, ${trimprefix(body, "WITH ")}" : "WITH ${local.posts_query}${body}"
+  }
+}
+
+resource "aws_glue_catalog_database" "lake" {
+  name        = replace(local.name, "-", "_")
+  description = "The lake of ${local.name}"
+}
+
+resource "aws_glue_catalog_table" "clean" {
+  for_each = local.columns
+
+  database_name = aws_glue_catalog_database.lake.name
+  name          = "clean_${each.key}"
+  description   = "Rows of kind ${each.key} as they arrived, minutes old; a row may stand twice"
+  table_type    = "EXTERNAL_TABLE"
+
+  parameters = {
+    EXTERNAL                    = "TRUE"
+    classification              = "parquet"
+    "projection.enabled"        = "true"
+    "projection.date.type"      = "date"
+    "projection.date.format"    = "yyyy-MM-dd"
+    "projection.date.range"     = "${local.first_day},NOW"
+    "projection.hour.type"      = "integer"
+    "projection.hour.digits"    = "2"
+    "projection.hour.range"     = "0,23"
+    "storage.location.template" = "s3://${aws_s3_bucket.lake.id}/clean/${each.key}/date=$${date}/hour=$${hour}"
+  }
+
+  partition_keys {
+    name = "date"
+    type = "string"
+  }
+
+  partition_keys {
+    name = "hour"
+    type = "string"
+  }
+
+  storage_descriptor {
+    input_format  = "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat"
+    location      = "s3://${aws_s3_bucket.lake.id}/clean/${each.key}/"
+    output_format = "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat"
+
+    dynamic "columns" {
+      for_each = each.value
+
+      content {
+        name = columns.value[0]
+        type = columns.value[1]
+      }
+    }
+
+    ser_de_info {
+      serialization_library = "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"
+    }
+  }
+}
+
+resource "aws_glue_catalog_table" "quarantine" {
+  database_name = aws_glue_catalog_database.lake.name
+  name          = "quarantine"
+  description   = "Records that could not become rows, with the code of the reason and the payload in base64"
+  table_type    = "EXTERNAL_TABLE"
+
+  parameters = {
+    EXTERNAL                    = "TRUE"
+    classification              = "json"
+    compressionType             = "gzip"
+    "projection.enabled"        = "true"
+    "projection.date.type"      = "date"
+    "projection.date.format"    = "yyyy-MM-dd"
+    "projection.date.range"     = "${local.first_day},NOW"
+    "storage.location.template" = "s3://${aws_s3_bucket.lake.id}/quarantine/date=$${date}"
+  }
+
+  partition_keys {
+    name = "date"
+    type = "string"
+  }
+
+  storage_descriptor {
+    input_format  = "org.apache.hadoop.mapred.TextInputFormat"
+    location      = "s3://${aws_s3_bucket.lake.id}/quarantine/"
+    output_format = "org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat"
+
+    dynamic "columns" {
+      for_each = local.quarantine_columns
+
+      content {
+        name = columns.value[0]
+        type = columns.value[1]
+      }
+    }
+
+    ser_de_info {
+      serialization_library = "org.openx.data.jsonserde.JsonSerDe"
+    }
+  }
+}
+
+# Athena reads the columns from the Delta log; these are for who looks at the catalog.
+resource "aws_glue_catalog_table" "curated" {
+  for_each = local.columns
+
+  database_name = aws_glue_catalog_database.lake.name
+  name          = each.key
+  description   = "One row per ind of kind ${each.key}, the latest"
+  table_type    = "EXTERNAL_TABLE"
+
+  parameters = {
+    EXTERNAL                     = "TRUE"
+    classification               = "delta"
+    "spark.sql.sources.provider" = "delta"
+    "table_type"                 = "delta"
+  }
+
+  storage_descriptor {
+    input_format  = "org.apache.hadoop.mapred.SequenceFileInputFormat"
+    location      = "s3://${aws_s3_bucket.lake.id}/curated/${each.key}/"
+    output_format = "org.apache.hadoop.hive.ql.io.HiveSequenceFileOutputFormat"
+
+    dynamic "columns" {
+      for_each = each.value
+
+      content {
+        name = columns.value[0]
+        type = columns.value[1]
+      }
+    }
+
+    ser_de_info {
+      serialization_library = "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe"
+
+      parameters = {
+        path                   = "s3://${aws_s3_bucket.lake.id}/curated/${each.key}/"
+        "serialization.format" = "1"
+      }
+    }
+  }
+
+  # A table of a newer schema has columns that a fold added.
+  lifecycle {
+    ignore_changes = [storage_descriptor[0].columns]
+  }
+}
+
+resource "aws_athena_workgroup" "main" {
+  name          = local.name
+  description   = "Queries of the lake of ${local.name}"
+  force_destroy = true
+
+  configuration {
+    bytes_scanned_cutoff_per_query     = var.athena_scan_limit_gb * 1000000000
+    enforce_workgroup_configuration    = true
+    publish_cloudwatch_metrics_enabled = true
+
+    result_configuration {
+      output_location = "s3://${aws_s3_bucket.lake.id}/${local.athena_results_prefix}"
+
+      encryption_configuration {
+        encryption_option = "SSE_KMS"
+        kms_key_arn       = aws_kms_key.main.arn
+      }
+    }
+  }
+}
+
+resource "aws_athena_named_query" "report" {
+  for_each = local.report_queries
+
+  database    = aws_glue_catalog_database.lake.name
+  description = "The report of this name, from the curated tables as they are now"
+  name        = each.key
+  query       = each.value
+  workgroup   = aws_athena_workgroup.main.id
+}

@@ -1,0 +1,230 @@
+# The three functions, side by side: what each is told, and all that each may do.
+
+module "ingest_api" {
+  source = "./modules/function"
+
+  name               = "${local.name}-ingest-api"
+  architecture       = var.architecture
+  description        = "Takes posts over HTTP and puts them on Kinesis"
+  kms_key_arn        = aws_kms_key.main.arn
+  log_retention_days = var.log_retention_days
+  # The processor comes with the memory; what the function itself needs is a tenth of this.
+  memory_mb = 256
+  package   = "${var.package_directory}/ingest-api/bootstrap.zip"
+  policy    = data.aws_iam_policy_document.ingest_api.json
+  timeout_s = 29
+
+  environment = {
+    API_KEYS        = var.api_auth == "api_key" ? local.api_keys_parameter : null
+    STREAM_NAME     = aws_kinesis_stream.events.name
+    STREAM_PATTERNS = "*"
+    TOPIC_PATTERNS  = "*"
+  }
+}
+
+data "aws_iam_policy_document" "ingest_api" {
+  statement {
+    sid       = "PutRecords"
+    actions   = ["kinesis:DescribeStreamSummary", "kinesis:PutRecords"]
+    resources = [aws_kinesis_stream.events.arn]
+  }
+
+  statement {
+    sid       = "EncryptRecords"
+    actions   = ["kms:GenerateDataKey"]
+    resources = [aws_kms_key.main.arn]
+
+    condition {
+      test     = "StringEquals"
+      variable = "kms:ViaService"
+      values   = ["kinesis.${local.region}.amazonaws.com"]
+    }
+  }
+
+  dynamic "statement" {
+    for_each = var.api_auth == "api_key" ? [local.api_keys_parameter_arn] : []
+
+    content {
+      sid       = "ReadKeys"
+      actions   = ["ssm:GetParameter"]
+      resources = [statement.value]
+    }
+  }
+
+  dynamic "statement" {
+    for_each = var.api_auth == "api_key" ? [local.api_keys_parameter_arn] : []
+
+    content {
+      sid       = "DecryptKeys"
+      actions   = ["kms:Decrypt"]
+      resources = [aws_kms_key.main.arn]
+
+      condition {
+        test     = "StringEquals"
+        variable = "kms:EncryptionContext:PARAMETER_ARN"
+        values   = [statement.value]
+      }
+
+      condition {
+        test     = "StringEquals"
+        variable = "kms:ViaService"
+        values   = ["ssm.${local.region}.amazonaws.com"]
+      }
+    }
+  }
+}
+
+module "stream_cleaner" {
+  source = "./modules/function"
+
+  name               = "${local.name}-stream-cleaner"
+  architecture       = var.architecture
+  description        = "Cleans batches of Kinesis records into Parquet on S3"
+  kms_key_arn        = aws_kms_key.main.arn
+  log_retention_days = var.log_retention_days
+  memory_mb          = 512
+  package            = "${var.package_directory}/stream-cleaner/bootstrap.zip"
+  policy             = data.aws_iam_policy_document.stream_cleaner.json
+  timeout_s          = 120
+
+  environment = {
+    BUCKET_NAME = aws_s3_bucket.lake.id
+  }
+}
+
+data "aws_iam_policy_document" "stream_cleaner" {
+  statement {
+    sid = "ReadStream"
+    actions = [
+      "kinesis:DescribeStream",
+      "kinesis:DescribeStreamSummary",
+      "kinesis:GetRecords",
+      "kinesis:GetShardIterator",
+      "kinesis:ListShards",
+      "kinesis:SubscribeToShard",
+    ]
+    resources = [aws_kinesis_stream.events.arn]
+  }
+
+  # Lambda finds streams by name with the role of the mapping's function; the action has no resource.
+  statement {
+    sid       = "ListStreams"
+    actions   = ["kinesis:ListStreams"]
+    resources = ["*"]
+  }
+
+  statement {
+    sid     = "WriteLake"
+    actions = ["s3:PutObject"]
+    resources = [
+      "${aws_s3_bucket.lake.arn}/clean/*",
+      "${aws_s3_bucket.lake.arn}/quarantine/*",
+      # Lambda writes what it gives up with the function's role.
+      "${aws_s3_bucket.lake.arn}/${local.failed_batches_prefix}*",
+    ]
+  }
+
+  # Lambda asks it of the role of a mapping that gives up to a bucket.
+  statement {
+    sid       = "GiveUpToLake"
+    actions   = ["s3:ListBucket"]
+    resources = [aws_s3_bucket.lake.arn]
+  }
+
+  statement {
+    sid       = "DecryptAndEncrypt"
+    actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
+    resources = [aws_kms_key.main.arn]
+
+    condition {
+      test     = "StringEquals"
+      variable = "kms:ViaService"
+      values   = ["kinesis.${local.region}.amazonaws.com", "s3.${local.region}.amazonaws.com"]
+    }
+  }
+}
+
+module "daily_batch" {
+  source = "./modules/function"
+
+  name                 = "${local.name}-daily-batch"
+  architecture         = var.architecture
+  description          = "Folds clean rows into Delta tables and writes the day's reports"
+  ephemeral_storage_mb = 4096
+  kms_key_arn          = aws_kms_key.main.arn
+  log_retention_days   = var.log_retention_days
+  memory_mb            = var.daily_memory_mb
+  package              = "${var.package_directory}/daily-batch/bootstrap.zip"
+  policy               = data.aws_iam_policy_document.daily_batch.json
+  timeout_s            = 900
+
+  environment = {
+    BUCKET_NAME   = aws_s3_bucket.lake.id
+    CATCH_UP_DAYS = "7"
+    # No invocation is alive after this time.
+    RUN_EXPIRY_SECONDS     = "900"
+    STREAM_NAME            = aws_kinesis_stream.events.name
+    VACUUM_RETENTION_HOURS = "168"
+  }
+}
+
+data "aws_iam_policy_document" "daily_batch" {
+  statement {
+    sid       = "ListLake"
+    actions   = ["s3:ListBucket"]
+    resources = [aws_s3_bucket.lake.arn]
+  }
+
+  statement {
+    sid     = "ReadLake"
+    actions = ["s3:GetObject"]
+    resources = [for prefix in ["clean", "curated", "quarantine", "reports", "runs"] :
+      "${aws_s3_bucket.lake.arn}/${prefix}/*"
+    ]
+  }
+
+  statement {
+    sid     = "WriteLake"
+    actions = ["s3:AbortMultipartUpload", "s3:PutObject"]
+    resources = [for prefix in ["curated", "reports", "runs"] :
+      "${aws_s3_bucket.lake.arn}/${prefix}/*"
+    ]
+  }
+
+  # What vacuum deletes stays for 30 days as an old version.
+  statement {
+    sid       = "VacuumTables"
+    actions   = ["s3:DeleteObject"]
+    resources = ["${aws_s3_bucket.lake.arn}/curated/*"]
+  }
+
+  statement {
+    sid = "CountStream"
+    actions = [
+      "kinesis:DescribeStreamSummary",
+      "kinesis:GetRecords",
+      "kinesis:GetShardIterator",
+      "kinesis:ListShards",
+    ]
+    resources = [aws_kinesis_stream.events.arn]
+  }
+
+  statement {
+    sid       = "DecryptAndEncrypt"
+    actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
+    resources = [aws_kms_key.main.arn]
+
+    condition {
+      test     = "StringEquals"
+      variable = "kms:ViaService"
+      values   = ["kinesis.${local.region}.amazonaws.com", "s3.${local.region}.amazonaws.com"]
+    }
+  }
+
+  # Lambda sends the runs that it gives up with the function's role.
+  statement {
+    sid       = "GiveUp"
+    actions   = ["sqs:SendMessage"]
+    resources = [aws_sqs_queue.dead_letters.arn]
+  }
+}

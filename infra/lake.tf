@@ -1,0 +1,119 @@
+# The lake: one bucket, in which each prefix has one writer. A version that was replaced or deleted is kept for 30 days; clean rows for 90,
+# quarantined records and given-up batches for 365; curated tables, reports and the ledger for good.
+
+locals {
+  # Lambda's event source mapping puts the batches that it gives up under this prefix.
+  failed_batches_prefix = "aws/lambda/"
+  athena_results_prefix = "athena/"
+
+  days_by_prefix = {
+    (local.athena_results_prefix) = 7
+    "clean/"                      = 90
+    (local.failed_batches_prefix) = 365
+    "quarantine/"                 = 365
+  }
+}
+
+resource "aws_s3_bucket" "lake" {
+  # checkov:skip=CKV2_AWS_62:Nothing waits for an object; the daily batch lists what is new.
+  # checkov:skip=CKV_AWS_18:Who reads the lake is in CloudTrail's data events, where an account wants them.
+  # checkov:skip=CKV_AWS_144:Tables are a function of the records; a second region doubles the bill of a stack that is to cost little.
+  bucket        = "${local.name}-lake-${local.account_id}"
+  force_destroy = var.force_destroy
+}
+
+resource "aws_s3_bucket_public_access_block" "lake" {
+  bucket                  = aws_s3_bucket.lake.id
+  block_public_acls       = true
+  block_public_policy     = true
+  ignore_public_acls      = true
+  restrict_public_buckets = true
+}
+
+resource "aws_s3_bucket_versioning" "lake" {
+  bucket = aws_s3_bucket.lake.id
+
+  versioning_configuration {
+    status = "Enabled"
+  }
+}
+
+resource "aws_s3_bucket_server_side_encryption_configuration" "lake" {
+  bucket = aws_s3_bucket.lake.id
+
+  rule {
+    # One data key serves many objects, which keeps the calls to KMS, and their bill, small.
+    bucket_key_enabled = true
+
+    apply_server_side_encryption_by_default {
+      kms_master_key_id = aws_kms_key.main.arn
+      sse_algorithm     = "aws:kms"
+    }
+  }
+}
+
+resource "aws_s3_bucket_lifecycle_configuration" "lake" {
+  bucket = aws_s3_bucket.lake.id
+
+  rule {
+    id     = "leftovers"
+    status = "Enabled"
+
+    filter {}
+
+    abort_incomplete_multipart_upload {
+      days_after_initiation = 1
+    }
+
+    noncurrent_version_expiration {
+      noncurrent_days = 30
+    }
+  }
+
+  dynamic "rule" {
+    for_each = local.days_by_prefix
+
+    content {
+      id     = trimsuffix(rule.key, "/")
+      status = "Enabled"
+
+      filter {
+        prefix = rule.key
+      }
+
+      expiration {
+        days = rule.value
+      }
+    }
+  }
+
+  # Rules about versions need versions.
+  depends_on = [aws_s3_bucket_versioning.lake]
+}
+
+resource "aws_s3_bucket_policy" "lake" {
+  bucket = aws_s3_bucket.lake.id
+  policy = data.aws_iam_policy_document.lake.json
+
+  depends_on = [aws_s3_bucket_public_access_block.lake]
+}
+
+data "aws_iam_policy_document" "lake" {
+  statement {
+    sid       = "OnlyTls"
+    effect    = "Deny"
+    actions   = ["s3:*"]
+    resources = [aws_s3_bucket.lake.arn, "${aws_s3_bucket.lake.arn}/*"]
+
+    principals {
+      type        = "*"
+      identifiers = ["*"]
+    }
+
+    condition {
+      test     = "Bool"
+      variable = "aws:SecureTransport"
+      values   = ["false"]
+    }
+  }
+}

@@ -1,0 +1,56 @@
+output "api_keys_command" {
+  description = "Makes the first key of the API (api_auth = \"api_key\"). A key a line: with two in it, both are valid, so that clients change over."
+  value       = "aws ssm put-parameter --region ${local.region} --name ${local.api_keys_parameter} --type SecureString --key-id ${aws_kms_alias.main.name} --value \"$(openssl rand -hex 24)\" --overwrite"
+}
+
+output "athena_command" {
+  description = "Counts the clean posts in Athena."
+  value       = "aws athena start-query-execution --region ${local.region} --work-group ${aws_athena_workgroup.main.name} --query-execution-context Database=${aws_glue_catalog_database.lake.name} --query-string 'SELECT count(*) FROM clean_pin'"
+}
+
+output "bucket" {
+  description = "Name of the lake's bucket."
+  value       = aws_s3_bucket.lake.id
+}
+
+output "daily_run_command" {
+  description = "Runs the daily batch for today."
+  value       = "cargo pinflow daily run --region ${local.region} --bucket ${aws_s3_bucket.lake.id}"
+}
+
+output "database" {
+  description = "Name of the database in the Glue catalog."
+  value       = aws_glue_catalog_database.lake.name
+}
+
+output "deploy_commands" {
+  description = "Replace a function's code alone, after `make package`."
+  value = { for name, function in local.function_names :
+    name => "cargo lambda deploy --region ${local.region} --binary-path ${var.package_directory}/${name}/bootstrap.zip ${function}"
+  }
+}
+
+output "domain_target" {
+  description = "What the DNS record of var.domain points at."
+  value       = one(aws_apigatewayv2_domain_name.main[*].domain_name_configuration[0].target_domain_name)
+}
+
+output "function_names" {
+  description = "Names of the functions in AWS, by the names of their packages."
+  value       = local.function_names
+}
+
+output "invoke_url" {
+  description = "Base URL of the API: what clients put in front of /topics, /streams and /events."
+  value       = trimsuffix(aws_apigatewayv2_stage.main.invoke_url, "/")
+}
+
+output "post_command" {
+  description = "Posts 100 generated turns."
+  value       = "cargo pinflow post --api ${trimsuffix(aws_apigatewayv2_stage.main.invoke_url, "/")} --limit 100${var.api_auth == "iam" ? " --sigv4 --region ${local.region}" : ""}"
+}
+
+output "stream" {
+  description = "Name of the Kinesis stream."
+  value       = aws_kinesis_stream.events.name
+}

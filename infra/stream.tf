@@ -1,0 +1,49 @@
+# The stream, and how stream-cleaner gets its records. A batch is tried until its records are two hours short of leaving the stream, or 1,000
+# times; what fails is split, so that a record that no attempt survives is given up alone. It then lies with its whole invocation in the lake,
+# from where `pinflow quarantine replay --failed` takes it.
+
+locals {
+  # Longer than most outages, and short enough that a batch that is given up can still be fetched from the stream.
+  max_record_age_seconds = min((var.stream_retention_hours - 2) * 3600, 604800)
+}
+
+resource "aws_kinesis_stream" "events" {
+  name             = "${local.name}-events"
+  encryption_type  = "KMS"
+  kms_key_id       = aws_kms_key.main.arn
+  retention_period = var.stream_retention_hours
+  shard_count      = var.stream_mode == "provisioned" ? var.stream_shards : null
+
+  stream_mode_details {
+    stream_mode = var.stream_mode == "provisioned" ? "PROVISIONED" : "ON_DEMAND"
+  }
+}
+
+resource "aws_lambda_event_source_mapping" "stream_cleaner" {
+  function_name    = module.stream_cleaner.name
+  event_source_arn = aws_kinesis_stream.events.arn
+
+  # An event has at most 6 MB, whatever its number of records; a minute's wait makes one object of a quiet minute's rows.
+  batch_size                         = 10000
+  bisect_batch_on_function_error     = true
+  function_response_types            = ["ReportBatchItemFailures"]
+  maximum_batching_window_in_seconds = 60
+  maximum_record_age_in_seconds      = local.max_record_age_seconds
+  maximum_retry_attempts             = 1000
+  # With more than one batch of a shard at a time, equal bounds would no longer mean equal records.
+  parallelization_factor = 1
+  starting_position      = "TRIM_HORIZON"
+
+  destination_config {
+    on_failure {
+      destination_arn = aws_s3_bucket.lake.arn
+    }
+  }
+
+  metrics_config {
+    metrics = ["EventCount"]
+  }
+
+  # Lambda tries the role's rights when it makes the mapping.
+  depends_on = [module.stream_cleaner]
+}

@@ -1,0 +1,251 @@
+# What differs between deployments, and nothing else.
+
+variable "alarm_email" {
+  type        = string
+  description = "Address that alarms are sent to. AWS asks it once for its consent. Without one, alarms only change their state."
+  default     = null
+
+  validation {
+    condition     = var.alarm_email == null || can(regex("^[^@\\s]+@[^@\\s]+\\.[^@\\s]+$", var.alarm_email))
+    error_message = "Write alarm_email as one address, such as \"data@example.com\", or leave it out."
+  }
+}
+
+variable "allow_public_api" {
+  type        = bool
+  description = "Must be true for api_auth = \"none\", so that nobody opens the API to the world by a slip."
+  default     = false
+}
+
+variable "api_auth" {
+  type        = string
+  description = "Who may post: \"iam\" (signed requests), \"api_key\" (keys in SSM Parameter Store), \"jwt\" (tokens of var.jwt), or \"none\"."
+  default     = "iam"
+
+  validation {
+    condition     = contains(["iam", "api_key", "jwt", "none"], var.api_auth)
+    error_message = "Write api_auth as \"iam\", \"api_key\", \"jwt\" or \"none\"."
+  }
+
+  validation {
+    condition     = var.api_auth != "none" || var.allow_public_api
+    error_message = "With api_auth = \"none\" anybody may post. If that is meant, set allow_public_api = true; else choose \"iam\", \"api_key\" or \"jwt\"."
+  }
+
+  validation {
+    condition     = var.api_auth != "jwt" || var.jwt != null
+    error_message = "With api_auth = \"jwt\", set jwt = { issuer = \"https://...\", audiences = [\"...\"] }."
+  }
+}
+
+variable "api_throttle" {
+  type = object({
+    burst = optional(number, 200)
+    rate  = optional(number, 100)
+  })
+  description = "Requests that the API takes: `rate` a second, and `burst` at once. What is above gets 429."
+  default     = {}
+
+  validation {
+    condition     = var.api_throttle.rate >= 1 && var.api_throttle.rate <= 10000 && var.api_throttle.burst >= 1 && var.api_throttle.burst <= 5000
+    error_message = "Write api_throttle with a rate of 1 to 10000 requests a second and a burst of 1 to 5000; more needs a quota from AWS."
+  }
+}
+
+variable "architecture" {
+  type        = string
+  description = "Processor of the functions, \"arm64\" or \"x86_64\"; the packages must be built for it (`make package ARCH=...`)."
+  default     = "arm64"
+
+  validation {
+    condition     = contains(["arm64", "x86_64"], var.architecture)
+    error_message = "Write architecture as \"arm64\" or \"x86_64\"."
+  }
+}
+
+variable "athena_scan_limit_gb" {
+  type        = number
+  description = "Most that one Athena query may read, in GB (10^9 bytes); a query that reads more is stopped."
+  default     = 10
+
+  validation {
+    condition     = var.athena_scan_limit_gb >= 0.01 && var.athena_scan_limit_gb <= 10000
+    error_message = "Write athena_scan_limit_gb as a number from 0.01 (Athena's least) to 10000."
+  }
+}
+
+variable "daily_memory_mb" {
+  type        = number
+  description = "Memory of daily-batch. 3008 MB is the most that a new account may use; what a table needs is in the function's README."
+  default     = 3008
+
+  validation {
+    condition     = var.daily_memory_mb >= 512 && var.daily_memory_mb <= 10240 && floor(var.daily_memory_mb) == var.daily_memory_mb
+    error_message = "Write daily_memory_mb as a whole number from 512 to 10240."
+  }
+}
+
+variable "domain" {
+  type = object({
+    certificate_arn = string
+    name            = string
+  })
+  description = "Domain name of the API, and its certificate in ACM. The DNS record is yours to make; the output `domain_target` is where it points."
+  default     = null
+
+  validation {
+    condition     = var.domain == null || can(regex("^arn:[a-z-]+:acm:us-east-1:[0-9]{12}:certificate/", var.domain.certificate_arn))
+    error_message = "Write domain.certificate_arn as the ARN of a certificate in us-east-1: \"arn:aws:acm:us-east-1:<account>:certificate/<id>\"."
+  }
+
+  validation {
+    condition     = var.domain == null || can(regex("^([a-z0-9]([a-z0-9-]*[a-z0-9])?\\.)+[a-z]{2,}$", var.domain.name))
+    error_message = "Write domain.name in lower case without a scheme, such as \"posts.example.com\"."
+  }
+}
+
+variable "force_destroy" {
+  type        = bool
+  description = "Whether `terraform destroy` may delete a bucket that has objects in it."
+  default     = false
+}
+
+variable "jwt" {
+  type = object({
+    audiences = list(string)
+    issuer    = string
+  })
+  description = "Issuer of the tokens and the audiences they must name one of, for api_auth = \"jwt\"."
+  default     = null
+
+  validation {
+    condition     = var.jwt == null || can(regex("^https?://[^\\s/]+", var.jwt.issuer))
+    error_message = "Write jwt.issuer as the URL whose /.well-known/openid-configuration names the keys, such as \"https://login.example.com\"."
+  }
+
+  validation {
+    condition     = var.jwt == null || try(length(var.jwt.audiences) > 0, false)
+    error_message = "Write jwt.audiences as a list of at least one audience: a token for another service must not open this one."
+  }
+}
+
+variable "log_retention_days" {
+  type        = number
+  description = "Days that CloudWatch keeps the logs."
+  default     = 30
+
+  validation {
+    condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.log_retention_days)
+    error_message = "Write log_retention_days as a number that CloudWatch Logs knows, such as 7, 14, 30, 90 or 365."
+  }
+}
+
+variable "monthly_budget_usd" {
+  type        = number
+  description = "Bill of a month, in USD, of which 80 % and the forecast of 100 % are told to alarm_email. Without one, there is no budget."
+  default     = null
+
+  validation {
+    condition     = var.monthly_budget_usd == null || try(var.monthly_budget_usd >= 1, false)
+    error_message = "Write monthly_budget_usd as a number of at least 1, or leave it out."
+  }
+
+  validation {
+    condition     = var.monthly_budget_usd == null || var.alarm_email != null
+    error_message = "A budget tells somebody: set alarm_email, too."
+  }
+}
+
+variable "name_prefix" {
+  type        = string
+  description = "Start of every name, so that an account holds more than one stack."
+  default     = "pinflow"
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{1,30}[a-z0-9]$", var.name_prefix))
+    error_message = "Write name_prefix with 3 to 32 lower-case letters, digits and hyphens, beginning with a letter and not ending with a hyphen."
+  }
+}
+
+variable "package_directory" {
+  type        = string
+  description = "Folder of the packages that `make package` builds: <function>/bootstrap.zip."
+  default     = "../target/lambda"
+}
+
+variable "quarantine_alarm_percent" {
+  type        = number
+  description = "Share of rejected records, in percent of an hour's records, above which an alarm is raised."
+  default     = 5
+
+  validation {
+    condition     = var.quarantine_alarm_percent > 0 && var.quarantine_alarm_percent < 100
+    error_message = "Write quarantine_alarm_percent as a number between 0 and 100."
+  }
+}
+
+variable "schedule_expression" {
+  type        = string
+  description = "When the daily batch starts, in var.schedule_time_zone. The batch is about the last day that is over in UTC."
+  default     = "cron(0 6 * * ? *)"
+
+  validation {
+    condition     = can(regex("^cron\\([0-9]{1,2} [0-9]{1,2} \\* \\* \\? \\*\\)$", var.schedule_expression))
+    error_message = "Write schedule_expression as once a day, \"cron(<minute> <hour> * * ? *)\", such as \"cron(0 6 * * ? *)\"."
+  }
+}
+
+variable "schedule_time_zone" {
+  type        = string
+  description = "Time zone of var.schedule_expression, by its IANA name."
+  default     = "UTC"
+
+  validation {
+    condition     = can(regex("^(UTC|[A-Z][A-Za-z_]+/[A-Za-z0-9_+/-]+)$", var.schedule_time_zone))
+    error_message = "Write schedule_time_zone as an IANA name, such as \"UTC\" or \"Europe/London\"."
+  }
+}
+
+variable "stage" {
+  type        = string
+  description = "Stage of the API, the first part of every path; \"$default\" for none."
+  default     = "Dev"
+
+  validation {
+    condition     = can(regex("^([A-Za-z0-9_-]{1,128}|\\$default)$", var.stage))
+    error_message = "Write stage with letters, digits, hyphens and underscores, such as \"Dev\", or as \"$default\"."
+  }
+}
+
+variable "stream_mode" {
+  type        = string
+  description = "\"provisioned\" (an hour of each shard is paid), or \"on-demand\" (scales by itself, and costs more when idle)."
+  default     = "provisioned"
+
+  validation {
+    condition     = contains(["provisioned", "on-demand"], var.stream_mode)
+    error_message = "Write stream_mode as \"provisioned\" or \"on-demand\"."
+  }
+}
+
+variable "stream_retention_hours" {
+  type        = number
+  description = "Hours that the stream keeps a record. With 48 the daily check covers its whole day; above 24 each shard hour costs more than double."
+  default     = 24
+
+  validation {
+    condition     = var.stream_retention_hours >= 24 && var.stream_retention_hours <= 8760 && floor(var.stream_retention_hours) == var.stream_retention_hours
+    error_message = "Write stream_retention_hours as a whole number from 24 to 8760."
+  }
+}
+
+variable "stream_shards" {
+  type        = number
+  description = "Shards of a provisioned stream: each takes 1 MB and 1,000 records a second."
+  default     = 1
+
+  validation {
+    condition     = var.stream_shards >= 1 && var.stream_shards <= 200 && floor(var.stream_shards) == var.stream_shards
+    error_message = "Write stream_shards as a whole number from 1 to 200; more needs a quota from AWS."
+  }
+}
