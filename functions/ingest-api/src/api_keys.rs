@@ -1,11 +1,18 @@
 //! The keys that a request must have one of, where the API is not open.
 
 use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
+use aws_sdk_ssm::Client;
+use event_model::Clock;
 use lambda_http::http::HeaderMap;
 use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConstantTimeEq as _};
+use tokio::sync::Mutex;
+use tokio::time::timeout;
+use tracing::warn;
 
 /// The header of a request's key, by API Gateway's own name.
 const HEADER: &str = "x-api-key";
@@ -13,9 +20,46 @@ const HEADER: &str = "x-api-key";
 /// Fewest characters of a key: what is shorter can be guessed.
 const MIN_KEY_CHARS: usize = 16;
 
-/// Keys, kept as digests. `Debug` does not show them.
+/// Age from which keys are read again: so long a key that was taken off the list is still good.
+const MAX_AGE: Duration = Duration::from_mins(5);
+
+/// Time between two readings, also when requests bring keys that nobody knows: a guesser cannot use up the calls to SSM.
+const READ_PAUSE: Duration = Duration::from_secs(30);
+
+/// Longest that a request waits for a reading.
+const READ_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The keys of an API. Cheap to clone. `Debug` does not show them.
 #[derive(Clone)]
-pub struct ApiKeys(Vec<[u8; 32]>);
+pub struct ApiKeys(Source);
+
+#[derive(Clone)]
+enum Source {
+    /// A list that stays.
+    List(Digests),
+    /// A parameter that may change.
+    Parameter(Arc<Parameter>),
+}
+
+/// Keys, kept as digests.
+#[derive(Clone)]
+struct Digests(Vec<[u8; 32]>);
+
+/// A parameter of SSM that holds keys, and what is known of it.
+struct Parameter {
+    ssm: Client,
+    name: String,
+    clock: Clock,
+    reading: Mutex<Reading>,
+}
+
+/// The last reading that succeeded.
+struct Reading {
+    digests: Digests,
+    read_at: SystemTime,
+    /// When a reading was last tried, be it in vain.
+    tried_at: SystemTime,
+}
 
 /// A list of keys that cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -29,8 +73,77 @@ pub enum InvalidApiKeys {
 }
 
 impl ApiKeys {
-    /// Reads keys, one a line; blank lines are skipped.
+    /// Makes keys of a list that stays, one a line; blank lines are skipped.
     pub fn parse(list: &str) -> Result<Self, InvalidApiKeys> {
+        Digests::parse(list).map(|digests| Self(Source::List(digests)))
+    }
+
+    /// Reads the keys from a parameter of SSM, which may be encrypted, and reads them again while requests come: when they are
+    /// five minutes old, and when a request brings a key that is not among them.
+    pub async fn from_parameter(ssm: Client, name: &str, clock: Clock) -> anyhow::Result<Self> {
+        let digests = read(&ssm, name).await?;
+        let now = clock.now();
+        Ok(Self(Source::Parameter(Arc::new(Parameter {
+            ssm,
+            name: name.to_owned(),
+            clock,
+            reading: Mutex::new(Reading {
+                digests,
+                read_at: now,
+                tried_at: now,
+            }),
+        }))))
+    }
+
+    /// Returns whether the request has one of the keys.
+    pub(crate) async fn allow(&self, headers: &HeaderMap) -> bool {
+        let Some(key) = headers.get(HEADER) else {
+            return false;
+        };
+        let given = digest(key.as_bytes());
+        match &self.0 {
+            Source::List(digests) => digests.contain(&given),
+            Source::Parameter(parameter) => parameter.allow(&given).await,
+        }
+    }
+}
+
+impl Parameter {
+    /// Returns whether a key is in the list, after another look at it where that is due.
+    ///
+    /// Requests that come at once wait for one reading. When it fails, the keys of the last one stay valid.
+    async fn allow(&self, given: &[u8; 32]) -> bool {
+        let mut reading = self.reading.lock().await;
+        let now = self.clock.now();
+        let passed = |since| now.duration_since(since).unwrap_or_default();
+        let is_wanted = passed(reading.read_at) >= MAX_AGE || !reading.digests.contain(given);
+        if is_wanted && passed(reading.tried_at) >= READ_PAUSE {
+            reading.tried_at = now;
+            match timeout(READ_TIMEOUT, read(&self.ssm, &self.name)).await {
+                Ok(Ok(digests)) => {
+                    reading.digests = digests;
+                    reading.read_at = now;
+                }
+                Ok(Err(error)) => self.warn(&format!("{error:#}")),
+                Err(_) => self.warn(&format!("no answer in {} ms", READ_TIMEOUT.as_millis())),
+            }
+        }
+        reading.digests.contain(given)
+    }
+
+    /// The reason must not be the SDK's `Debug`, which shows the answer.
+    fn warn(&self, reason: &str) {
+        let parameter = &self.name;
+        warn!(
+            parameter,
+            error = reason,
+            "Could not read the API keys again; the known ones stay valid"
+        );
+    }
+}
+
+impl Digests {
+    fn parse(list: &str) -> Result<Self, InvalidApiKeys> {
         let keys: Vec<_> = list
             .lines()
             .map(str::trim)
@@ -48,40 +161,39 @@ impl ApiKeys {
         Ok(Self(keys.into_iter().map(digest).collect()))
     }
 
-    /// Reads the keys from a parameter of SSM, which may be encrypted.
-    pub async fn from_parameter(ssm: &aws_sdk_ssm::Client, name: &str) -> anyhow::Result<Self> {
-        let request = ssm.get_parameter().name(name).with_decryption(true);
-        let output = request.send().await.with_context(|| {
-            format!("could not read the API keys from the SSM parameter `{name}`")
-        })?;
-        let list = output
-            .parameter()
-            .and_then(|parameter| parameter.value())
-            .unwrap_or_default();
-        Self::parse(list)
-            .with_context(|| format!("the SSM parameter `{name}` has no usable API keys"))
-    }
-
-    /// Returns whether the request has one of the keys.
+    /// Returns whether a key is one of these.
     ///
     /// Digests are compared, each with all of the keys and to its end, so the time tells nothing of how near a guess was.
-    pub(crate) fn allow(&self, headers: &HeaderMap) -> bool {
-        let Some(key) = headers.get(HEADER) else {
-            return false;
-        };
-        let given = digest(key.as_bytes());
+    fn contain(&self, given: &[u8; 32]) -> bool {
         let is_right = self
             .0
             .iter()
-            .fold(Choice::from(0), |found, key| found | key.ct_eq(&given));
+            .fold(Choice::from(0), |found, key| found | key.ct_eq(given));
         is_right.into()
     }
 }
 
 impl fmt::Debug for ApiKeys {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "ApiKeys({})", self.0.len())
+        match &self.0 {
+            Source::List(digests) => write!(formatter, "ApiKeys({})", digests.0.len()),
+            Source::Parameter(parameter) => write!(formatter, "ApiKeys(`{}`)", parameter.name),
+        }
     }
+}
+
+async fn read(ssm: &Client, name: &str) -> anyhow::Result<Digests> {
+    let request = ssm.get_parameter().name(name).with_decryption(true);
+    let output = request
+        .send()
+        .await
+        .with_context(|| format!("could not read the API keys from the SSM parameter `{name}`"))?;
+    let list = output
+        .parameter()
+        .and_then(|parameter| parameter.value())
+        .unwrap_or_default();
+    Digests::parse(list)
+        .with_context(|| format!("the SSM parameter `{name}` has no usable API keys"))
 }
 
 fn digest(key: impl AsRef<[u8]>) -> [u8; 32] {
@@ -89,65 +201,4 @@ fn digest(key: impl AsRef<[u8]>) -> [u8; 32] {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const KEYS: &str = "first-key-0123456789\n\n  second-key-012345678\n";
-
-    fn headers(key: &str) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        headers.insert(HEADER, key.parse().unwrap());
-        headers
-    }
-
-    #[test]
-    fn a_request_needs_one_of_the_keys_exactly() {
-        let keys = ApiKeys::parse(KEYS).unwrap();
-        assert!(keys.allow(&headers("first-key-0123456789")));
-        assert!(keys.allow(&headers("second-key-012345678")));
-        for wrong in [
-            "",
-            "first-key-012345678",
-            "first-key-01234567890",
-            "FIRST-KEY-0123456789",
-        ] {
-            assert!(!keys.allow(&headers(wrong)), "{wrong}");
-        }
-        assert!(!keys.allow(&HeaderMap::new()));
-    }
-
-    #[test]
-    fn keys_that_protect_nothing_are_refused() {
-        assert_eq!(ApiKeys::parse(" \n").unwrap_err(), InvalidApiKeys::Empty);
-        let error = ApiKeys::parse("long-enough-for-a-key\nshort").unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "API key 2 has fewer than 16 characters; make a longer one"
-        );
-    }
-
-    #[tokio::test]
-    async fn keys_come_from_a_parameter_that_is_decrypted() {
-        use aws_sdk_ssm::operation::get_parameter::GetParameterOutput;
-        use aws_sdk_ssm::types::Parameter;
-        use aws_smithy_mocks::{mock, mock_client};
-
-        let get = mock!(aws_sdk_ssm::Client::get_parameter)
-            .match_requests(|input| {
-                input.name() == Some("/keys") && input.with_decryption() == Some(true)
-            })
-            .then_output(|| {
-                GetParameterOutput::builder()
-                    .parameter(Parameter::builder().value(KEYS).build())
-                    .build()
-            });
-        let ssm = mock_client!(aws_sdk_ssm, [&get]);
-        let keys = ApiKeys::from_parameter(&ssm, "/keys").await.unwrap();
-        assert!(keys.allow(&headers("second-key-012345678")));
-    }
-
-    #[test]
-    fn keys_do_not_show_in_debug() {
-        assert_eq!(format!("{:?}", ApiKeys::parse(KEYS).unwrap()), "ApiKeys(2)");
-    }
-}
+mod tests;

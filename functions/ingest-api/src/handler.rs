@@ -105,8 +105,11 @@ impl App {
             |problem: Problem, wire| (problem.response(wire, request_id), Counts::default());
         let route = route::find(request.method(), path, &self.config);
         let is_open = matches!(route, Ok(Route::Health | Route::Description));
-        let may_enter = |api_keys: &ApiKeys| is_open || api_keys.allow(request.headers());
-        if !self.api_keys.as_ref().is_none_or(may_enter) {
+        let may_enter = match &self.api_keys {
+            Some(api_keys) if !is_open => api_keys.allow(request.headers()).await,
+            _ => true,
+        };
+        if !may_enter {
             let detail = "Send one of the API's keys in the header `x-api-key`.";
             return refused(
                 Problem::new(ProblemKind::Unauthorized, detail),

@@ -21,10 +21,10 @@ async fn main() -> Result<(), Error> {
     // Environments that start together must not retry together.
     let seed = clock.now().duration_since(UNIX_EPOCH)?.subsec_nanos();
     let kinesis = aws_sdk_kinesis::Client::new(&aws);
-    let mut app = App::new(kinesis, config.clone(), clock, u64::from(seed));
+    let mut app = App::new(kinesis, config.clone(), clock.clone(), u64::from(seed));
     if let Some(parameter) = &config.api_keys {
         let ssm = aws_sdk_ssm::Client::new(&aws);
-        app = app.with_api_keys(ApiKeys::from_parameter(&ssm, parameter).await?);
+        app = app.with_api_keys(ApiKeys::from_parameter(ssm, parameter, clock).await?);
     }
 
     run(service_fn(|request: Request| app.handle(request))).await

@@ -1,0 +1,209 @@
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::UNIX_EPOCH;
+
+use aws_sdk_ssm::operation::get_parameter::{GetParameterError, GetParameterOutput};
+use aws_sdk_ssm::types;
+use aws_smithy_mocks::{MockResponse, Rule, RuleMode, mock, mock_client};
+
+use super::*;
+
+const FIRST: &str = "first-key-0123456789";
+const SECOND: &str = "second-key-012345678";
+const UNKNOWN: &str = "nobody-knows-this-key";
+
+fn headers(key: &str) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(HEADER, key.parse().unwrap());
+    headers
+}
+
+/// A parameter that a test changes, and the time.
+#[derive(Clone, Default)]
+struct Ssm {
+    /// None when it cannot be read.
+    list: Arc<std::sync::Mutex<Option<String>>>,
+    seconds: Arc<AtomicU64>,
+}
+
+impl Ssm {
+    fn put(&self, keys: &[&str]) {
+        *self.list.lock().unwrap() = Some(keys.join("\n"));
+    }
+
+    fn fail(&self) {
+        *self.list.lock().unwrap() = None;
+    }
+
+    fn clock(&self) -> Clock {
+        let seconds = Arc::clone(&self.seconds);
+        Clock::new(move || UNIX_EPOCH + Duration::from_secs(seconds.load(Ordering::Relaxed)))
+    }
+
+    fn advance(&self, seconds: u64) {
+        self.seconds.fetch_add(seconds, Ordering::Relaxed);
+    }
+
+    /// The keys, and the rule that counts the readings.
+    async fn keys(&self) -> (ApiKeys, Rule) {
+        let (keys, get) = self.start().await;
+        (keys.unwrap(), get)
+    }
+
+    async fn start(&self) -> (anyhow::Result<ApiKeys>, Rule) {
+        let list = Arc::clone(&self.list);
+        let get = mock!(Client::get_parameter)
+            .match_requests(|input| {
+                input.name() == Some("/keys") && input.with_decryption() == Some(true)
+            })
+            .then_compute_response(move |_| match list.lock().unwrap().clone() {
+                Some(list) => {
+                    let parameter = types::Parameter::builder().value(list).build();
+                    let output = GetParameterOutput::builder().parameter(parameter).build();
+                    MockResponse::Output(output)
+                }
+                None => MockResponse::Error(GetParameterError::unhandled("out of order")),
+            });
+        let ssm = mock_client!(aws_sdk_ssm, RuleMode::MatchAny, [&get]);
+        let keys = ApiKeys::from_parameter(ssm, "/keys", self.clock()).await;
+        (keys, get)
+    }
+}
+
+#[tokio::test]
+async fn a_request_needs_one_of_the_keys_exactly() {
+    let keys = ApiKeys::parse(&format!("{FIRST}\n\n  {SECOND}\n")).unwrap();
+    assert!(keys.allow(&headers(FIRST)).await);
+    assert!(keys.allow(&headers(SECOND)).await);
+    for wrong in [
+        "",
+        "first-key-012345678",
+        "first-key-01234567890",
+        "FIRST-KEY-0123456789",
+    ] {
+        assert!(!keys.allow(&headers(wrong)).await, "{wrong}");
+    }
+    assert!(!keys.allow(&HeaderMap::new()).await);
+}
+
+#[test]
+fn keys_that_protect_nothing_are_refused() {
+    assert_eq!(ApiKeys::parse(" \n").unwrap_err(), InvalidApiKeys::Empty);
+    let error = ApiKeys::parse("long-enough-for-a-key\nshort").unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "API key 2 has fewer than 16 characters; make a longer one"
+    );
+}
+
+#[tokio::test]
+async fn keys_come_from_a_parameter_that_is_decrypted() {
+    let ssm = Ssm::default();
+    ssm.put(&[FIRST, SECOND]);
+    let (keys, get) = ssm.keys().await;
+    assert!(keys.allow(&headers(SECOND)).await);
+    assert_eq!(get.num_calls(), 1, "young keys are not read again");
+}
+
+#[tokio::test]
+async fn without_a_usable_list_there_is_no_start() {
+    let ssm = Ssm::default();
+    let (keys, _) = ssm.start().await;
+    assert_eq!(
+        keys.unwrap_err().to_string(),
+        "could not read the API keys from the SSM parameter `/keys`"
+    );
+    ssm.put(&["short"]);
+    let (keys, _) = ssm.start().await;
+    assert_eq!(
+        format!("{:#}", keys.unwrap_err()),
+        "the SSM parameter `/keys` has no usable API keys: API key 1 has fewer than 16 characters; make a longer one"
+    );
+}
+
+#[tokio::test]
+async fn a_key_goes_from_old_to_new_without_a_gap() {
+    let ssm = Ssm::default();
+    ssm.put(&[FIRST]);
+    let (keys, _) = ssm.keys().await;
+    let allowed = async || {
+        (
+            keys.allow(&headers(FIRST)).await,
+            keys.allow(&headers(SECOND)).await,
+        )
+    };
+    ssm.put(&[FIRST, SECOND]);
+    assert_eq!(allowed().await, (true, false), "just read");
+    ssm.advance(30);
+    assert_eq!(allowed().await, (true, true), "looked for at once");
+    ssm.put(&[SECOND]);
+    ssm.advance(299);
+    assert_eq!(allowed().await, (true, true), "not five minutes yet");
+    ssm.advance(1);
+    assert_eq!(allowed().await, (false, true));
+}
+
+#[tokio::test]
+async fn known_keys_stay_valid_while_the_list_cannot_be_read() {
+    let ssm = Ssm::default();
+    ssm.put(&[FIRST]);
+    let (keys, get) = ssm.keys().await;
+    ssm.fail();
+    for calls in 2..5 {
+        ssm.advance(300);
+        assert!(keys.allow(&headers(FIRST)).await);
+        assert!(keys.allow(&headers(FIRST)).await);
+        assert_eq!(get.num_calls(), calls, "one try in 30 s");
+    }
+    // A list that protects nothing is not one either.
+    ssm.put(&["short"]);
+    ssm.advance(300);
+    assert!(keys.allow(&headers(FIRST)).await);
+    ssm.put(&[SECOND]);
+    ssm.advance(30);
+    assert!(!keys.allow(&headers(FIRST)).await);
+    assert!(keys.allow(&headers(SECOND)).await);
+}
+
+#[tokio::test]
+async fn unknown_keys_cause_one_reading_in_half_a_minute() {
+    let ssm = Ssm::default();
+    ssm.put(&[FIRST]);
+    let (keys, get) = ssm.keys().await;
+    for _ in 0..90 {
+        ssm.advance(1);
+        assert!(!keys.allow(&headers(UNKNOWN)).await);
+        assert!(!keys.allow(&HeaderMap::new()).await);
+    }
+    assert_eq!(get.num_calls(), 1 + 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_does_not_wait_long_for_a_list_that_does_not_come() {
+    // It takes connections and never answers.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let config = aws_sdk_ssm::Config::builder()
+        .with_test_defaults_v2()
+        .endpoint_url(format!("http://{}", silent.local_addr().unwrap()))
+        .build();
+    let ssm = Ssm::default();
+    let keys = ApiKeys(Source::Parameter(Arc::new(Parameter {
+        ssm: Client::from_conf(config),
+        name: "/keys".to_owned(),
+        clock: ssm.clock(),
+        reading: Mutex::new(Reading {
+            digests: Digests::parse(FIRST).unwrap(),
+            read_at: UNIX_EPOCH,
+            tried_at: UNIX_EPOCH,
+        }),
+    })));
+    ssm.advance(300);
+    let started = tokio::time::Instant::now();
+    assert!(keys.allow(&headers(FIRST)).await);
+    assert_eq!(started.elapsed(), READ_TIMEOUT);
+}
+
+#[test]
+fn keys_do_not_show_in_debug() {
+    let keys = ApiKeys::parse(&format!("{FIRST}\n{SECOND}")).unwrap();
+    assert_eq!(format!("{keys:?}"), "ApiKeys(2)");
+}
