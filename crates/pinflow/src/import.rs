@@ -9,11 +9,11 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::Context as _;
-use event_model::Kind;
+use event_model::{Clock, Kind};
 
 use crate::bucket::Bucket;
 use crate::cli::{ImportOptions, SinkLocation};
-use crate::post::{Api, Pace, Poster, Settings, State, Tally, post_turns, without_login};
+use crate::post::{Api, Pace, Poster, Settings, Signer, State, Tally, post_turns, without_login};
 use crate::source::Source;
 use crate::source::sink::{Place, Sink};
 use crate::stop::Stop;
@@ -25,6 +25,7 @@ const STATE_PATH: &str = ".pinflow-import.json";
 /// Posts the objects, or only counts what they hold.
 pub(crate) async fn command(
     options: &ImportOptions,
+    clock: Clock,
     stop: &Stop,
     terminal: &mut Terminal<'_>,
 ) -> anyhow::Result<Exit> {
@@ -37,7 +38,7 @@ pub(crate) async fn command(
     let exit = if options.dry_run {
         count(sink, stop, terminal).await?
     } else {
-        post(options, sink, stop, terminal).await?
+        post(options, sink, clock, stop, terminal).await?
     };
     Ok(match exit {
         Exit::Success if !is_complete => Exit::Failure,
@@ -107,12 +108,20 @@ async fn count(sink: Sink, stop: &Stop, terminal: &mut Terminal<'_>) -> anyhow::
 async fn post(
     options: &ImportOptions,
     sink: Sink,
+    clock: Clock,
     stop: &Stop,
     terminal: &mut Terminal<'_>,
 ) -> anyhow::Result<Exit> {
     let objects = sink.len();
     let url = options.api.as_ref().context("--api is missing")?;
-    let api = Api::try_new(url, options.wire, options.api_key.as_deref())?;
+    let mut api = Api::try_new(url, options.wire, options.api_key.as_deref())?;
+    if let Some(identity) = options.identity() {
+        let signer = tokio::select! {
+            signer = Signer::find(&identity, url, clock) => signer?,
+            () = stop.requested() => return Ok(Exit::Interrupted),
+        };
+        api = api.signed(signer);
+    }
     let poster = Poster::new(api, 0, stop.clone());
     let settings = Settings {
         source: options.from.to_string(),

@@ -1,7 +1,10 @@
 //! Which lake a command works on: that of the embedded stack, or of an AWS account.
 
 use anyhow::Context as _;
+use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::provider_config::ProviderConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::provider::SharedCredentialsProvider;
 use clap::Args;
 use reqwest::Url;
 
@@ -81,18 +84,36 @@ impl AwsOptions {
     }
 
     async fn of_an_account(&self) -> SdkConfig {
-        let mut loader = aws_config::defaults(BehaviorVersion::latest());
-        if let Some(profile) = &self.profile {
-            loader = loader.profile_name(profile);
-        }
-        if let Some(region) = &self.region {
-            loader = loader.region(Region::new(region.clone()));
-        }
-        if let Some(endpoint) = &self.endpoint {
-            loader = loader.endpoint_url(endpoint);
-        }
-        loader.load().await
+        let config = account(self.profile.as_deref(), self.region.as_deref()).await;
+        let endpoint = self.endpoint.clone();
+        let endpoint = endpoint.or_else(|| config.endpoint_url().map(str::to_owned));
+        let mut builder = config.into_builder();
+        builder.set_endpoint_url(endpoint);
+        builder.build()
     }
+}
+
+/// Finds out with which credentials, and in which region, an AWS account is asked.
+///
+/// In the usual chain, keys in the environment come before any profile. Whoever names a profile means that one alone.
+pub(crate) async fn account(profile: Option<&str>, region: Option<&str>) -> SdkConfig {
+    let mut loader = aws_config::defaults(BehaviorVersion::latest());
+    if let Some(region) = region {
+        loader = loader.region(Region::new(region.to_owned()));
+    }
+    let Some(profile) = profile else {
+        return loader.load().await;
+    };
+    let config = loader.profile_name(profile).load().await;
+    // A role, or a sign-on, is changed into credentials in the same region.
+    let provider = ProviderConfig::without_region().with_region(config.region().cloned());
+    let provider = ProfileFileCredentialsProvider::builder()
+        .configure(&provider)
+        .profile_name(profile)
+        .build();
+    let builder = config.into_builder();
+    let builder = builder.credentials_provider(SharedCredentialsProvider::new(provider));
+    builder.build()
 }
 
 impl Aws {

@@ -89,12 +89,26 @@ async fn run_command(
         Command::Local(options) => {
             local::command(&options, clock, &Stop::on_ctrl_c()?, terminal).await
         }
-        Command::Post(options) => post::command(&options, &Stop::on_ctrl_c()?, terminal).await,
+        Command::Post(options) => {
+            Box::pin(post::command(
+                &options,
+                clock,
+                &Stop::on_ctrl_c()?,
+                terminal,
+            ))
+            .await
+        }
         Command::Generate(options) => generate::command(&options, terminal),
         Command::Clean(options) => clean::command(&options, terminal),
         // AWS clients make large futures; each would be part of every command's.
         Command::Import(options) => {
-            Box::pin(import::command(&options, &Stop::on_ctrl_c()?, terminal)).await
+            Box::pin(import::command(
+                &options,
+                clock,
+                &Stop::on_ctrl_c()?,
+                terminal,
+            ))
+            .await
         }
         Command::Daily(options) => daily::command(&options, clock, terminal).await,
         Command::Quarantine(options) => {

@@ -8,6 +8,7 @@ mod poster;
 mod run;
 #[cfg(test)]
 mod server;
+mod signer;
 mod state;
 mod tally;
 mod wire;
@@ -16,11 +17,13 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::bail;
+use event_model::Clock;
 use reqwest::Url;
 
 pub(crate) use api::Api;
 pub(crate) use poster::Poster;
 pub(crate) use run::{Pace, post_turns};
+pub(crate) use signer::{Identity, Signer};
 pub(crate) use state::{Settings, State};
 pub(crate) use tally::Tally;
 
@@ -34,14 +37,18 @@ use crate::{Exit, Terminal, progress};
 /// Posts the rows of a data folder, of a database or of the generator, and tells what became of them.
 pub(crate) async fn command(
     options: &PostOptions,
+    clock: Clock,
     stop: &Stop,
     terminal: &mut Terminal<'_>,
 ) -> anyhow::Result<Exit> {
-    let (mut source, settings) = tokio::select! {
-        opened = open(options) => opened?,
+    let (api, mut source, settings) = tokio::select! {
+        opened = async {
+            let api = api(options, clock).await?;
+            let (source, settings) = open(options).await?;
+            anyhow::Ok((api, source, settings))
+        } => opened?,
         () = stop.requested() => return Ok(Exit::Interrupted),
     };
-    let api = Api::try_new(&options.api, options.wire, options.api_key.as_deref())?;
     let poster = Poster::new(api, options.seed, stop.clone());
     let mut state = state(options, settings)?;
     let done = state.as_ref().map_or(0, State::turns_done);
@@ -85,6 +92,14 @@ pub(crate) async fn command(
         _ if stop.is_requested() => Exit::Interrupted,
         0 => Exit::Success,
         _ => Exit::Failure,
+    })
+}
+
+async fn api(options: &PostOptions, clock: Clock) -> anyhow::Result<Api> {
+    let api = Api::try_new(&options.api, options.wire, options.api_key.as_deref())?;
+    Ok(match options.identity() {
+        Some(identity) => api.signed(Signer::find(&identity, &options.api, clock).await?),
+        None => api,
     })
 }
 

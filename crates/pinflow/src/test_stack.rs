@@ -107,7 +107,7 @@ pub(crate) async fn run(arguments: &str) -> Ran {
         // A process can listen to Ctrl-C once.
         Command::Import(options) => {
             let (sender, _) = watch::channel(false);
-            import::command(&options, &Stop::on(&sender), &mut terminal).await
+            import::command(&options, clock(), &Stop::on(&sender), &mut terminal).await
         }
         command => run_command(command, clock(), &mut terminal).await,
     };

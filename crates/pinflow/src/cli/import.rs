@@ -9,6 +9,7 @@ use reqwest::Url;
 use super::Wire;
 use super::post::parse_base_url;
 use crate::lake_options::AwsOptions;
+use crate::post::Identity;
 
 #[derive(Debug, Args)]
 pub(crate) struct ImportOptions {
@@ -21,6 +22,15 @@ pub(crate) struct ImportOptions {
     /// Key to send in the header x-api-key
     #[arg(long, value_name = "KEY")]
     pub(crate) api_key: Option<String>,
+    /// Sign each request to the API with AWS credentials (Signature Version 4), as one with IAM authorization asks for
+    #[arg(long)]
+    pub(crate) sigv4: bool,
+    /// Profile to sign with, where the API is in another account than the objects [default: --profile]
+    #[arg(long, value_name = "NAME", requires = "sigv4")]
+    pub(crate) api_profile: Option<String>,
+    /// Region to sign for [default: the one in the API's host name, else the profile's, else us-east-1]
+    #[arg(long, value_name = "NAME", requires = "sigv4")]
+    pub(crate) api_region: Option<String>,
     /// Wire format
     #[arg(long, value_enum, default_value_t = Wire::Events)]
     pub(crate) wire: Wire,
@@ -38,6 +48,17 @@ pub(crate) struct ImportOptions {
     pub(crate) resume: bool,
     #[command(flatten)]
     pub(crate) aws: AwsOptions,
+}
+
+impl ImportOptions {
+    /// Returns with whose credentials requests to the API are signed; `None` when they are not.
+    pub(crate) fn identity(&self) -> Option<Identity> {
+        let profile = self.api_profile.as_ref().or(self.aws.profile.as_ref());
+        self.sigv4.then(|| Identity {
+            profile: profile.cloned(),
+            region: self.api_region.clone(),
+        })
+    }
 }
 
 /// Where the old sink's objects are.

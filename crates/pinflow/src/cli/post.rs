@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 use reqwest::Url;
 
 use super::DEFAULT_SEED;
+use crate::post::Identity;
 
 #[derive(Debug, Args)]
 pub(crate) struct PostOptions {
@@ -17,6 +18,15 @@ pub(crate) struct PostOptions {
     /// Key to send in the header x-api-key
     #[arg(long, value_name = "KEY")]
     pub(crate) api_key: Option<String>,
+    /// Sign each request with AWS credentials (Signature Version 4), as an API with IAM authorization asks for
+    #[arg(long)]
+    pub(crate) sigv4: bool,
+    /// Profile of the AWS configuration files to sign with [default: the usual chain of credentials]
+    #[arg(long, value_name = "NAME", requires = "sigv4")]
+    pub(crate) profile: Option<String>,
+    /// Region to sign for [default: the one in the API's host name, else the profile's, else us-east-1]
+    #[arg(long, value_name = "NAME", requires = "sigv4")]
+    pub(crate) region: Option<String>,
     /// Folder with pin.ndjson, geo.ndjson and user.ndjson whose rows are posted
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
@@ -62,6 +72,16 @@ pub(crate) struct PostOptions {
     /// Go on after the last turn that the state file tells of, with any source; --limit counts the turns before it, too
     #[arg(long)]
     pub(crate) resume: bool,
+}
+
+impl PostOptions {
+    /// Returns with whose credentials requests are signed; `None` when they are not.
+    pub(crate) fn identity(&self) -> Option<Identity> {
+        self.sigv4.then(|| Identity {
+            profile: self.profile.clone(),
+            region: self.region.clone(),
+        })
+    }
 }
 
 /// In which of the three wire formats rows are posted.

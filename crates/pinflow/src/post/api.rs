@@ -11,6 +11,7 @@ use reqwest::{Client, Response, StatusCode, Url, redirect};
 
 use super::answer::{self, RowAnswer};
 use super::batch::Row;
+use super::signer::{Signer, SignerError};
 use super::wire;
 use crate::cli::Wire;
 
@@ -34,6 +35,22 @@ pub(crate) enum PostError {
         /// What the system says.
         reason: String,
     },
+    /// A request cannot be signed, or cannot be any more.
+    #[error(transparent)]
+    Signer(#[from] SignerError),
+    /// The API does not let the signer of the requests in.
+    #[error(
+        "{url} refuses the signed request: {answer}; {} (it is for the region {region})",
+        DENIED
+    )]
+    Denied {
+        /// The URL that was posted to.
+        url: String,
+        /// What it answered.
+        answer: String,
+        /// The region that the signature is for.
+        region: String,
+    },
     /// Something answers there, but it has accepted nothing and refuses the path.
     #[error(
         "{url} does not take posts: {answer}; --api is the API's base URL with its stage, as in \
@@ -54,6 +71,8 @@ pub(crate) struct Api {
     /// The base URL, without a slash at its end.
     base: String,
     wire: Wire,
+    /// Signs the requests, if they are to be.
+    signer: Option<Signer>,
     /// Whether anything has ever answered.
     has_answered: AtomicBool,
     /// Whether anything has ever been accepted.
@@ -79,6 +98,10 @@ pub(super) enum RequestOutcome {
     /// The request failed as a whole.
     Refused { is_retryable: bool, detail: String },
 }
+
+/// What a 403 means to whoever signs: API Gateway does not tell the two apart.
+const DENIED: &str = "the identity lacks execute-api:Invoke on this API, or the signature was wrong: look at the \
+                      credentials, the region and this machine's clock";
 
 /// API Gateway gives up after 29 seconds (an AWS limit), and then says so.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(35);
@@ -111,9 +134,18 @@ impl Api {
             http: http.build().map_err(PostError::Client)?,
             base: url.as_str().trim_end_matches('/').to_owned(),
             wire,
+            signer: None,
             has_answered: AtomicBool::new(false),
             has_accepted: AtomicBool::new(false),
         })
+    }
+
+    /// Makes it sign each request.
+    pub(crate) fn signed(self, signer: Signer) -> Self {
+        Self {
+            signer: Some(signer),
+            ..self
+        }
     }
 
     /// Sends rows of a kind in one request, once.
@@ -121,14 +153,25 @@ impl Api {
         let bodies: Vec<Bytes> = rows.iter().map(|row| row.json.clone()).collect();
         let request = wire::request(self.wire, kind, &bodies);
         let url = format!("{}{}", self.base, request.path);
-        let started = Instant::now();
-        let sent = self
+        let mut to_send = self
             .http
             .request(request.method, &url)
             .header(CONTENT_TYPE, request.content_type)
-            .body(request.body)
-            .send();
-        let answered = match sent.await {
+            .body(request.body.clone())
+            .build()
+            .map_err(PostError::Client)?;
+        if let Some(signer) = &self.signer {
+            let headers = signer.headers(
+                to_send.method(),
+                to_send.url(),
+                request.content_type,
+                &request.body,
+            );
+            let headers = headers.await?;
+            to_send.headers_mut().extend(headers);
+        }
+        let started = Instant::now();
+        let answered = match self.http.execute(to_send).await {
             Ok(response) => Answered::read(response).await,
             Err(error) => Err(error),
         };
@@ -178,6 +221,18 @@ impl Api {
         let mut detail = answer::detail(&answered.body);
         if status.is_success() {
             detail = format!("not an answer in the wire format {}: {detail}", self.wire);
+        }
+        if let Some(signer) = &self.signer
+            && status == StatusCode::FORBIDDEN
+        {
+            if !self.has_accepted.load(Ordering::Relaxed) {
+                return Err(PostError::Denied {
+                    url: url.to_owned(),
+                    answer: format!("{status}: {detail}"),
+                    region: signer.region().to_owned(),
+                });
+            }
+            detail = format!("{detail}; {DENIED}");
         }
         if is_about_the_address(status) && !self.has_accepted.load(Ordering::Relaxed) {
             return Err(PostError::NotTheApi {

@@ -6,15 +6,19 @@ use std::sync::mpsc;
 use std::thread::spawn;
 
 use reqwest::Url;
+use reqwest::header::{CONTENT_LENGTH, HeaderMap, HeaderName};
 
 /// An answer: the end of the status line, further headers, and a body.
 pub(super) type Answer<'a> = (&'a str, &'a str, &'a str);
 
-/// A server that keeps what it was sent: each request's first line, in lower case, and its body.
+/// A server that keeps what it was sent.
 pub(super) struct Server {
     pub(super) url: Url,
-    requests: mpsc::Receiver<String>,
+    requests: mpsc::Receiver<Request>,
 }
+
+/// The first line of a request, in lower case, with its body; and its headers.
+type Request = (String, HeaderMap);
 
 impl Server {
     /// Starts a server that gives each request the next of its answers, and then is gone.
@@ -34,7 +38,7 @@ impl Server {
             for number in 0..count {
                 let (mut stream, _) = listener.accept().unwrap();
                 let request = read_request(&stream);
-                let (status, headers, body) = answer(number, &request);
+                let (status, headers, body) = answer(number, &request.0);
                 let length = body.len();
                 let answer = format!(
                     "HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n{headers}\r\n{body}"
@@ -49,24 +53,36 @@ impl Server {
         }
     }
 
-    /// Returns what was sent, once all answers have been given.
+    /// Returns what was sent, once all answers have been given: each request's first line, in lower case, and its body.
     pub(super) fn requests(self) -> Vec<String> {
-        self.requests.iter().collect()
+        self.requests.iter().map(|(request, _)| request).collect()
+    }
+
+    /// Returns the headers of what was sent, once all answers have been given.
+    pub(super) fn headers(self) -> Vec<HeaderMap> {
+        self.requests.iter().map(|(_, headers)| headers).collect()
     }
 }
 
-/// Returns the request line and the body.
-fn read_request(stream: &TcpStream) -> String {
+fn read_request(stream: &TcpStream) -> Request {
     let mut reader = BufReader::new(stream);
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {
         reader.read_line(&mut head).unwrap();
     }
-    let head = head.to_ascii_lowercase();
-    let length = head.split("content-length: ").nth(1).unwrap();
-    let length = length.lines().next().unwrap().parse().unwrap();
-    let mut body = vec![0; length];
+    let mut lines = head.trim_end().lines();
+    let line = lines.next().unwrap().to_ascii_lowercase();
+    let headers = lines.map(|line| {
+        let (name, value) = line.split_once(": ").unwrap();
+        let name: HeaderName = name.parse().unwrap();
+        (name, value.parse().unwrap())
+    });
+    let headers: HeaderMap = headers.collect();
+    let length = headers[CONTENT_LENGTH].to_str().unwrap();
+    let mut body = vec![0; length.parse().unwrap()];
     reader.read_exact(&mut body).unwrap();
-    let line = head.lines().next().unwrap();
-    format!("{line}\n{}", String::from_utf8(body).unwrap())
+    (
+        format!("{line}\n{}", String::from_utf8(body).unwrap()),
+        headers,
+    )
 }

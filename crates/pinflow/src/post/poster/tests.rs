@@ -1,11 +1,14 @@
 use std::net::TcpListener;
-use std::time::Instant;
+use std::sync::atomic::AtomicU64;
+use std::time::{Instant, UNIX_EPOCH};
 
+use event_model::Clock;
 use reqwest::Url;
 use tokio::sync::watch;
 
 use super::*;
 use crate::cli::Wire;
+use crate::post::Signer;
 use crate::post::server::Server;
 
 fn rows(offsets: &[i64]) -> Vec<Row> {
@@ -191,4 +194,79 @@ async fn a_bad_row_does_not_keep_the_others_of_its_request_out() {
         failures(&delivery),
         ["pin 3, 1: 422 Unprocessable Entity: a row is too large"]
     );
+}
+
+/// Returns a poster that signs, with a clock that is a second later each time.
+fn signing_poster(url: &Url) -> Poster {
+    let seconds = AtomicU64::new(1_772_368_245);
+    let clock = Clock::new(move || {
+        UNIX_EPOCH + Duration::from_secs(seconds.fetch_add(1, Ordering::Relaxed))
+    });
+    let signer = Signer::fixed(Some("TOKEN"), "eu-west-1", clock);
+    let api = Api::try_new(url, Wire::Kinesis, Some("a-key-of-16-chars")).unwrap();
+    let (sender, _) = watch::channel(false);
+    Poster::new(api.signed(signer), 1, Stop::on(&sender))
+}
+
+#[tokio::test]
+async fn each_attempt_is_signed_anew() {
+    let server = Server::start(vec![
+        ("503 Service Unavailable", "", ""),
+        ("200 OK", "", r#"{"ShardId":"s","SequenceNumber":"1"}"#),
+    ]);
+    let host = format!("127.0.0.1:{}", server.url.port().unwrap());
+    let poster = signing_poster(&server.url);
+    let delivery = poster.deliver(Kind::Pin, rows(&[1])).await.unwrap();
+    assert_eq!(sequences(&delivery), ["1"]);
+    let headers = server.headers();
+    let values = |name: &str| {
+        let values = headers.iter().map(|headers| headers.get_all(name).iter());
+        let values = values.map(|values| values.map(|value| value.to_str().unwrap().to_owned()));
+        values.flatten().collect::<Vec<_>>()
+    };
+    assert_eq!(values("host"), [host.as_str(), &host]);
+    assert_eq!(
+        values("x-amz-date"),
+        ["20260301T123045Z", "20260301T123046Z"]
+    );
+    assert_eq!(values("x-amz-security-token"), ["TOKEN", "TOKEN"]);
+    assert_eq!(values("content-type"), ["application/json"; 2]);
+    // A usage plan may ask for a key as well.
+    assert_eq!(values("x-api-key"), ["a-key-of-16-chars"; 2]);
+    let signed = values("authorization");
+    let scope = "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20260301/eu-west-1/execute-api/aws4_request, \
+                 SignedHeaders=content-type;host;x-amz-date;x-amz-security-token, Signature=";
+    assert!(
+        signed.iter().all(|value| value.starts_with(scope)),
+        "{signed:?}"
+    );
+    assert_eq!(signed.len(), 2);
+    assert_ne!(signed[0], signed[1]);
+}
+
+#[tokio::test]
+async fn a_signature_that_is_refused_is_told_and_not_sent_again() {
+    let forbidden = ("403 Forbidden", "", r#"{"message":"Forbidden"}"#);
+    let server = Server::start(vec![forbidden]);
+    let error = signing_poster(&server.url)
+        .deliver(Kind::Pin, rows(&[1]))
+        .await;
+    let port = server.url.port().unwrap().to_string();
+    let message = error.unwrap_err().to_string().replace(&port, "PORT");
+    insta::assert_snapshot!(message, @"http://127.0.0.1:PORT/Dev/streams/streaming-pinflow-pin/record refuses the signed request: 403 Forbidden: Forbidden; the identity lacks execute-api:Invoke on this API, or the signature was wrong: look at the credentials, the region and this machine's clock (it is for the region eu-west-1)");
+
+    // The right may be taken away in the middle of a run.
+    let accepted = ("200 OK", "", r#"{"ShardId":"s","SequenceNumber":"1"}"#);
+    let server = Server::start(vec![accepted, forbidden]);
+    let poster = signing_poster(&server.url);
+    poster.deliver(Kind::Pin, rows(&[1])).await.unwrap();
+    let delivery = poster.deliver(Kind::Pin, rows(&[2])).await.unwrap();
+    assert_eq!(
+        failures(&delivery),
+        [
+            "pin 2, 1: 403 Forbidden: Forbidden; the identity lacks execute-api:Invoke on this API, or the signature was \
+             wrong: look at the credentials, the region and this machine's clock"
+        ]
+    );
+    assert!(!delivery.failed[0].is_about_the_row());
 }
