@@ -22,7 +22,8 @@ use crate::error::RowsError;
 use crate::lake_store::Lake;
 use crate::matching::{Matches, match_table};
 use crate::rewrite::{Rows, Source, Target, fetch, join, rewrite, workers};
-use crate::table::{Change, CuratedTable, evolved, folder, merge_operation};
+use crate::summary::fold_counts;
+use crate::table::{Change, CuratedTable, FoldNote, evolved, folder, merge_operation};
 use crate::versions::{KEY_COLUMNS, RowKey, append_keys, keep_latest};
 
 /// Size of a curated file, in bytes: large enough that listing and opening files costs little, as Spark's optimised writes.
@@ -45,17 +46,19 @@ pub(crate) struct FoldOutcome {
 /// Folds every clean object of a kind that arrived by the end of `through` and that the table does not hold yet.
 ///
 /// The result depends on the set of rows alone: objects may come late, twice, or cut in other ways, the fold may be killed
-/// and repeated, and two may run at once. One commit makes the new rows and the manifest of the objects visible together.
+/// and repeated, and two may run at once. One commit makes the new rows and the manifest of the objects visible together,
+/// and notes which attempt at `through` made it.
 #[instrument(skip_all, fields(kind = %kind))]
 pub(crate) async fn fold(
     lake: &Lake,
     kind: Kind,
     through: Date,
+    attempt: u32,
     clock: &Clock,
 ) -> Result<FoldOutcome, DailyError> {
     for _ in 0..ATTEMPTS {
         let table = CuratedTable::open_or_create(lake, kind).await?;
-        if let Some(outcome) = fold_into(lake, table, kind, through, clock).await? {
+        if let Some(outcome) = fold_into(lake, table, through, attempt, clock).await? {
             info!(
                 fold.objects = outcome.counts.objects,
                 fold.rows_in = outcome.counts.rows_in,
@@ -78,11 +81,11 @@ pub(crate) async fn fold(
 async fn fold_into(
     lake: &Lake,
     table: CuratedTable,
-    kind: Kind,
     through: Date,
+    attempt: u32,
     clock: &Clock,
 ) -> Result<Option<FoldOutcome>, DailyError> {
-    let store = lake.store();
+    let (store, kind) = (lake.store(), table.kind());
     let number = table.manifest().await?;
     let mut manifest = match number {
         Some(number) => Manifest::read(store.as_ref(), kind, number).await?,
@@ -151,6 +154,11 @@ async fn fold_into(
         removes,
         schema: new_schema,
         manifest: Some(number),
+        note: Some(FoldNote {
+            run_date: through,
+            attempt,
+            counts: fold_counts(&outcome),
+        }),
     };
     if !table.commit(change, merge_operation()).await? {
         return Ok(None);

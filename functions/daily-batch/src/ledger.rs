@@ -4,6 +4,8 @@
 //! expired attempt writes its end into it first, on the condition that nobody has changed it: either the old holder's next
 //! write fails, or the new one's first.
 
+use std::ops::Range;
+
 use daily_report::run::{RunRecord, RunState, StepRecord, Trigger};
 use event_model::Clock;
 use futures::TryStreamExt as _;
@@ -76,6 +78,24 @@ impl Ledger {
             runs.push(self.read(&key).await?.0);
         }
         Ok(runs)
+    }
+
+    /// Returns the attempts right before this one that no record says to have done a step: what they did is not counted.
+    pub(crate) async fn unrecorded(
+        &self,
+        record: &RunRecord,
+        step: &str,
+    ) -> Result<Range<u32>, DailyError> {
+        let earlier = self.attempts(record.run_date).await?;
+        let unrecorded = earlier
+            .iter()
+            .rev()
+            .skip_while(|earlier| earlier.attempt >= record.attempt)
+            .take_while(|earlier| done_step(earlier, step).is_none());
+        let first = unrecorded
+            .last()
+            .map_or(record.attempt, |record| record.attempt);
+        Ok(first..record.attempt)
     }
 
     /// Begins an attempt at a run date, unless somebody holds it, or it is done and the schedule asks.
@@ -311,10 +331,7 @@ impl Attempt {
 }
 
 fn resumed_step(name: &str, previous: Option<&RunRecord>) -> StepRecord {
-    let done = previous
-        .and_then(|record| record.steps.iter().find(|step| step.name == name))
-        .filter(|step| matches!(step.state, RunState::Succeeded | RunState::Kept));
-    match done {
+    match previous.and_then(|record| done_step(record, name)) {
         Some(step) => StepRecord {
             state: RunState::Kept,
             ..step.clone()
@@ -327,6 +344,13 @@ fn resumed_step(name: &str, previous: Option<&RunRecord>) -> StepRecord {
             counts: std::collections::BTreeMap::new(),
         },
     }
+}
+
+fn done_step<'a>(record: &'a RunRecord, name: &str) -> Option<&'a StepRecord> {
+    let mut steps = record.steps.iter();
+    steps.find(|step| {
+        step.name == name && matches!(step.state, RunState::Succeeded | RunState::Kept)
+    })
 }
 
 fn path(record: &RunRecord) -> Path {

@@ -18,6 +18,8 @@ mod rewrite;
 mod run;
 mod summary;
 mod table;
+#[cfg(test)]
+mod test_lake;
 mod versions;
 
 pub use audit::Stream;

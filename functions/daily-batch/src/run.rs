@@ -144,8 +144,7 @@ impl Runner {
         record: &RunRecord,
     ) -> Result<BTreeMap<String, u64>, DailyError> {
         if let Some(kind) = Kind::ALL.into_iter().find(|kind| fold_step(*kind) == name) {
-            let outcome = fold(&self.lake, kind, record.run_date, &self.clock).await?;
-            return Ok(fold_counts(&outcome));
+            return self.fold(kind, name, record).await;
         }
         match name {
             "compact" => {
@@ -169,6 +168,31 @@ impl Runner {
             }
             _ => self.page(record).await,
         }
+    }
+
+    /// Folds a kind, and counts what earlier attempts committed without telling the ledger, too.
+    async fn fold(
+        &self,
+        kind: Kind,
+        step: &str,
+        record: &RunRecord,
+    ) -> Result<BTreeMap<String, u64>, DailyError> {
+        let (run_date, attempt) = (record.run_date, record.attempt);
+        let outcome = fold(&self.lake, kind, run_date, attempt, &self.clock).await?;
+        let mut counts = fold_counts(&outcome);
+        let unrecorded = self.ledger().unrecorded(record, step).await?;
+        if unrecorded.is_empty() {
+            return Ok(counts);
+        }
+        let table = CuratedTable::open_or_create(&self.lake, kind).await?;
+        for note in table.notes().await? {
+            if note.run_date == run_date && unrecorded.contains(&note.attempt) {
+                for (name, count) in note.counts {
+                    *counts.entry(name).or_default() += count;
+                }
+            }
+        }
+        Ok(counts)
     }
 
     async fn tables(&self) -> Result<Vec<CuratedTable>, DailyError> {

@@ -1,29 +1,37 @@
 //! A curated Delta table: opened or made, committed to, compacted, vacuumed.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use arrow::datatypes::{Schema, SchemaRef};
 use daily_report::summary::TableCounts;
 use deltalake_core::kernel::engine::arrow_conversion::{TryIntoArrow as _, TryIntoKernel as _};
 use deltalake_core::kernel::transaction::{CommitBuilder, CommitProperties, TransactionError};
-use deltalake_core::kernel::{Action, Add, MetadataExt as _, Remove, StructType, Transaction};
+use deltalake_core::kernel::{
+    Action, Add, CommitInfo, MetadataExt as _, Remove, StructType, Transaction,
+};
 use deltalake_core::logstore::{LogStore, StorageConfig, default_logstore};
 use deltalake_core::operations::create::CreateBuilder;
 use deltalake_core::operations::vacuum::VacuumMode;
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use deltalake_core::{DeltaTable, DeltaTableError};
 use event_model::Kind;
+use futures::TryStreamExt as _;
+use jiff::civil::Date;
 use lake::schema;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use crate::DailyError;
 use crate::lake_store::Lake;
 
-/// Identifies the fold's own transactions in a table's log, and numbers its manifests.
+/// Identifies the fold's own transactions in a table's log, numbers its manifests, and names its notes.
 const FOLD: &str = "pinflow.fold";
+
+/// Newest commits whose notes are read: those of a month, when a day makes three.
+const NOTED_COMMITS: usize = 100;
 
 /// A curated table at one version.
 #[derive(Debug)]
@@ -53,6 +61,16 @@ pub(crate) struct Change {
     pub(crate) schema: Option<SchemaRef>,
     /// Number of the manifest that goes with the new version.
     pub(crate) manifest: Option<i64>,
+    pub(crate) note: Option<FoldNote>,
+}
+
+/// What the history of a table says of a fold: the commit is there when the ledger could not be written any more.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct FoldNote {
+    pub(crate) run_date: Date,
+    pub(crate) attempt: u32,
+    /// The counts of its step.
+    pub(crate) counts: BTreeMap<String, u64>,
 }
 
 impl CuratedTable {
@@ -114,6 +132,18 @@ impl CuratedTable {
             .transaction_version(log_store.as_ref(), FOLD)
             .await
             .map_err(failed)
+    }
+
+    /// Returns the notes of the newest commits.
+    pub(crate) async fn notes(&self) -> Result<Vec<FoldNote>, DailyError> {
+        let history = self.delta.history(Some(NOTED_COMMITS)).try_collect().await;
+        let history: Vec<CommitInfo> = history.map_err(DailyError::table("read", self.kind))?;
+        let notes = history
+            .into_iter()
+            .filter_map(|mut commit| commit.info.remove(FOLD));
+        Ok(notes
+            .filter_map(|note| serde_json::from_value(note).ok())
+            .collect())
     }
 
     /// Returns the table's columns.
@@ -225,6 +255,9 @@ impl CuratedTable {
         let mut properties = CommitProperties::default().with_max_retries(0);
         if let Some(number) = change.manifest {
             properties = properties.with_application_transaction(Transaction::new(FOLD, number));
+        }
+        if let Some(note) = change.note {
+            properties = properties.with_metadata([(FOLD.to_owned(), json!(note))]);
         }
         let committed = CommitBuilder::from(properties)
             .with_actions(actions)

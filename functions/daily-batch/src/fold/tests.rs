@@ -4,38 +4,13 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema};
 use arrow::util::pretty::pretty_format_batches;
 use datafusion::prelude::SessionContext;
-use event_model::ShardId;
-use lake::{ArrivalHour, CleanWriter, Lineage, ObjectKey, Sequence, SequenceRange};
+use lake::ArrivalHour;
 use object_store::ObjectStoreExt as _;
-use object_store::memory::InMemory;
 use proptest::prelude::*;
 
 use super::*;
 use crate::compact::compact;
-
-/// A user as posted, and where it stood on the stream.
-#[derive(Clone, Debug)]
-struct Posted {
-    ind: i64,
-    age: i32,
-    arrival_seconds: i64,
-    sequence: &'static str,
-}
-
-const DAY: i64 = 86_400;
-
-fn posted(ind: i64, age: i32, arrival_seconds: i64, sequence: &'static str) -> Posted {
-    Posted {
-        ind,
-        age,
-        arrival_seconds,
-        sequence,
-    }
-}
-
-fn memory() -> Lake {
-    Lake::new(Arc::new(InMemory::new()), "s3://test/")
-}
+use crate::test_lake::{DAY, batch, memory, posted, put, put_as, put_bytes};
 
 fn clock() -> Clock {
     Clock::new(|| UNIX_EPOCH + Duration::from_hours(48))
@@ -45,59 +20,8 @@ fn date(days: i64) -> Date {
     ArrivalHour::of(days * DAY * 1_000_000).date
 }
 
-fn batch(rows: &[Posted]) -> RecordBatch {
-    let shard = ShardId::from_number(0);
-    let mut writer = CleanWriter::new(Kind::User);
-    for row in rows {
-        let text = format!(
-            r#"{{"ind":{},"first_name":"Ada","age":{}}}"#,
-            row.ind, row.age
-        );
-        let text = cleaning::decode(text.as_bytes()).unwrap();
-        let lineage = Lineage {
-            shard: &shard,
-            sequence: row.sequence.parse().unwrap(),
-            arrival_micros: row.arrival_seconds * 1_000_000,
-        };
-        writer
-            .append(&cleaning::clean(&text, None).unwrap(), &lineage)
-            .unwrap();
-    }
-    writer.finish().unwrap()
-}
-
-/// Writes rows as one clean object, under the key that stream-cleaner would give it, and returns the key.
-async fn put(lake: &Lake, rows: &[Posted]) -> Path {
-    put_as(lake, 0, rows).await
-}
-
-/// Writes rows as the clean object of a shard.
-async fn put_as(lake: &Lake, shard: u32, rows: &[Posted]) -> Path {
-    let bytes = lake::writer::write_parquet(&batch(rows)).unwrap();
-    put_bytes(lake, shard, rows, bytes).await
-}
-
-async fn put_bytes(lake: &Lake, shard: u32, rows: &[Posted], bytes: Bytes) -> Path {
-    let sequences = rows
-        .iter()
-        .map(|row| row.sequence.parse::<Sequence>().unwrap().number);
-    let key = ObjectKey::Clean {
-        kind: Kind::User,
-        hour: ArrivalHour::of(rows[0].arrival_seconds * 1_000_000),
-        range: SequenceRange {
-            shard: ShardId::from_number(shard),
-            first: sequences.clone().min().unwrap(),
-            last: sequences.max().unwrap(),
-        },
-        replay: None,
-    };
-    let path = Path::from(key.to_string());
-    lake.store().put(&path, bytes.into()).await.unwrap();
-    path
-}
-
 async fn fold_users(lake: &Lake, through: i64) -> Result<FoldCounts, DailyError> {
-    let outcome = fold(lake, Kind::User, date(through), &clock()).await?;
+    let outcome = fold(lake, Kind::User, date(through), 1, &clock()).await?;
     Ok(outcome.counts)
 }
 

@@ -3,10 +3,10 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use lambda_runtime::Context;
 use object_store::ObjectStoreExt as _;
-use object_store::memory::InMemory;
 use object_store::path::Path;
 
 use super::*;
+use crate::test_lake::memory;
 
 const SAMPLE_FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../events/daily-batch");
 
@@ -24,10 +24,9 @@ const SAMPLES: &[(&str, Result<&[&str], &str>)] = &[
 ];
 
 fn app(config: Config) -> App {
-    let lake = Lake::new(Arc::new(InMemory::new()), "s3://test/");
     // 2026-03-10T06:00:00Z
     let clock = Clock::new(|| UNIX_EPOCH + Duration::from_hours(492_534));
-    App::new(lake, None, config, clock)
+    App::new(memory(), None, config, clock)
 }
 
 async fn handle(app: &App, event: Value) -> Result<Vec<String>, String> {

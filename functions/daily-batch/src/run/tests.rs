@@ -2,12 +2,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
+use bytes::Bytes;
 use daily_report::Summary;
 use object_store::ObjectStoreExt as _;
-use object_store::memory::InMemory;
 use object_store::path::Path;
 
 use super::*;
+use crate::test_lake::{self, memory, posted};
 
 /// A clock that a test sets.
 #[derive(Clone, Default)]
@@ -28,7 +29,7 @@ impl Hands {
 
 fn runner(hands: &Hands) -> Runner {
     Runner {
-        lake: Lake::new(Arc::new(InMemory::new()), "s3://test/"),
+        lake: memory(),
         stream: None,
         config: Config::new("test"),
         clock: hands.clock(),
@@ -52,6 +53,25 @@ async fn put(runner: &Runner, key: &str, bytes: &'static [u8]) {
         .unwrap();
 }
 
+/// Begins an attempt that somebody else holds.
+async fn begin(runner: &Runner) -> Attempt {
+    let ledger = runner.ledger();
+    let begun = ledger.begin(day(), Trigger::Schedule, "another", &STEPS);
+    let Begun::Attempt(attempt) = begun.await.unwrap() else {
+        panic!("the date is free")
+    };
+    *attempt
+}
+
+async fn read(runner: &Runner, key: &str) -> Bytes {
+    let object = runner.lake.store().get(&Path::from(key)).await.unwrap();
+    object.bytes().await.unwrap()
+}
+
+async fn summary(runner: &Runner) -> Summary {
+    serde_json::from_slice(&read(runner, &summary::key(day())).await).unwrap()
+}
+
 const BAD: &str = "clean/geo/date=1970-01-01/hour=00/shardId-000000000000-1-2.parquet";
 
 #[tokio::test(flavor = "multi_thread")]
@@ -64,16 +84,10 @@ async fn a_day_without_rows_has_reports_and_a_page_too() {
     for name in names {
         for extension in ["csv", "parquet"] {
             let key = format!("reports/date=1970-01-01/{name}.{extension}");
-            runner.lake.store().get(&Path::from(key)).await.unwrap();
+            read(&runner, &key).await;
         }
     }
-    let page = runner
-        .lake
-        .store()
-        .get(&Path::from(page_key(day())))
-        .await
-        .unwrap();
-    assert!(page.bytes().await.unwrap().starts_with(b"<!"));
+    assert!(read(&runner, &page_key(day())).await.starts_with(b"<!"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -114,17 +128,39 @@ async fn a_failed_run_goes_on_at_the_step_that_failed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_killed_attempt_committed_is_counted_once() {
+    let hands = Hands::default();
+    let runner = runner(&hands);
+    let inserted = |record: &RunRecord| {
+        let fold = record.steps.iter().find(|step| step.name == "fold-user");
+        fold.unwrap().counts["inserted"]
+    };
+    // Twice in a row, it is killed after the commit, and before the ledger is told.
+    for (attempt, rows) in [
+        (1, vec![posted(1, 20, 10, "100"), posted(2, 20, 10, "101")]),
+        (2, vec![posted(3, 20, 10, "102")]),
+    ] {
+        test_lake::put(&runner.lake, &rows).await;
+        assert_eq!(begin(&runner).await.record.attempt, attempt);
+        let folded = fold(&runner.lake, Kind::User, day(), attempt, &runner.clock);
+        assert_eq!(folded.await.unwrap().counts.inserted, rows.len() as u64);
+        hands.advance(901);
+    }
+    test_lake::put(&runner.lake, &[posted(4, 20, 10, "103")]).await;
+    let record = run(&runner, Trigger::Schedule).await.unwrap();
+    assert_eq!((record.attempt, inserted(&record)), (3, 4));
+    let summary = summary(&runner).await;
+    assert_eq!(summary.folds["user"].rows_in, 4);
+
+    let again = run(&runner, Trigger::Manual).await.unwrap();
+    assert_eq!((again.attempt, inserted(&again)), (4, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_date_that_somebody_holds_is_refused_until_it_expires() {
     let hands = Hands::default();
     let runner = runner(&hands);
-    let begun = runner
-        .ledger()
-        .begin(day(), Trigger::Schedule, "another", &STEPS)
-        .await
-        .unwrap();
-    let Begun::Attempt(mut other) = begun else {
-        panic!("a first attempt begins")
-    };
+    let mut other = begin(&runner).await;
     let error = run(&runner, Trigger::Manual).await.unwrap_err();
     assert_eq!(
         error.to_string(),
@@ -146,14 +182,7 @@ async fn a_date_that_somebody_holds_is_refused_until_it_expires() {
 async fn a_holder_that_renews_is_not_taken_over() {
     let hands = Hands::default();
     let runner = runner(&hands);
-    let begun = runner
-        .ledger()
-        .begin(day(), Trigger::Schedule, "another", &STEPS)
-        .await
-        .unwrap();
-    let Begun::Attempt(mut other) = begun else {
-        panic!("a first attempt begins")
-    };
+    let mut other = begin(&runner).await;
     hands.advance(800);
     other.save().await.unwrap();
     hands.advance(800);
@@ -206,17 +235,7 @@ async fn the_same_tables_give_the_same_bytes() {
         for report in reports::all() {
             for extension in ["csv", "parquet"] {
                 let key = format!("reports/date=1970-01-01/{}.{extension}", report.name);
-                files.push(
-                    runner
-                        .lake
-                        .store()
-                        .get(&Path::from(key))
-                        .await
-                        .unwrap()
-                        .bytes()
-                        .await
-                        .unwrap(),
-                );
+                files.push(read(&runner, &key).await);
             }
         }
         written.push(files);
@@ -229,12 +248,5 @@ async fn the_same_tables_give_the_same_bytes() {
 async fn without_a_stream_the_summary_does_not_claim_that_all_was_found() {
     let runner = runner(&Hands::default());
     run(&runner, Trigger::Manual).await.unwrap();
-    let summary = runner
-        .lake
-        .store()
-        .get(&Path::from(summary::key(day())))
-        .await
-        .unwrap();
-    let summary: Summary = serde_json::from_slice(&summary.bytes().await.unwrap()).unwrap();
-    assert!(!summary.conservation.is_complete);
+    assert!(!summary(&runner).await.conservation.is_complete);
 }
