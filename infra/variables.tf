@@ -119,7 +119,7 @@ variable "jwt" {
   default     = null
 
   validation {
-    condition     = var.jwt == null || can(regex("^https?://[^\\s/]+", var.jwt.issuer))
+    condition     = var.jwt == null || can(regex("^https://[^\\s/]+", var.jwt.issuer))
     error_message = "Write jwt.issuer as the URL whose /.well-known/openid-configuration names the keys, such as \"https://login.example.com\"."
   }
 

@@ -3,6 +3,11 @@ output "arn" {
   value       = aws_lambda_function.main.arn
 }
 
+output "environment" {
+  description = "Variables that the function gets."
+  value       = aws_lambda_function.main.environment[0].variables
+}
+
 output "invoke_arn" {
   description = "ARN by which API Gateway calls the function."
   value       = aws_lambda_function.main.invoke_arn
@@ -11,9 +16,4 @@ output "invoke_arn" {
 output "name" {
   description = "Name of the function."
   value       = aws_lambda_function.main.function_name
-}
-
-output "role_arn" {
-  description = "ARN of the function's role."
-  value       = aws_iam_role.main.arn
 }

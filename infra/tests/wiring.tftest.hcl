@@ -1,0 +1,230 @@
+# What is connected with what: the maps and the rights here are the contract with the functions' code.
+
+mock_provider "aws" {
+  source = "./tests/mocks"
+}
+
+variables {
+  name_prefix       = "pinflow-test"
+  package_directory = "tests/packages"
+}
+
+run "each_function_gets_exactly_its_variables" {
+  assert {
+    condition = module.ingest_api.environment == tomap({
+      STREAM_NAME     = "pinflow-test-events"
+      STREAM_PATTERNS = "*"
+      TOPIC_PATTERNS  = "*"
+    })
+    error_message = "ingest-api gets other variables."
+  }
+
+  assert {
+    condition     = module.stream_cleaner.environment == tomap({ BUCKET_NAME = "lake" })
+    error_message = "stream-cleaner gets other variables."
+  }
+
+  assert {
+    condition = module.daily_batch.environment == tomap({
+      BUCKET_NAME            = "lake"
+      CATCH_UP_DAYS          = "7"
+      RUN_EXPIRY_SECONDS     = "900"
+      STREAM_NAME            = "pinflow-test-events"
+      VACUUM_RETENTION_HOURS = "168"
+    })
+    error_message = "daily-batch gets other variables."
+  }
+}
+
+run "ingest_api_may_put_records_and_nothing_else" {
+  assert {
+    condition = [for statement in data.aws_iam_policy_document.ingest_api.statement : [statement.sid, sort(statement.actions), sort(statement.resources)]] == [
+      ["PutRecords", tolist(["kinesis:DescribeStreamSummary", "kinesis:PutRecords"]), tolist(["arn:aws:kinesis:us-east-1:123456789012:stream/events"])],
+      ["EncryptRecords", tolist(["kms:GenerateDataKey"]), tolist(["arn:aws:kms:us-east-1:123456789012:key/key"])],
+    ]
+    error_message = "ingest-api may do something else."
+  }
+}
+
+run "with_keys_ingest_api_may_read_them_too" {
+  variables {
+    api_auth = "api_key"
+  }
+
+  assert {
+    condition = slice([for statement in data.aws_iam_policy_document.ingest_api.statement : [statement.sid, sort(statement.actions), sort(statement.resources)]], 2, 4) == [
+      ["ReadKeys", tolist(["ssm:GetParameter"]), tolist(["arn:aws:ssm:us-east-1:123456789012:parameter/pinflow-test/api-keys"])],
+      ["DecryptKeys", tolist(["kms:Decrypt"]), tolist(["arn:aws:kms:us-east-1:123456789012:key/key"])],
+    ]
+    error_message = "ingest-api may not read its keys, or more than them."
+  }
+
+  assert {
+    condition     = module.ingest_api.environment["API_KEYS"] == "/pinflow-test/api-keys"
+    error_message = "ingest-api does not know where its keys are."
+  }
+
+  assert {
+    condition     = alltrue([for route in aws_apigatewayv2_route.main : route.authorization_type == "NONE"])
+    error_message = "The function tells right keys from wrong ones, not API Gateway."
+  }
+}
+
+run "stream_cleaner_may_read_the_stream_and_write_its_own_prefixes" {
+  assert {
+    condition = [for statement in data.aws_iam_policy_document.stream_cleaner.statement : [statement.sid, sort(statement.actions), sort(statement.resources)]] == [
+      ["ReadStream", tolist(["kinesis:DescribeStream", "kinesis:DescribeStreamSummary", "kinesis:GetRecords", "kinesis:GetShardIterator", "kinesis:ListShards", "kinesis:SubscribeToShard"]), tolist(["arn:aws:kinesis:us-east-1:123456789012:stream/events"])],
+      ["ListStreams", tolist(["kinesis:ListStreams"]), tolist(["*"])],
+      ["WriteLake", tolist(["s3:PutObject"]), tolist(["arn:aws:s3:::lake/aws/lambda/*", "arn:aws:s3:::lake/clean/*", "arn:aws:s3:::lake/quarantine/*"])],
+      ["GiveUpToLake", tolist(["s3:ListBucket"]), tolist(["arn:aws:s3:::lake"])],
+      ["DecryptAndEncrypt", tolist(["kms:Decrypt", "kms:GenerateDataKey"]), tolist(["arn:aws:kms:us-east-1:123456789012:key/key"])],
+    ]
+    error_message = "stream-cleaner may do something else."
+  }
+}
+
+run "daily_batch_may_not_write_what_others_write" {
+  assert {
+    condition = [for statement in data.aws_iam_policy_document.daily_batch.statement : [statement.sid, sort(statement.actions), sort(statement.resources)]] == [
+      ["ListLake", tolist(["s3:ListBucket"]), tolist(["arn:aws:s3:::lake"])],
+      ["ReadLake", tolist(["s3:GetObject"]), tolist(["arn:aws:s3:::lake/clean/*", "arn:aws:s3:::lake/curated/*", "arn:aws:s3:::lake/quarantine/*", "arn:aws:s3:::lake/reports/*", "arn:aws:s3:::lake/runs/*"])],
+      ["WriteLake", tolist(["s3:AbortMultipartUpload", "s3:PutObject"]), tolist(["arn:aws:s3:::lake/curated/*", "arn:aws:s3:::lake/reports/*", "arn:aws:s3:::lake/runs/*"])],
+      ["VacuumTables", tolist(["s3:DeleteObject"]), tolist(["arn:aws:s3:::lake/curated/*"])],
+      ["CountStream", tolist(["kinesis:DescribeStreamSummary", "kinesis:GetRecords", "kinesis:GetShardIterator", "kinesis:ListShards"]), tolist(["arn:aws:kinesis:us-east-1:123456789012:stream/events"])],
+      ["DecryptAndEncrypt", tolist(["kms:Decrypt", "kms:GenerateDataKey"]), tolist(["arn:aws:kms:us-east-1:123456789012:key/key"])],
+      ["GiveUp", tolist(["sqs:SendMessage"]), tolist(["arn:aws:sqs:us-east-1:123456789012:queue"])],
+    ]
+    error_message = "daily-batch may do something else."
+  }
+}
+
+run "the_scheduler_may_start_one_function" {
+  assert {
+    condition = [for statement in data.aws_iam_policy_document.scheduler.statement : [statement.sid, sort(statement.actions), sort(statement.resources)]] == [
+      ["Start", tolist(["lambda:InvokeFunction"]), tolist(["arn:aws:lambda:us-east-1:123456789012:function:function"])],
+      ["GiveUp", tolist(["sqs:SendMessage"]), tolist(["arn:aws:sqs:us-east-1:123456789012:queue"])],
+    ]
+    error_message = "The schedule may do something else."
+  }
+
+  assert {
+    condition     = toset(flatten([for statement in data.aws_iam_policy_document.scheduler_trust.statement : [for condition in statement.condition : condition.variable]])) == toset(["aws:SourceAccount", "aws:SourceArn"])
+    error_message = "Somebody else's schedule may take this role."
+  }
+}
+
+run "every_use_of_the_key_goes_through_a_service" {
+  assert {
+    condition = alltrue(flatten([
+      for document in [data.aws_iam_policy_document.ingest_api, data.aws_iam_policy_document.stream_cleaner, data.aws_iam_policy_document.daily_batch] : [
+        for statement in document.statement : contains([for condition in statement.condition : condition.variable], "kms:ViaService")
+        if anytrue([for action in statement.actions : startswith(action, "kms:")])
+      ]
+    ]))
+    error_message = "A role may use the key by itself."
+  }
+}
+
+run "by_default_requests_are_signed" {
+  assert {
+    condition     = alltrue([for route in aws_apigatewayv2_route.main : route.authorization_type == "AWS_IAM"])
+    error_message = "A route takes unsigned posts."
+  }
+
+  assert {
+    condition     = toset(keys(aws_apigatewayv2_route.open)) == toset(["GET /health", "GET /openapi.yaml"])
+    error_message = "Other routes are open."
+  }
+}
+
+run "tokens_are_told_right_from_wrong_by_the_api" {
+  variables {
+    api_auth = "jwt"
+    jwt      = { issuer = "https://login.example.com", audiences = ["pinflow"] }
+  }
+
+  assert {
+    condition     = alltrue([for route in aws_apigatewayv2_route.main : route.authorization_type == "JWT" && route.authorizer_id == aws_apigatewayv2_authorizer.jwt[0].id])
+    error_message = "A route takes posts without a token."
+  }
+}
+
+run "every_limit_of_the_mapping_is_set" {
+  assert {
+    condition = alltrue([
+      aws_lambda_event_source_mapping.stream_cleaner.bisect_batch_on_function_error,
+      aws_lambda_event_source_mapping.stream_cleaner.function_response_types == toset(["ReportBatchItemFailures"]),
+      aws_lambda_event_source_mapping.stream_cleaner.maximum_record_age_in_seconds == 22 * 3600,
+      aws_lambda_event_source_mapping.stream_cleaner.maximum_retry_attempts == 1000,
+      aws_lambda_event_source_mapping.stream_cleaner.destination_config[0].on_failure[0].destination_arn == "arn:aws:s3:::lake",
+      aws_lambda_event_source_mapping.stream_cleaner.parallelization_factor == 1,
+    ])
+    error_message = "A batch may be tried until its records are gone."
+  }
+}
+
+run "a_batch_is_given_up_while_the_stream_still_has_it" {
+  variables {
+    stream_retention_hours = 48
+  }
+
+  assert {
+    condition     = aws_lambda_event_source_mapping.stream_cleaner.maximum_record_age_in_seconds == 46 * 3600
+    error_message = "The age follows the stream's retention."
+  }
+}
+
+run "what_the_schedule_cannot_start_and_what_fails_is_kept" {
+  assert {
+    condition = alltrue([
+      aws_scheduler_schedule.daily.target[0].dead_letter_config[0].arn == aws_sqs_queue.dead_letters.arn,
+      aws_lambda_function_event_invoke_config.daily_batch.destination_config[0].on_failure[0].destination == aws_sqs_queue.dead_letters.arn,
+      aws_scheduler_schedule.daily.target[0].retry_policy[0].maximum_retry_attempts == 185,
+    ])
+    error_message = "A failed start is lost."
+  }
+
+  assert {
+    condition     = jsondecode(aws_scheduler_schedule.daily.target[0].input) == { trigger = "schedule", scheduled_time = "<aws.scheduler.scheduled-time>" }
+    error_message = "The function does not get the payload that its README tells."
+  }
+}
+
+run "each_alarm_tells_the_topic" {
+  assert {
+    condition = alltrue([
+      for alarm in concat(
+        values(aws_cloudwatch_metric_alarm.main), values(aws_cloudwatch_metric_alarm.function_errors), values(aws_cloudwatch_metric_alarm.function_throttles),
+        [aws_cloudwatch_metric_alarm.api_errors, aws_cloudwatch_metric_alarm.daily_run_missing, aws_cloudwatch_metric_alarm.quarantine_share],
+      ) : alarm.alarm_actions == toset([aws_sns_topic.alarms.arn])
+    ])
+    error_message = "An alarm tells nobody."
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.daily_run_missing.treat_missing_data == "breaching"
+    error_message = "A run that did not happen sends no metric, and must still be noticed."
+  }
+}
+
+run "each_prefix_expires_when_it_should" {
+  assert {
+    condition     = { for rule in aws_s3_bucket_lifecycle_configuration.lake.rule : rule.id => rule.expiration[0].days if length(rule.expiration) > 0 } == { athena = 7, "aws/lambda" = 365, clean = 90, quarantine = 365 }
+    error_message = "A prefix expires at another time; curated tables, reports and the ledger never do."
+  }
+}
+
+run "two_stacks_share_no_name" {
+  variables {
+    name_prefix = "pinflow-other"
+  }
+
+  assert {
+    condition = alltrue([for name in concat(
+      [aws_kinesis_stream.events.name, aws_s3_bucket.lake.bucket, aws_sqs_queue.dead_letters.name, aws_sns_topic.alarms.name, aws_athena_workgroup.main.name],
+      [aws_iam_role.scheduler.name, aws_cloudwatch_dashboard.main.dashboard_name, aws_kms_alias.main.name, aws_cloudwatch_log_group.api.name],
+      values(local.function_names),
+    ) : strcontains(name, "pinflow-other")])
+    error_message = "A name lacks the prefix."
+  }
+}
