@@ -68,6 +68,11 @@ bench-daily: $(VENV)/.installed package ## Fold and report 1, 3 and 10 million p
 	cargo build --locked --package pinflow
 	$(VENV)/bin/python tests/bench/daily.py $(if $(POSTS),--posts $(POSTS))
 
+.PHONY: measure
+measure: $(VENV)/.installed package ## Measure what the packaged functions need, for `pinflow cost`
+	cargo build --locked --package pinflow
+	$(VENV)/bin/python tests/bench/measure.py
+
 .PHONY: deny
 deny: $(TOOLS)/bin/cargo-deny ## Check the licenses and the sources of every dependency
 	$< check bans licenses sources

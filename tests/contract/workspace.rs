@@ -45,6 +45,7 @@ fn dependencies_point_one_way() {
     for (folder, name, allowed) in [
         ("crates", "event-model", &[][..]),
         ("crates", "cleaning", &["event-model"]),
+        ("crates", "cost", &[]),
         ("crates", "lake", &["cleaning", "event-model"]),
         ("crates", "daily-report", &[]),
         ("crates", "embedded-metrics", &[]),

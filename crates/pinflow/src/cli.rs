@@ -1,5 +1,6 @@
 //! The commands; a group of them has its options in a module of its own.
 
+mod cost;
 mod daily;
 mod import;
 mod post;
@@ -9,6 +10,7 @@ mod stack;
 
 use clap::{Parser, Subcommand};
 
+pub(crate) use cost::CostOptions;
 pub(crate) use daily::{DailyCommand, DailyOptions, DailyRunOptions};
 pub(crate) use import::{ImportOptions, SinkLocation};
 pub(crate) use post::{OrderName, PostOptions, Rate, Wire};
@@ -42,6 +44,8 @@ pub(crate) enum Command {
     Import(ImportOptions),
     /// Fold the clean rows into the curated tables and write the reports of a day, or look at the runs
     Daily(DailyOptions),
+    /// Show what a month of the stack costs, beside Firehose and the old stack
+    Cost(CostOptions),
 }
 
 /// Seed of the rows where none is given: `demo` and `generate` show the same ones.

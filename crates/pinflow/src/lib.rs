@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod bill;
 mod bucket;
 mod clean;
 pub mod cli;
@@ -110,6 +111,7 @@ async fn run_command(
             ))
             .await
         }
+        Command::Cost(options) => bill::command(&options, terminal),
         Command::Daily(options) => daily::command(&options, clock, terminal).await,
         Command::Quarantine(options) => {
             Box::pin(quarantine::command(&options, clock, terminal)).await

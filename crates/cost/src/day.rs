@@ -1,0 +1,217 @@
+//! What a day's posts cost, from what the daily run knows of the day.
+
+use crate::bill::Service;
+use crate::measured::{Architecture, Measurements, billed_ms};
+use crate::usage::{Settings, Stream, Usage};
+use crate::{prices, stack};
+
+/// What a daily run knows of its day.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Day {
+    /// Accepted records: clean rows and rejected ones.
+    pub posts: u64,
+    /// Clean objects of the day.
+    pub objects: u64,
+    /// Bytes of those.
+    pub clean_bytes: u64,
+    /// Bytes of the curated tables.
+    pub table_bytes: u64,
+    /// How long the run took, in ms.
+    pub run_ms: u64,
+    /// How the stream is paid for; `None` when it is not known, and is taken to be one provisioned shard.
+    pub stream: Option<Stream>,
+    /// Hours that the stream keeps a record.
+    pub retention_hours: u32,
+    /// The functions' processor.
+    pub architecture: Architecture,
+}
+
+/// What a day's posts cost.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DayCost {
+    /// The whole day, in USD.
+    pub usd: f64,
+    /// The same for a million posts of such a day, in USD.
+    pub usd_per_million_posts: f64,
+    /// The day by service, in USD, the dearest first.
+    pub by_service: Vec<(Service, f64)>,
+    /// What was assumed, in one sentence.
+    pub assumptions: String,
+}
+
+impl Day {
+    /// Computes what the day cost; `None` when nothing was posted.
+    ///
+    /// It is at most this much: each post is taken to be a request of its own, and each object a batch.
+    pub fn cost(&self, measured: &Measurements) -> Option<DayCost> {
+        if self.posts == 0 {
+            return None;
+        }
+        let stream = self.stream.unwrap_or(Stream::Provisioned { shards: 1.0 });
+        let settings = Settings {
+            architecture: self.architecture,
+            stream,
+            retention_hours: f64::from(self.retention_hours),
+        };
+        let [posts, objects, clean_bytes, table_bytes, run_ms] = [
+            self.posts,
+            self.objects,
+            self.clean_bytes,
+            self.table_bytes,
+            self.run_ms,
+        ]
+        .map(as_f64);
+        let bytes = measured.row_bytes;
+        let rows_a_batch = posts / objects.max(1.0);
+        let cold = stack::COLD_STARTS;
+        let ingest_api = &measured.ingest_api;
+        let cleaner = &measured.stream_cleaner;
+        let usage = Usage {
+            hours: 24.0,
+            posts,
+            post_bytes: bytes,
+            requests: posts,
+            request_ms: billed_ms(
+                stack::INGEST_API_WAIT_MS,
+                ingest_api.cpu_ms(1.0, bytes, bytes) + cold * ingest_api.init_cpu_ms,
+                stack::INGEST_API_MEMORY_MB,
+            ),
+            batches: objects,
+            batch_ms: billed_ms(
+                stack::STREAM_CLEANER_WAIT_MS,
+                cleaner.cpu_ms(rows_a_batch, bytes, bytes) + cold * cleaner.init_cpu_ms,
+                stack::STREAM_CLEANER_MEMORY_MB,
+            ),
+            runs: 1.0,
+            run_ms,
+            objects,
+            clean_bytes,
+            table_bytes,
+        };
+        let bill = usage.bill(&settings);
+        let by_service = Service::ALL
+            .iter()
+            .filter_map(|service| Some((*service, bill.service(*service)?)));
+        let mut by_service: Vec<_> = by_service.collect();
+        by_service.sort_by(|(_, a), (_, b)| b.total_cmp(a));
+        let usd = bill.total();
+        Some(DayCost {
+            usd,
+            usd_per_million_posts: usd / posts * 1e6,
+            by_service,
+            assumptions: self.assumptions(),
+        })
+    }
+
+    fn assumptions(&self) -> String {
+        let stream = match self.stream {
+            None => "one provisioned shard, as no stream was looked at".to_owned(),
+            Some(Stream::Provisioned { shards: 1.0 }) => "one provisioned shard".to_owned(),
+            Some(Stream::Provisioned { shards }) => format!("{shards:.0} provisioned shards"),
+            Some(Stream::OnDemand { .. }) => "an on-demand stream".to_owned(),
+        };
+        format!(
+            "At most: one post a request and one object a batch, {stream}, {}, at the list prices of {} that were noted on {}, \
+             without free tiers",
+            self.architecture.as_str(),
+            prices::REGION,
+            prices::NOTED_ON
+        )
+    }
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "the numbers of a day are far below 2^53"
+)]
+fn as_f64(number: u64) -> f64 {
+    number as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measured::{DailyBatch, Function, Point};
+
+    const FUNCTION: Function = Function {
+        init_cpu_ms: 0.0,
+        peak_memory_mb: 0.0,
+        points: &[Point {
+            rows: 1.0,
+            cpu_ms: 0.0,
+        }],
+    };
+    const MEASURED: Measurements = Measurements {
+        date: "2026-01-01",
+        row_bytes: 400.0,
+        clean_bytes_per_byte: 0.25,
+        ingest_api: FUNCTION,
+        stream_cleaner: FUNCTION,
+        daily_batch: DailyBatch {
+            init_cpu_ms: 0.0,
+            peak_memory_mb: 0.0,
+            fixed_cpu_ms: 0.0,
+            new_row_cpu_ms: 0.0,
+            table_row_cpu_ms: 0.0,
+        },
+    };
+
+    fn day(posts: u64) -> Day {
+        Day {
+            posts,
+            objects: 3,
+            clean_bytes: 1_000_000,
+            table_bytes: 1_000_000,
+            run_ms: 10_000,
+            stream: None,
+            retention_hours: 24,
+            architecture: Architecture::Arm64,
+        }
+    }
+
+    #[test]
+    fn a_day_without_posts_has_no_cost_of_them() {
+        assert_eq!(day(0).cost(&MEASURED), None);
+    }
+
+    #[test]
+    fn a_day_is_paid_by_the_day_and_by_the_post() {
+        let few = day(1_000).cost(&MEASURED).unwrap();
+        let many = day(1_000_000).cost(&MEASURED).unwrap();
+        let kinesis = |cost: &DayCost| {
+            let mut services = cost.by_service.iter();
+            services
+                .find(|(service, _)| *service == Service::Kinesis)
+                .unwrap()
+                .1
+        };
+        // 24 hours of the shard, and a payload unit a post.
+        let close = |got: f64, expected: f64| assert!((got - expected).abs() < 1e-9, "{got}");
+        close(kinesis(&few), 24.0 * 0.015 + 1e3 * 0.014e-6);
+        close(kinesis(&many), 24.0 * 0.015 + 0.014);
+        assert!(few.usd_per_million_posts > 100.0 * many.usd_per_million_posts);
+        close(many.usd_per_million_posts, many.usd);
+        let sum: f64 = many.by_service.iter().map(|(_, usd)| usd).sum();
+        close(sum, many.usd);
+        assert!(many.by_service.is_sorted_by(|(_, a), (_, b)| a >= b));
+        assert!(
+            few.assumptions
+                .contains("one provisioned shard, as no stream was looked at")
+        );
+    }
+
+    #[test]
+    fn what_is_known_of_the_stream_is_what_counts() {
+        let shards = |shards| Day {
+            stream: Some(Stream::Provisioned { shards }),
+            ..day(1_000)
+        };
+        let usd = |day: Day| day.cost(&MEASURED).unwrap().usd;
+        assert!((usd(shards(3.0)) - usd(shards(1.0)) - 2.0 * 24.0 * 0.015).abs() < 1e-9);
+        let on_demand = Day {
+            stream: Some(Stream::OnDemand { shards: 4.0 }),
+            ..day(1_000)
+        };
+        assert!(usd(on_demand) > usd(shards(1.0)));
+    }
+}

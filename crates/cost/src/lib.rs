@@ -1,0 +1,17 @@
+#![doc = include_str!("../README.md")]
+
+mod alternatives;
+mod bill;
+mod day;
+pub mod measured;
+pub mod measurements;
+pub mod prices;
+pub mod stack;
+mod usage;
+
+pub use alternatives::{firehose, old_stack};
+pub use bill::{Bill, Line, Service};
+pub use day::{Day, DayCost};
+pub use measured::Architecture;
+pub use measurements::MEASUREMENTS;
+pub use usage::{Load, Settings, Stream, Usage};

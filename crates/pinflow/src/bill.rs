@@ -1,0 +1,183 @@
+//! `cost`: the monthly bill of the stack, beside what else could do its work.
+
+use std::collections::HashSet;
+use std::io::{self, Write};
+
+use comfy_table::presets::UTF8_FULL_CONDENSED;
+use comfy_table::{CellAlignment, ContentArrangement, Table};
+use cost::measured::Measurements;
+use cost::{Bill, MEASUREMENTS, Service, Settings, Stream, Usage, prices};
+
+use crate::cli::CostOptions;
+use crate::{Exit, Terminal};
+
+/// Columns of a terminal that a table takes; longer cells go over several lines.
+const WIDTH: u16 = 110;
+
+/// Prints the bills.
+pub(crate) fn command(options: &CostOptions, terminal: &mut Terminal<'_>) -> anyhow::Result<Exit> {
+    write(options, &MEASUREMENTS, terminal.out)?;
+    Ok(Exit::Success)
+}
+
+fn write(options: &CostOptions, measured: &Measurements, out: &mut dyn Write) -> io::Result<()> {
+    let load = options.load();
+    let mut bills = Vec::new();
+    let settings = options.settings();
+    for settings in &settings {
+        let usage = Usage::month(&load, settings, measured);
+        bills.push((name(settings), usage.bill(settings)));
+    }
+    if let Some(settings) = settings.first() {
+        bills.push((
+            "Firehose".to_owned(),
+            cost::firehose(&load, settings, measured),
+        ));
+    }
+    bills.push(("old stack".to_owned(), cost::old_stack(&load)));
+
+    for (name, bill) in &bills {
+        writeln!(out, "{}", details(name, bill))?;
+    }
+    let posts = load.posts_per_second * prices::SECONDS_A_MONTH;
+    writeln!(out, "{}", summary(&bills, posts))?;
+    writeln!(
+        out,
+        "A month of {} posts a second, {} bytes each, {} in a request: {:.1} million posts",
+        options.posts_per_second,
+        options.bytes,
+        options.batch,
+        posts / 1e6
+    )?;
+    let architecture = settings
+        .first()
+        .map(|settings| settings.architecture.as_str());
+    let about = format!(
+        "List prices of {}, noted on {}, without discounts, taxes and data transfer. The functions run on {}, as they were measured \
+         on {}; how long AWS lets them wait is assumed.",
+        prices::REGION,
+        prices::NOTED_ON,
+        architecture.unwrap_or_default(),
+        measured.date
+    );
+    writeln!(out, "{}", wrapped(&about))?;
+    let mut told = HashSet::new();
+    for note in bills.iter().flat_map(|(_, bill)| &bill.notes) {
+        if told.insert(note) {
+            writeln!(out, "{}", wrapped(note))?;
+        }
+    }
+    Ok(())
+}
+
+fn name(settings: &Settings) -> String {
+    match settings.stream {
+        Stream::Provisioned { .. } => "pinflow".to_owned(),
+        Stream::OnDemand { .. } => "pinflow, on-demand".to_owned(),
+    }
+}
+
+/// Shows what a bill counts.
+fn details(name: &str, bill: &Bill) -> Table {
+    let mut table = new(vec![name, "what is counted", "USD"]);
+    let mut last = None;
+    for line in &bill.lines {
+        let service = if last == Some(line.service) {
+            ""
+        } else {
+            line.service.as_str()
+        };
+        last = Some(line.service);
+        table.add_row(vec![
+            service.to_owned(),
+            line.counted.clone(),
+            usd(line.usd),
+        ]);
+    }
+    align(&mut table, 2);
+    table
+}
+
+/// Shows the bills beside each other, by service.
+fn summary(bills: &[(String, Bill)], posts: f64) -> Table {
+    let mut header = vec!["USD a month"];
+    header.extend(bills.iter().map(|(name, _)| name.as_str()));
+    let mut table = new(header);
+    let mut add = |name: &str, cells: Vec<String>| {
+        let mut row = vec![name.to_owned()];
+        row.extend(cells);
+        table.add_row(row);
+    };
+    for service in Service::ALL {
+        let sums: Vec<_> = bills
+            .iter()
+            .map(|(_, bill)| bill.service(service))
+            .collect();
+        if sums.iter().any(Option::is_some) {
+            let cells = sums.into_iter().map(|sum| sum.map(usd).unwrap_or_default());
+            add(service.as_str(), cells.collect());
+        }
+    }
+    let cells = |of: &dyn Fn(&Bill) -> f64| bills.iter().map(|(_, bill)| usd(of(bill))).collect();
+    add("total", cells(&Bill::total));
+    if posts > 0.0 {
+        add(
+            "for a million posts",
+            cells(&|bill| bill.total() / posts * 1e6),
+        );
+    }
+    add(
+        "total after free tiers",
+        cells(&|bill| bill.total() - bill.free()),
+    );
+    for column in 1..=bills.len() {
+        align(&mut table, column);
+    }
+    table
+}
+
+fn new(header: Vec<&str>) -> Table {
+    let mut table = Table::new();
+    table
+        .load_style(UTF8_FULL_CONDENSED)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_width(WIDTH)
+        .set_header(header);
+    table
+}
+
+fn align(table: &mut Table, column: usize) {
+    if let Some(column) = table.column_mut(column) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+}
+
+fn usd(usd: f64) -> String {
+    if usd > 0.0 && usd < 0.005 {
+        "<0.01".to_owned()
+    } else {
+        format!("{usd:.2}")
+    }
+}
+
+/// Cuts a text at blanks into lines of a terminal's width.
+fn wrapped(text: &str) -> String {
+    let mut wrapped = String::new();
+    let mut column = 0;
+    for word in text.split(' ') {
+        let length = word.chars().count();
+        if column > 0 && column + 1 + length > usize::from(WIDTH) {
+            wrapped.push('\n');
+            column = 0;
+        } else if column > 0 {
+            wrapped.push(' ');
+            column += 1;
+        }
+        wrapped.push_str(word);
+        column += length;
+    }
+    wrapped
+}
+
+#[cfg(test)]
+mod tests;
