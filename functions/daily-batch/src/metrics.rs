@@ -67,8 +67,6 @@ fn work(record: &RunRecord) -> [Metric; 5] {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use daily_report::run::StepRecord;
 
     use super::*;
@@ -82,7 +80,7 @@ mod tests {
             state,
             started_at: None,
             duration_ms: None,
-            counts: BTreeMap::from_iter(counts),
+            counts: counts.collect(),
         }
     }
 

@@ -68,6 +68,12 @@ pub(crate) async fn put_as(lake: &Lake, shard: u32, rows: &[Posted]) -> Path {
     put_bytes(lake, shard, rows, bytes).await
 }
 
+/// Writes a batch under the key of these rows.
+pub(crate) async fn put_batch(lake: &Lake, rows: &[Posted], batch: &RecordBatch) -> Path {
+    let bytes = lake::writer::write_parquet(batch).unwrap();
+    put_bytes(lake, 0, rows, bytes).await
+}
+
 pub(crate) async fn put_bytes(lake: &Lake, shard: u32, rows: &[Posted], bytes: Bytes) -> Path {
     let sequences = rows
         .iter()

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::compact::compact;
-use crate::test_lake::{DAY, batch, memory, posted, put, put_as, put_bytes};
+use crate::test_lake::{DAY, batch, memory, posted, put, put_as, put_batch, put_bytes};
 
 fn clock() -> Clock {
     Clock::new(|| UNIX_EPOCH + Duration::from_hours(48))
@@ -23,6 +23,11 @@ fn date(days: i64) -> Date {
 async fn fold_users(lake: &Lake, through: i64) -> Result<FoldCounts, DailyError> {
     let outcome = fold(lake, Kind::User, date(through), 1, &clock()).await?;
     Ok(outcome.counts)
+}
+
+async fn table(lake: &Lake) -> CuratedTable {
+    let table = CuratedTable::open(lake, Kind::User).await;
+    table.unwrap().unwrap()
 }
 
 /// Returns the table's rows as `ind:age`, sorted.
@@ -39,7 +44,7 @@ async fn users(lake: &Lake) -> Vec<String> {
 }
 
 async fn select(lake: &Lake, sql: &str) -> String {
-    let table = CuratedTable::open(lake, Kind::User).await.unwrap().unwrap();
+    let table = table(lake).await;
     let context = SessionContext::new();
     context
         .register_table("t", table.delta().table_provider().await.unwrap())
@@ -49,11 +54,7 @@ async fn select(lake: &Lake, sql: &str) -> String {
 }
 
 async fn version(lake: &Lake) -> u64 {
-    CuratedTable::open(lake, Kind::User)
-        .await
-        .unwrap()
-        .unwrap()
-        .version()
+    table(lake).await.version()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -149,13 +150,7 @@ async fn an_object_written_again_with_other_rules_is_folded_again() {
     let mut columns = newer.columns().to_vec();
     columns[rules] = Arc::new(arrow::array::Int32Array::from(vec![1000]));
     let newer = RecordBatch::try_new(newer.schema(), columns).unwrap();
-    put_bytes(
-        &lake,
-        0,
-        &rows,
-        lake::writer::write_parquet(&newer).unwrap(),
-    )
-    .await;
+    put_batch(&lake, &rows, &newer).await;
     fold_users(&lake, 0).await.unwrap();
     assert_eq!(users(&lake).await, ["1:22"]);
 }
@@ -177,10 +172,7 @@ async fn a_lost_manifest_costs_time_and_no_row() {
     let lake = memory();
     put(&lake, &[posted(1, 20, 10, "100"), posted(2, 30, 10, "101")]).await;
     fold_users(&lake, 0).await.unwrap();
-    let table = CuratedTable::open(&lake, Kind::User)
-        .await
-        .unwrap()
-        .unwrap();
+    let table = table(&lake).await;
     let number = table.manifest().await.unwrap().unwrap();
     let manifest = Path::from(format!("curated/user/_folded/{number:020}.ndjson.gz"));
     lake.store().delete(&manifest).await.unwrap();
@@ -226,13 +218,7 @@ async fn an_object_with_a_column_of_another_type_is_named() {
     let mut columns = good.columns().to_vec();
     columns[age] = Arc::new(arrow::array::StringArray::from(vec!["twenty"]));
     let wrong = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap();
-    let path = put_bytes(
-        &lake,
-        0,
-        &rows,
-        lake::writer::write_parquet(&wrong).unwrap(),
-    )
-    .await;
+    let path = put_batch(&lake, &rows, &wrong).await;
     let error = anyhow::Error::from(fold_users(&lake, 0).await.unwrap_err());
     let text = format!("{error:#}");
     assert!(
@@ -272,10 +258,7 @@ async fn rows_that_were_deleted_by_a_deletion_vector_do_not_come_back() {
     let lake = memory();
     put(&lake, &[posted(1, 20, 10, "100"), posted(2, 30, 10, "101")]).await;
     fold_users(&lake, 0).await.unwrap();
-    let table = CuratedTable::open(&lake, Kind::User)
-        .await
-        .unwrap()
-        .unwrap();
+    let table = table(&lake).await;
     let [file] = &table.files().unwrap()[..] else {
         panic!("one file")
     };
@@ -300,20 +283,11 @@ async fn a_new_column_is_added_without_a_rewrite() {
     let lake = memory();
     put(&lake, &[posted(1, 20, 10, "100")]).await;
     fold_users(&lake, 0).await.unwrap();
-    let files = |table: &CuratedTable| -> Vec<_> {
-        table
-            .files()
-            .unwrap()
-            .into_iter()
-            .map(|file| file.path)
-            .collect()
+    let files = async || -> Vec<_> {
+        let files = table(&lake).await.files().unwrap();
+        files.into_iter().map(|file| file.path).collect()
     };
-    let before = files(
-        &CuratedTable::open(&lake, Kind::User)
-            .await
-            .unwrap()
-            .unwrap(),
-    );
+    let before = files().await;
 
     let rows = [posted(2, 30, 10, "101")];
     let old = batch(&rows);
@@ -322,21 +296,10 @@ async fn a_new_column_is_added_without_a_rewrite() {
     let mut columns = old.columns().to_vec();
     columns.push(Arc::new(arrow::array::StringArray::from(vec!["en"])));
     let wider = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap();
-    put_bytes(
-        &lake,
-        0,
-        &rows,
-        lake::writer::write_parquet(&wider).unwrap(),
-    )
-    .await;
+    put_batch(&lake, &rows, &wider).await;
     fold_users(&lake, 0).await.unwrap();
 
-    let after = files(
-        &CuratedTable::open(&lake, Kind::User)
-            .await
-            .unwrap()
-            .unwrap(),
-    );
+    let after = files().await;
     assert!(before.iter().all(|path| after.contains(path)));
     insta::assert_snapshot!(select(&lake, "SELECT ind, language FROM t ORDER BY ind").await, @r"
     +-----+----------+
@@ -370,10 +333,7 @@ async fn compaction_leaves_one_file_and_every_row() {
     }
     assert_eq!(compact(&lake, Kind::User, &clock()).await.unwrap(), 3);
     assert_eq!(compact(&lake, Kind::User, &clock()).await.unwrap(), 0);
-    let table = CuratedTable::open(&lake, Kind::User)
-        .await
-        .unwrap()
-        .unwrap();
+    let table = table(&lake).await;
     let counts = table.counts().unwrap();
     assert_eq!((counts.files, counts.rows), (1, 3));
     assert_eq!(users(&lake).await, ["1:20", "2:20", "3:20"]);
@@ -386,10 +346,7 @@ async fn vacuum_deletes_what_no_version_names_and_keeps_the_manifests() {
     let lake = memory();
     put(&lake, &[posted(1, 20, 10, "100")]).await;
     fold_users(&lake, 0).await.unwrap();
-    let table = CuratedTable::open(&lake, Kind::User)
-        .await
-        .unwrap()
-        .unwrap();
+    let table = table(&lake).await;
     table.vacuum(1).await.unwrap();
     assert_eq!(users(&lake).await, ["1:20"]);
     assert_eq!(fold_users(&lake, 0).await.unwrap(), FoldCounts::default());

@@ -42,23 +42,8 @@ async fn handle(app: &App, event: Value) -> Result<Vec<String>, String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_sample_event_runs_its_days() {
-    let mut names: Vec<_> = std::fs::read_dir(SAMPLE_FOLDER)
-        .unwrap()
-        .map(|entry| {
-            entry
-                .unwrap()
-                .path()
-                .file_stem()
-                .unwrap()
-                .to_string_lossy()
-                .into_owned()
-        })
-        .collect();
-    names.sort();
-    assert_eq!(
-        names,
-        SAMPLES.iter().map(|(name, _)| *name).collect::<Vec<_>>()
-    );
+    let files = std::fs::read_dir(SAMPLE_FOLDER).unwrap();
+    assert_eq!(files.count(), SAMPLES.len(), "samples that no test reads");
     for (name, expected) in SAMPLES {
         let json = std::fs::read_to_string(format!("{SAMPLE_FOLDER}/{name}.json")).unwrap();
         let found = handle(
