@@ -12,12 +12,10 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan as _};
 use lake::key::{CLEAN_PREFIX, QUARANTINE_PREFIX};
-use object_store::ObjectMeta;
-use object_store::path::Path;
 use tracing::{error, warn};
 
 use crate::error::RowsError;
-use crate::rewrite::fetch;
+use crate::objects::{fetch, list};
 use crate::{DailyError, Lake};
 
 /// Most records that are looked for: they are kept in memory until they are found.
@@ -81,12 +79,11 @@ pub(crate) async fn audit(
         is_complete,
     } = accepted;
     let total = settled.len() + recent.len();
-    for path in objects(lake, run_date).await? {
+    for (key, positions) in positions_of(lake, run_date).await? {
         if settled.is_empty() && recent.is_empty() {
             break;
         }
-        let (path, positions) = (path.0, path.1);
-        for position in positions.map_err(|source| DailyError::CleanObject { key: path, source })? {
+        for position in positions.map_err(|source| DailyError::CleanObject { key, source })? {
             settled.remove(&position);
             recent.remove(&position);
         }
@@ -227,19 +224,14 @@ fn now(clock: &Clock) -> Timestamp {
 type ObjectPositions = (String, Result<Vec<Position>, RowsError>);
 
 /// Returns the positions of the rows and rejected records of the objects of a date.
-async fn objects(lake: &Lake, date: Date) -> Result<Vec<ObjectPositions>, DailyError> {
+async fn positions_of(lake: &Lake, date: Date) -> Result<Vec<ObjectPositions>, DailyError> {
     let clean = Kind::ALL.map(|kind| format!("{CLEAN_PREFIX}{kind}/date={date}/"));
     let prefixes = clean
         .into_iter()
         .chain([format!("{QUARANTINE_PREFIX}date={date}/")]);
     let mut keys = Vec::new();
     for prefix in prefixes {
-        let found: Vec<ObjectMeta> = lake
-            .store()
-            .list(Some(&Path::from(prefix.as_str())))
-            .try_collect()
-            .await
-            .map_err(DailyError::lake("list", prefix))?;
+        let found = list(lake.store().as_ref(), &prefix).await?;
         keys.extend(found.into_iter().map(|meta| meta.location));
     }
     stream::iter(keys)

@@ -6,7 +6,6 @@ use std::io::{Read as _, Write as _};
 use event_model::Kind;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
-use futures::TryStreamExt as _;
 use jiff::civil::Date;
 use lake::key::CLEAN_PREFIX;
 use lake::{ArrivalHour, ObjectKey};
@@ -15,7 +14,7 @@ use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt as _};
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 
-use crate::DailyError;
+use crate::{DailyError, objects};
 
 /// A clean object as a listing shows it.
 #[derive(Clone, Debug)]
@@ -35,12 +34,8 @@ pub(crate) async fn list(
     through: Date,
 ) -> Result<Vec<CleanObject>, DailyError> {
     let prefix = format!("{CLEAN_PREFIX}{kind}/");
-    let found: Vec<ObjectMeta> = store
-        .list(Some(&Path::from(prefix.as_str())))
-        .try_collect()
-        .await
-        .map_err(DailyError::lake("list", prefix))?;
-    let mut objects: Vec<_> = found
+    let found = objects::list(store, &prefix).await?;
+    let clean = found
         .into_iter()
         .filter_map(|meta| {
             let hour = arrival_hour(meta.location.as_ref());
@@ -52,10 +47,8 @@ pub(crate) async fn list(
                 size: meta.size,
                 path: meta.location,
             })
-        })
-        .collect();
-    objects.sort_by(|a, b| a.path.cmp(&b.path));
-    Ok(objects)
+        });
+    Ok(clean.collect())
 }
 
 fn version(meta: &ObjectMeta) -> String {
@@ -143,21 +136,14 @@ impl Manifest {
         number: i64,
     ) -> Result<Self, DailyError> {
         let path = manifest_path(kind, number);
-        let read = match store.get(&path).await {
-            Ok(object) => object.bytes().await,
-            Err(error) => Err(error),
+        let Some(bytes) = objects::fetch_if_there(store, &path).await? else {
+            warn!(lake.key = %path, "Folds everything again: `{path}` is gone");
+            return Ok(Self::default());
         };
-        match read {
-            Ok(bytes) => Ok(Self::decode(&bytes).unwrap_or_else(|error| {
-                warn!(lake.key = %path, error = %error, "Folds everything again: `{path}` is damaged");
-                Self::default()
-            })),
-            Err(object_store::Error::NotFound { .. }) => {
-                warn!(lake.key = %path, "Folds everything again: `{path}` is gone");
-                Ok(Self::default())
-            }
-            Err(error) => Err(DailyError::lake("read", path)(error)),
-        }
+        Ok(Self::decode(&bytes).unwrap_or_else(|error| {
+            warn!(lake.key = %path, error = %error, "Folds everything again: `{path}` is damaged");
+            Self::default()
+        }))
     }
 
     fn decode(bytes: &[u8]) -> std::io::Result<Self> {
@@ -220,13 +206,9 @@ impl Manifest {
         kind: Kind,
         number: i64,
     ) -> Result<(), DailyError> {
-        let prefix = Path::from(format!("curated/{kind}/{MANIFESTS}"));
+        let prefix = format!("curated/{kind}/{MANIFESTS}");
         let oldest = manifest_path(kind, number.saturating_sub(KEPT_MANIFESTS).max(0));
-        let found: Vec<ObjectMeta> = store
-            .list(Some(&prefix))
-            .try_collect()
-            .await
-            .map_err(DailyError::lake("list", prefix))?;
+        let found = objects::list(store, &prefix).await?;
         for meta in found.into_iter().filter(|meta| meta.location < oldest) {
             store
                 .delete(&meta.location)

@@ -21,9 +21,11 @@ use crate::clean::{self, CleanObject, Manifest};
 use crate::error::RowsError;
 use crate::lake_store::Lake;
 use crate::matching::{Matches, match_table};
-use crate::rewrite::{Rows, Source, Target, fetch, join, rewrite, workers};
+use crate::objects::fetch;
+use crate::rewrite::{Rows, Source, Target, rewrite};
 use crate::summary::fold_counts;
 use crate::table::{Change, CuratedTable, FoldNote, evolved, folder, merge_operation};
+use crate::tasks::{join, workers};
 use crate::versions::{KEY_COLUMNS, RowKey, append_keys, keep_latest};
 
 /// Size of a curated file, in bytes: large enough that listing and opening files costs little, as Spark's optimised writes.

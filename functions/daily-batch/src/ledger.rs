@@ -8,13 +8,12 @@ use std::ops::Range;
 
 use daily_report::run::{RunRecord, RunState, StepRecord, Trigger};
 use event_model::Clock;
-use futures::TryStreamExt as _;
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use object_store::path::Path;
-use object_store::{ObjectMeta, ObjectStoreExt as _, PutMode, PutOptions, UpdateVersion};
+use object_store::{ObjectStoreExt as _, PutMode, PutOptions, UpdateVersion};
 
-use crate::{DailyError, Lake};
+use crate::{DailyError, Lake, objects};
 
 /// Prefix of the ledger's objects.
 const RUNS_PREFIX: &str = "runs/";
@@ -57,8 +56,7 @@ impl Ledger {
 
     /// Returns the latest attempt of each run date, oldest date first.
     pub async fn latest_runs(&self) -> Result<Vec<RunRecord>, DailyError> {
-        let mut keys = self.list(RUNS_PREFIX).await?;
-        keys.sort();
+        let keys = self.list(RUNS_PREFIX).await?;
         let mut runs = Vec::new();
         for (place, (date, _)) in keys.iter().enumerate() {
             let is_latest = keys.get(place + 1).is_none_or(|(next, _)| next != date);
@@ -71,8 +69,7 @@ impl Ledger {
 
     /// Returns every attempt of a run date, in order.
     pub async fn attempts(&self, run_date: Date) -> Result<Vec<RunRecord>, DailyError> {
-        let mut keys = self.list(&format!("{RUNS_PREFIX}date={run_date}/")).await?;
-        keys.sort();
+        let keys = self.list(&format!("{RUNS_PREFIX}date={run_date}/")).await?;
         let mut runs = Vec::new();
         for key in keys {
             runs.push(self.read(&key).await?.0);
@@ -107,8 +104,7 @@ impl Ledger {
         steps: &[&str],
     ) -> Result<Begun, DailyError> {
         loop {
-            let mut keys = self.list(&format!("{RUNS_PREFIX}date={run_date}/")).await?;
-            keys.sort();
+            let keys = self.list(&format!("{RUNS_PREFIX}date={run_date}/")).await?;
             let previous = match keys.last() {
                 Some(key) => Some(self.read(key).await?),
                 None => None,
@@ -246,18 +242,15 @@ impl Ledger {
         Ok((record, version))
     }
 
+    /// Lists the attempts below a prefix, in order.
     async fn list(&self, prefix: &str) -> Result<Vec<(Date, u32)>, DailyError> {
-        let found: Vec<ObjectMeta> = self
-            .lake
-            .store()
-            .list(Some(&Path::from(prefix)))
-            .try_collect()
-            .await
-            .map_err(DailyError::lake("list", prefix))?;
-        Ok(found
+        let found = objects::list(self.lake.store().as_ref(), prefix).await?;
+        let mut attempts: Vec<_> = found
             .iter()
             .filter_map(|meta| parse(meta.location.as_ref()))
-            .collect())
+            .collect();
+        attempts.sort_unstable();
+        Ok(attempts)
     }
 
     pub(crate) fn now(&self) -> Timestamp {

@@ -11,6 +11,7 @@ mod lake_store;
 mod ledger;
 mod matching;
 mod metrics;
+mod objects;
 mod payload;
 mod remote_file;
 mod reports;
@@ -18,6 +19,7 @@ mod rewrite;
 mod run;
 mod summary;
 mod table;
+mod tasks;
 #[cfg(test)]
 mod test_lake;
 mod versions;

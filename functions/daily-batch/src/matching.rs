@@ -13,8 +13,8 @@ use parquet::arrow::async_reader::{ParquetRecordBatchStream, ParquetRecordBatchS
 use crate::DailyError;
 use crate::error::RowsError;
 use crate::remote_file::RemoteFile;
-use crate::rewrite::{join, workers};
 use crate::table::CuratedFile;
+use crate::tasks::{join, workers};
 use crate::versions::{Contest, KEY_COLUMNS, RowKey, contest, primitive, versions};
 
 /// What the table has to give up.

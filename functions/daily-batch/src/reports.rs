@@ -13,12 +13,11 @@ use daily_report::table::{Cell, Chart, ReportTable};
 use datafusion::error::DataFusionError;
 use datafusion::prelude::SessionContext;
 use jiff::civil::Date;
-use object_store::ObjectStoreExt as _;
 use object_store::path::Path;
 
 use self::posts::Posts;
 use crate::error::RowsError;
-use crate::rewrite::fetch;
+use crate::objects::{fetch, put};
 use crate::table::CuratedTable;
 use crate::{DailyError, Lake};
 
@@ -100,12 +99,8 @@ pub(crate) async fn write(
         let parquet = lake::writer::write_parquet(&batch)
             .map_err(|error| DailyError::Bug(error.to_string()))?;
         for (extension, bytes) in [("csv", csv), ("parquet", parquet)] {
-            put(
-                lake,
-                &format!("{folder}/{}.{extension}", report.name),
-                bytes,
-            )
-            .await?;
+            let path = Path::from(format!("{folder}/{}.{extension}", report.name));
+            put(lake.store().as_ref(), &path, bytes).await?;
         }
         rows.push((report.name.to_owned(), batch.num_rows() as u64));
     }
@@ -115,13 +110,6 @@ pub(crate) async fn write(
 /// Returns the key prefix of what is written for a run date, without the last slash.
 pub(crate) fn folder(run_date: Date) -> String {
     format!("reports/date={run_date}")
-}
-
-/// Writes an object, over one that is there.
-pub(crate) async fn put(lake: &Lake, key: &str, bytes: Bytes) -> Result<(), DailyError> {
-    let put = lake.store().put(&Path::from(key), bytes.into()).await;
-    put.map_err(DailyError::lake("write", key))?;
-    Ok(())
 }
 
 async fn run(context: &SessionContext, report: Report) -> Result<RecordBatch, DataFusionError> {

@@ -11,8 +11,8 @@ use arrow::datatypes::{Int64Type, SchemaRef, TimestampMicrosecondType};
 use bytes::Bytes;
 use deltalake_core::kernel::Add;
 use lake::schema;
+use object_store::ObjectStore;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt as _};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
@@ -21,8 +21,9 @@ use parquet::file::properties::WriterProperties;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
-use crate::DailyError;
 use crate::error::RowsError;
+use crate::tasks::{join, workers};
+use crate::{DailyError, objects};
 
 /// Rows of a row group: enough for good compression, few enough that several writers fit in a small function.
 const ROW_GROUP_ROWS: usize = 128 * 1024;
@@ -109,16 +110,6 @@ pub(crate) async fn rewrite(
     Ok(adds)
 }
 
-/// Returns how many threads the processor runs at once.
-pub(crate) fn workers() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
-}
-
-pub(crate) async fn join<T>(task: tokio::task::JoinHandle<T>) -> Result<T, DailyError> {
-    task.await
-        .map_err(|error| DailyError::Bug(format!("a task of the run stopped: {error}")))
-}
-
 type Queue = Mutex<(std::vec::IntoIter<Source>, HashMap<Path, Bytes>)>;
 
 async fn work(
@@ -140,7 +131,7 @@ async fn work(
         let Some((source, cached)) = next else { break };
         let bytes = match cached {
             Some(bytes) => bytes,
-            None => fetch(store.as_ref(), &source.path).await?,
+            None => objects::fetch(store.as_ref(), &source.path).await?,
         };
         let schema = Arc::clone(&target.schema);
         let file_bytes = target.file_bytes;
@@ -172,17 +163,6 @@ fn unreadable(source: &Source, error: RowsError) -> DailyError {
     } else {
         DailyError::CuratedFile { key, source: error }
     }
-}
-
-pub(crate) async fn fetch(store: &dyn ObjectStore, path: &Path) -> Result<Bytes, DailyError> {
-    let object = store
-        .get(path)
-        .await
-        .map_err(DailyError::lake("read", path.as_ref()))?;
-    object
-        .bytes()
-        .await
-        .map_err(DailyError::lake("read", path.as_ref()))
 }
 
 /// Appends the chosen rows of a source to the open file; files that become full are closed and handed out.
@@ -372,10 +352,7 @@ async fn put(
     let path = Path::from(format!("{}/{name}", target.folder));
     let size =
         i64::try_from(file.bytes.len()).map_err(|error| DailyError::Bug(error.to_string()))?;
-    store
-        .put(&path, file.bytes.into())
-        .await
-        .map_err(DailyError::lake("write", path.as_ref()))?;
+    objects::put(store, &path, file.bytes).await?;
     Ok(Add {
         path: name,
         partition_values: HashMap::new(),

@@ -6,6 +6,7 @@ use daily_report::run::{RunRecord, RunState, Trigger};
 use event_model::{Clock, Kind};
 use futures::FutureExt as _;
 use jiff::civil::Date;
+use object_store::path::Path;
 use tracing::{info, instrument, warn};
 
 use crate::audit::{Stream, audit};
@@ -14,7 +15,7 @@ use crate::fold::fold;
 use crate::ledger::{Attempt, Begun, Ledger};
 use crate::summary::{fold_counts, fold_step};
 use crate::table::CuratedTable;
-use crate::{Config, DailyError, Lake, reports, summary};
+use crate::{Config, DailyError, Lake, objects, reports, summary};
 
 /// The step that writes the summary and the page, and the names of its counts.
 pub(crate) const PAGE: &str = "page";
@@ -220,19 +221,23 @@ impl Runner {
         let tables = reports::read(&self.lake, run_date).await?;
         let json = serde_json::to_vec_pretty(&summary)
             .map_err(|error| DailyError::Bug(error.to_string()))?;
-        reports::put(&self.lake, &summary::key(run_date), json.into()).await?;
+        self.put(&summary::key(run_date), json).await?;
         let page = daily_report::page::render(&daily_report::page::Page {
             summary: &summary,
             reports: &tables,
             trend: &trend,
         });
-        reports::put(&self.lake, &page_key(run_date), page.into()).await?;
+        self.put(&page_key(run_date), page.into_bytes()).await?;
         let rejected = summary.quarantine.by_code.values().sum();
         Ok(BTreeMap::from([
             (ACCEPTED.to_owned(), summary.conservation.accepted),
             (REJECTED.to_owned(), rejected),
             (UNACCOUNTED.to_owned(), summary.conservation.unaccounted),
         ]))
+    }
+
+    async fn put(&self, key: &str, bytes: Vec<u8>) -> Result<(), DailyError> {
+        objects::put(self.lake.store().as_ref(), &Path::from(key), bytes.into()).await
     }
 }
 

@@ -10,13 +10,12 @@ use jiff::ToSpan as _;
 use jiff::civil::Date;
 use lake::key::QUARANTINE_PREFIX;
 use object_store::path::Path;
-use object_store::{ObjectMeta, ObjectStoreExt as _};
 
 use crate::clean::Manifest;
 use crate::fold::FoldOutcome;
 use crate::matching::read_inds;
+use crate::objects::{fetch, fetch_if_there, list};
 use crate::reports::folder;
-use crate::rewrite::fetch;
 use crate::table::CuratedTable;
 use crate::{DailyError, Lake};
 
@@ -118,16 +117,9 @@ pub(crate) async fn gather(
 /// Counts what was rejected on a date; a record that was delivered twice counts once.
 async fn quarantine(lake: &Lake, date: Date) -> Result<Quarantine, DailyError> {
     let prefix = format!("{QUARANTINE_PREFIX}date={date}/");
-    let mut found: Vec<ObjectMeta> = lake
-        .store()
-        .list(Some(&Path::from(prefix.as_str())))
-        .try_collect()
-        .await
-        .map_err(DailyError::lake("list", prefix))?;
-    found.sort_by(|a, b| a.location.cmp(&b.location));
     let mut seen = BTreeSet::new();
     let mut quarantine = Quarantine::default();
-    for meta in found {
+    for meta in list(lake.store().as_ref(), &prefix).await? {
         let bytes = fetch(lake.store().as_ref(), &meta.location).await?;
         let records =
             lake::quarantine::read_quarantine(&bytes).map_err(|error| DailyError::CleanObject {
@@ -200,15 +192,10 @@ pub(crate) async fn trend(lake: &Lake, run_date: Date) -> Result<Vec<Summary>, D
         .map(|days| run_date.saturating_sub(days.days()));
     let summaries: Vec<Option<Summary>> = stream::iter(days)
         .map(|day| async move {
-            let key = key(day);
-            let read = match lake.store().get(&Path::from(key.as_str())).await {
-                Ok(object) => object.bytes().await,
-                Err(object_store::Error::NotFound { .. }) => return Ok(None),
-                Err(error) => Err(error),
-            };
-            let bytes = read.map_err(DailyError::lake("read", key))?;
+            let found = fetch_if_there(lake.store().as_ref(), &Path::from(key(day))).await?;
             // One that an older or newer release wrote is left out.
-            Ok::<_, DailyError>(serde_json::from_slice(&bytes).ok())
+            let summary = found.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+            Ok::<_, DailyError>(summary)
         })
         .buffered(8)
         .try_collect()

@@ -19,8 +19,8 @@ use parquet::file::properties::WriterProperties;
 use tempfile::TempDir;
 
 use super::Report;
-use crate::rewrite::workers;
-use crate::table::CuratedTable;
+use crate::table::{CuratedFile, CuratedTable};
+use crate::tasks::workers;
 
 /// Rows of the largest table that one pass of the join takes: its hash tables then need some 300 MB.
 const ROWS_PER_PASS: u64 = 4_000_000;
@@ -56,7 +56,7 @@ impl Posts {
                 .files()
                 .map_err(external)?
                 .iter()
-                .map(crate::table::CuratedFile::rows)
+                .map(CuratedFile::rows)
                 .sum();
             most_rows = most_rows.max(rows);
         }

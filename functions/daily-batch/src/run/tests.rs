@@ -5,7 +5,6 @@ use std::time::{Duration, UNIX_EPOCH};
 use bytes::Bytes;
 use daily_report::Summary;
 use object_store::ObjectStoreExt as _;
-use object_store::path::Path;
 
 use super::*;
 use crate::test_lake::{self, memory, posted};

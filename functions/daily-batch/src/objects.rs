@@ -1,0 +1,53 @@
+//! The bucket's objects: listed, fetched and put, with errors that name them.
+
+use bytes::Bytes;
+use futures::TryStreamExt as _;
+use object_store::path::Path;
+use object_store::{Error, ObjectMeta, ObjectStore, ObjectStoreExt as _};
+
+use crate::DailyError;
+
+/// Lists the objects below a key prefix, in the order of their keys.
+pub(crate) async fn list(
+    store: &dyn ObjectStore,
+    prefix: &str,
+) -> Result<Vec<ObjectMeta>, DailyError> {
+    let listed = store.list(Some(&Path::from(prefix))).try_collect().await;
+    let mut found: Vec<ObjectMeta> = listed.map_err(DailyError::lake("list", prefix))?;
+    found.sort_by(|a, b| a.location.cmp(&b.location));
+    Ok(found)
+}
+
+/// Fetches an object.
+pub(crate) async fn fetch(store: &dyn ObjectStore, path: &Path) -> Result<Bytes, DailyError> {
+    get(store, path)
+        .await
+        .map_err(DailyError::lake("read", path.as_ref()))
+}
+
+/// Fetches an object; `None` when there is none.
+pub(crate) async fn fetch_if_there(
+    store: &dyn ObjectStore,
+    path: &Path,
+) -> Result<Option<Bytes>, DailyError> {
+    match get(store, path).await {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(Error::NotFound { .. }) => Ok(None),
+        Err(error) => Err(DailyError::lake("read", path.as_ref())(error)),
+    }
+}
+
+/// Puts an object, over one that is there.
+pub(crate) async fn put(
+    store: &dyn ObjectStore,
+    path: &Path,
+    bytes: Bytes,
+) -> Result<(), DailyError> {
+    let put = store.put(path, bytes.into()).await;
+    put.map_err(DailyError::lake("write", path.as_ref()))?;
+    Ok(())
+}
+
+async fn get(store: &dyn ObjectStore, path: &Path) -> Result<Bytes, Error> {
+    store.get(path).await?.bytes().await
+}
