@@ -238,7 +238,7 @@ def written(ingest, cleaner, daily, row_bytes):
     tables = "\n".join(tables)
     return f"""//! What the packaged functions needed when they were measured. `make measure` writes this file.
 //!
-//! Measured on {datetime.date.today()}, on {machine()}, against the embedded stack:
+//! Measured on {datetime.date.today()}, on `{machine()}`, against the embedded stack:
 //!
 {tables}
 

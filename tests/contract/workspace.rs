@@ -54,6 +54,7 @@ fn dependencies_point_one_way() {
             "daily-batch",
             &[
                 "cleaning",
+                "cost",
                 "daily-report",
                 "embedded-metrics",
                 "event-model",

@@ -142,7 +142,7 @@ pub(crate) fn count(number: f64) -> String {
         format!("{:.1} million", number / 1e6)
     } else if number >= 100.0 {
         thousands(number)
-    } else if number == number.trunc() {
+    } else if number.fract() == 0.0 {
         format!("{number:.0}")
     } else if number >= 1.0 {
         format!("{number:.1}")

@@ -124,6 +124,7 @@ impl Architecture {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stack;
 
     const FUNCTION: Function = Function {
         init_cpu_ms: 30.0,
@@ -160,11 +161,37 @@ mod tests {
     }
 
     #[test]
+    fn what_was_measured_fits_into_the_memory_that_is_paid_for() {
+        let measured = crate::MEASUREMENTS;
+        for (needed, paid) in [
+            (
+                measured.ingest_api.peak_memory_mb,
+                stack::INGEST_API_MEMORY_MB,
+            ),
+            (
+                measured.stream_cleaner.peak_memory_mb,
+                stack::STREAM_CLEANER_MEMORY_MB,
+            ),
+            (
+                measured.daily_batch.peak_memory_mb,
+                stack::DAILY_BATCH_MEMORY_MB,
+            ),
+        ] {
+            // Lambda's MB are of 2^20 bytes, and its own processes take some.
+            assert!(needed < paid * 0.9, "{needed} MB of {paid}");
+        }
+        for function in [measured.ingest_api, measured.stream_cleaner] {
+            assert!(function.points.is_sorted_by(|a, b| a.rows < b.rows));
+            assert!(function.points.iter().all(|point| point.cpu_ms > 0.0));
+        }
+    }
+
+    #[test]
     fn less_memory_is_a_smaller_share_of_a_processor() {
-        let billed = |memory| billed_ms(20.0, 2.0, memory);
+        let billed = |memory| billed_ms(20.0, 2.0, memory).to_string();
         assert_eq!(
             [128.0, 256.0, 1_769.0, 3_008.0].map(billed),
-            [48.0, 34.0, 22.0, 22.0].map(f64::from)
+            ["48", "34", "22", "22"]
         );
     }
 }

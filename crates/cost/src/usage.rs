@@ -90,7 +90,8 @@ impl Load {
         let record = (self.post_bytes / 3.0).ceil() * 4.0 + stack::EVENT_RECORD_BYTES;
         let fitting = (stack::MAX_EVENT_BYTES / record).floor();
         let arriving = self.posts_per_second / shards * stack::BATCHING_WINDOW_SECONDS;
-        arriving.min(fitting).min(stack::MAX_BATCH_RECORDS).max(1.0)
+        let most = fitting.clamp(1.0, stack::MAX_BATCH_RECORDS);
+        arriving.clamp(1.0, most)
     }
 }
 
@@ -418,11 +419,11 @@ impl Usage {
                     + stack::DASHBOARDS.min(free::DASHBOARDS) * cloudwatch::DASHBOARD_MONTH),
         );
         let seconds = self.hours * 3_600.0;
-        let traced = |invocations: f64| {
+        let recorded = |invocations: f64| {
             let first = invocations.min(seconds);
             first + (invocations - first) * stack::TRACED
         };
-        let traces = traced(self.requests) + traced(batches) + traced(self.runs);
+        let traces = recorded(self.requests) + recorded(batches) + recorded(self.runs);
         bill.add_with_free(
             Service::CloudWatch,
             format!(

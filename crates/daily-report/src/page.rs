@@ -16,7 +16,7 @@ use askama::Template;
 
 use crate::{ReportTable, Summary};
 use chart::Figure;
-use overview::{TileGroup, Verdict};
+use overview::{CostView, TileGroup, Verdict};
 use quality::Quality;
 use report::Report;
 use steps::Step;
@@ -45,6 +45,7 @@ pub fn render(page: &Page<'_>) -> String {
         took: format::duration(steps::total_ms(&summary.steps)),
         verdict: Verdict::new(summary.conservation),
         tiles: overview::tiles(summary, page.trend.last()),
+        cost: summary.cost.as_ref().map(CostView::new),
         hours: overview::hours(summary),
         reports: page
             .reports
@@ -71,6 +72,7 @@ struct View<'a> {
     took: String,
     verdict: Verdict,
     tiles: Vec<TileGroup>,
+    cost: Option<CostView<'a>>,
     hours: Vec<Figure>,
     reports: Vec<Report<'a>>,
     quality: Quality<'a>,

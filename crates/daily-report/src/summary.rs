@@ -33,8 +33,24 @@ pub struct Summary {
     pub triples: Triples,
     /// Whether every accepted record was found.
     pub conservation: Conservation,
+    /// What the day cost; `None` when nothing was posted, and in summaries that are older than this member.
+    #[serde(default)]
+    pub cost: Option<Cost>,
     /// The run's steps, with their times.
     pub steps: Vec<StepRecord>,
+}
+
+/// What the posts of the run date cost, in USD.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Cost {
+    /// What a million posts of such a day cost.
+    pub usd_per_million_posts: f64,
+    /// What the day's posts cost.
+    pub usd: f64,
+    /// The same by service, the dearest first.
+    pub usd_by_service: Vec<(String, f64)>,
+    /// What was assumed, in one sentence without a full stop.
+    pub assumptions: String,
 }
 
 /// What a fold did: `rows_in = inserted + updated + superseded + repeated`.

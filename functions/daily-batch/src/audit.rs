@@ -4,7 +4,9 @@ use std::collections::HashSet;
 
 use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::error::DisplayErrorContext;
-use aws_sdk_kinesis::types::ShardIteratorType;
+use aws_sdk_kinesis::types::{
+    ShardIteratorType, StreamDescriptionSummary, StreamMode, StreamModeDetails,
+};
 use daily_report::summary::Conservation;
 use event_model::{Clock, Kind, SequenceNumber, ShardId};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
@@ -47,9 +49,18 @@ impl Stream {
     }
 }
 
+/// How the stream is paid for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Capacity {
+    pub(crate) stream: cost::Stream,
+    pub(crate) retention_hours: u32,
+}
+
 /// Records of a run date that are still on the stream.
 #[derive(Default)]
 struct Accepted {
+    /// `None` when the stream could not be looked at.
+    capacity: Option<Capacity>,
     settled: HashSet<Position>,
     /// Records within the time of grace.
     recent: HashSet<Position>,
@@ -58,15 +69,16 @@ struct Accepted {
 
 /// Looks in the lake for every record of the run date that the stream still has.
 ///
-/// A stream that cannot be read makes the check incomplete, not the run fail: the tables are right without it.
+/// Returns as well what the stream was found to be. A stream that cannot be read makes the check incomplete, not the run
+/// fail: the tables are right without it.
 pub(crate) async fn audit(
     lake: &Lake,
     stream: Option<&Stream>,
     run_date: Date,
     clock: &Clock,
-) -> Result<Conservation, DailyError> {
+) -> Result<(Conservation, Option<Capacity>), DailyError> {
     let Some(stream) = stream else {
-        return Ok(Conservation::default());
+        return Ok((Conservation::default(), None));
     };
     let accepted = read_stream(stream, run_date, clock).await.unwrap_or_else(|error| {
         let error = DisplayErrorContext(&error);
@@ -74,6 +86,7 @@ pub(crate) async fn audit(
         Accepted::default()
     });
     let Accepted {
+        capacity,
         mut settled,
         mut recent,
         is_complete,
@@ -95,12 +108,13 @@ pub(crate) async fn audit(
             "An accepted record is neither clean nor in quarantine"
         );
     }
-    Ok(Conservation {
+    let conservation = Conservation {
         accepted: (total - recent.len()) as u64,
         found: (total - recent.len() - settled.len()) as u64,
         unaccounted: settled.len() as u64,
         is_complete,
-    })
+    };
+    Ok((conservation, capacity))
 }
 
 async fn read_stream(
@@ -116,14 +130,13 @@ async fn read_stream(
         .stream_name(&stream.name)
         .send()
         .await?;
-    let hours = summary.stream_description_summary().map_or(
-        24,
-        aws_sdk_kinesis::types::StreamDescriptionSummary::retention_period_hours,
-    );
+    let summary = summary.stream_description_summary();
+    let hours = summary.map_or(24, StreamDescriptionSummary::retention_period_hours);
     let oldest = started
         .saturating_sub(SignedDuration::from_hours(i64::from(hours)))
         .unwrap_or(Timestamp::MIN);
     let mut accepted = Accepted {
+        capacity: summary.map(capacity),
         is_complete: oldest <= start,
         ..Accepted::default()
     };
@@ -184,6 +197,20 @@ async fn read_stream(
         }
     }
     Ok(accepted)
+}
+
+fn capacity(summary: &StreamDescriptionSummary) -> Capacity {
+    let shards = f64::from(summary.open_shard_count());
+    let mode = summary
+        .stream_mode_details()
+        .map(StreamModeDetails::stream_mode);
+    Capacity {
+        stream: match mode {
+            Some(StreamMode::OnDemand) => cost::Stream::OnDemand { shards },
+            _ => cost::Stream::Provisioned { shards },
+        },
+        retention_hours: u32::try_from(summary.retention_period_hours()).unwrap_or_default(),
+    }
 }
 
 async fn shards(stream: &Stream) -> Result<Vec<String>, aws_sdk_kinesis::Error> {

@@ -4,6 +4,7 @@ mod audit;
 mod clean;
 mod compact;
 mod config;
+mod day_cost;
 mod error;
 mod fold;
 mod handler;

@@ -15,7 +15,7 @@ use crate::fold::fold;
 use crate::ledger::{Attempt, Begun, Ledger};
 use crate::summary::{fold_counts, fold_step};
 use crate::table::CuratedTable;
-use crate::{Config, DailyError, Lake, objects, reports, summary};
+use crate::{Config, DailyError, Lake, day_cost, objects, reports, summary};
 
 /// The step that writes the summary and the page, and the names of its counts.
 pub(crate) const PAGE: &str = "page";
@@ -209,8 +209,11 @@ impl Runner {
         let tables = self.tables().await?;
         let run_date = record.run_date;
         let mut summary = summary::gather(&self.lake, record, &tables).await?;
-        summary.conservation =
+        let (conservation, capacity) =
             audit(&self.lake, self.stream.as_ref(), run_date, &self.clock).await?;
+        summary.conservation = conservation;
+        summary.cost =
+            day_cost::of_day(&self.lake, &summary, record, capacity, &self.clock).await?;
         if summary.conservation.unaccounted > 0 {
             warn!(
                 unaccounted = summary.conservation.unaccounted,

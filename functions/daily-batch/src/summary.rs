@@ -74,7 +74,7 @@ pub(crate) fn read_fold_counts(step: &StepRecord) -> FoldCounts {
     }
 }
 
-/// Gathers the summary of a run, but for what its conservation check found.
+/// Gathers the summary of a run, but for what its conservation check found, and what the day cost.
 pub(crate) async fn gather(
     lake: &Lake,
     record: &RunRecord,

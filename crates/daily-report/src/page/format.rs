@@ -83,6 +83,16 @@ pub(super) fn size(bytes: u64) -> String {
     }
 }
 
+/// Writes a sum of money; what is less than a cent, but not nothing, is `< $0.01`.
+pub(super) fn usd(usd: f64) -> String {
+    if usd > 0.0 && usd < 0.01 {
+        return "< $0.01".to_owned();
+    }
+    let written = format!("{usd:.2}");
+    let (whole, cents) = written.split_once('.').unwrap_or((&written, "00"));
+    format!("${}.{cents}", group(whole))
+}
+
 /// Writes how long something took: `850 ms`, `12.3 s`, `3 min 05 s`, `1 h 02 min`.
 pub(super) fn duration(ms: u64) -> String {
     let seconds = ms / 1_000;
@@ -172,6 +182,14 @@ mod tests {
         assert_eq!(
             shares,
             ["0 %", "< 0.1 %", "33.3 %", "> 99.9 %", "100 %", "–"]
+        );
+    }
+
+    #[test]
+    fn money_has_cents() {
+        assert_eq!(
+            [0.0, 0.001, 0.45, 1_234.5].map(usd),
+            ["$0.00", "< $0.01", "$0.45", "$1,234.50"]
         );
     }
 

@@ -3,7 +3,7 @@
 use super::chart::{Figure, Place, Plot, Series, Shape, plot};
 use super::format;
 use crate::Summary;
-use crate::summary::{Conservation, FoldCounts, TableCounts};
+use crate::summary::{Conservation, Cost, FoldCounts, TableCounts};
 
 /// Whether every accepted record was found.
 #[derive(Debug)]
@@ -193,6 +193,37 @@ fn table_tile(kind: &str, table: &TableCounts) -> Tile {
         format::count(table.version)
     );
     Tile::new(&format!("Rows of {kind}"), table.rows, note)
+}
+
+/// What the day's posts cost.
+#[derive(Debug)]
+pub(super) struct CostView<'a> {
+    /// For a million posts.
+    pub(super) per_million: String,
+    /// For the day.
+    pub(super) day: String,
+    /// The dearest services, with their part of the day.
+    pub(super) services: String,
+    /// What was assumed.
+    pub(super) assumptions: &'a str,
+}
+
+/// Services that are named with what they cost.
+const NAMED_SERVICES: usize = 4;
+
+impl<'a> CostView<'a> {
+    pub(super) fn new(cost: &'a Cost) -> Self {
+        let services = cost.usd_by_service.iter().take(NAMED_SERVICES);
+        let services: Vec<_> = services
+            .map(|(name, usd)| format!("{name} {}", format::usd(*usd)))
+            .collect();
+        Self {
+            per_million: format::usd(cost.usd_per_million_posts),
+            day: format::usd(cost.usd),
+            services: services.join(", "),
+            assumptions: &cost.assumptions,
+        }
+    }
 }
 
 /// Draws the posts of each hour: a drawing a kind, all to the same scale.

@@ -96,6 +96,30 @@ fn the_sections_stand_in_their_order() {
 }
 
 #[test]
+fn the_cost_of_the_day_is_told_with_what_was_assumed() {
+    let page = sample_page();
+    for text in [
+        "<dd class=\"number\">$31.25</dd><dd class=\"dim\">$1.16 for this day</dd>",
+        "Kinesis $0.36, CloudWatch, X-Ray $0.30, Lambda $0.21, KMS $0.04. At most: one post a request",
+    ] {
+        assert!(page.contains(text), "{text}");
+    }
+    let without = page_of(&Summary {
+        cost: None,
+        ..sample::summary(DAY)
+    });
+    assert!(!without.contains("Cost of the day"));
+}
+
+#[test]
+fn a_summary_from_before_the_cost_was_computed_is_read() {
+    let mut summary = serde_json::to_value(sample::summary(DAY)).unwrap();
+    summary.as_object_mut().unwrap().remove("cost").unwrap();
+    let summary: Summary = serde_json::from_value(summary).unwrap();
+    assert_eq!(summary.cost, None);
+}
+
+#[test]
 fn nothing_is_fetched_from_a_network() {
     let page = sample_page();
     for address in [

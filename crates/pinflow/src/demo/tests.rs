@@ -54,6 +54,23 @@ async fn a_run_accounts_for_its_own_records_in_each_wire_format() {
 }
 
 #[tokio::test]
+async fn the_day_is_paid_for_the_stream_that_it_had() {
+    let folder = tempfile::tempdir().unwrap();
+    let (sender, _) = watch::channel(false);
+    let (exit, text) = demo(folder.path(), "--posts 3", clock(|| ()), &Stop::on(&sender)).await;
+    assert_eq!(exit, Exit::Success, "{text}");
+    let page = text.lines().last().unwrap();
+    let (_, page) = page.split_once("for a browser: ").unwrap();
+    let summary = std::fs::read(Path::new(page).with_file_name("summary.json")).unwrap();
+    let summary: daily_report::Summary = serde_json::from_slice(&summary).unwrap();
+    let assumptions = summary.cost.unwrap().assumptions;
+    assert!(
+        assumptions.contains(", 2 provisioned shards, "),
+        "{assumptions}"
+    );
+}
+
+#[tokio::test]
 async fn a_run_that_ctrl_c_ends_accounts_for_what_was_posted() {
     let folder = tempfile::tempdir().unwrap();
     let (sender, _) = watch::channel(false);

@@ -249,3 +249,29 @@ async fn without_a_stream_the_summary_does_not_claim_that_all_was_found() {
     run(&runner, Trigger::Manual).await.unwrap();
     assert!(!summary(&runner).await.conservation.is_complete);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_summary_tells_what_the_days_posts_cost() {
+    let runner = runner(&Hands::default());
+    run(&runner, Trigger::Manual).await.unwrap();
+    assert_eq!(summary(&runner).await.cost, None);
+
+    let rows = [posted(1, 30, 10, "1"), posted(2, 31, 20, "2")];
+    test_lake::put(&runner.lake, &rows).await;
+    run(&runner, Trigger::Manual).await.unwrap();
+    let cost = summary(&runner).await.cost.unwrap();
+    // Two posts; what is told of a million of them is rounded in its sixth decimal.
+    let per_million = cost.usd / 2.0 * 1e6;
+    assert!((cost.usd_per_million_posts - per_million).abs() < 1.0);
+    let services: f64 = cost.usd_by_service.iter().map(|(_, usd)| usd).sum();
+    assert!((services - cost.usd).abs() < 1e-4);
+    // A day of a shard, of the key, and of alarms and a dashboard.
+    assert!((0.9..1.0).contains(&cost.usd), "{cost:?}");
+    assert!(
+        cost.assumptions
+            .contains("one provisioned shard, as no stream was looked at"),
+        "{cost:?}"
+    );
+    let page = read(&runner, &page_key(day())).await;
+    assert!(str::from_utf8(&page).unwrap().contains("Cost of the day"));
+}

@@ -1,0 +1,89 @@
+//! What the run date's posts cost, from what the run knows of the day.
+
+use cost::{Architecture, Day, MEASUREMENTS};
+use daily_report::run::{RunRecord, RunState};
+use daily_report::summary::{Cost, Summary};
+use event_model::{Clock, Kind};
+use jiff::Timestamp;
+use lake::key::{CLEAN_PREFIX, QUARANTINE_PREFIX};
+
+use crate::audit::Capacity;
+use crate::objects::list;
+use crate::{DailyError, Lake};
+
+/// Hours that a stream keeps a record, where nothing else was set.
+const DEFAULT_RETENTION_HOURS: u32 = 24;
+
+/// Computes the cost; `None` when nothing was posted on the date.
+pub(crate) async fn of_day(
+    lake: &Lake,
+    summary: &Summary,
+    record: &RunRecord,
+    capacity: Option<Capacity>,
+    clock: &Clock,
+) -> Result<Option<Cost>, DailyError> {
+    let rows: u64 = summary.rows_by_hour.values().flatten().sum();
+    let rejected: u64 = summary.quarantine.by_code.values().sum();
+    let tables = summary.tables.values();
+    let store = lake.store();
+    let date = record.run_date;
+    let (mut objects, mut clean_bytes) = (0, 0);
+    for kind in Kind::ALL {
+        let found = list(
+            store.as_ref(),
+            &format!("{CLEAN_PREFIX}{kind}/date={date}/"),
+        )
+        .await?;
+        objects += found.len() as u64;
+        clean_bytes += found.iter().map(|object| object.size).sum::<u64>();
+    }
+    let quarantined = list(store.as_ref(), &format!("{QUARANTINE_PREFIX}date={date}/")).await?;
+    objects += quarantined.len() as u64;
+    let day = Day {
+        posts: rows + rejected,
+        objects,
+        clean_bytes,
+        table_bytes: tables.map(|table| table.size_bytes).sum(),
+        run_ms: run_ms(record, clock),
+        stream: capacity.map(|capacity| capacity.stream),
+        retention_hours: capacity
+            .map_or(DEFAULT_RETENTION_HOURS, |capacity| capacity.retention_hours),
+        architecture: if cfg!(target_arch = "aarch64") {
+            Architecture::Arm64
+        } else {
+            Architecture::X86_64
+        },
+    };
+    Ok(day.cost(&MEASUREMENTS).map(|cost| Cost {
+        usd_per_million_posts: rounded(cost.usd_per_million_posts),
+        usd: rounded(cost.usd),
+        usd_by_service: cost
+            .by_service
+            .into_iter()
+            .map(|(service, usd)| (service.as_str().to_owned(), rounded(usd)))
+            .collect(),
+        assumptions: cost.assumptions,
+    }))
+}
+
+/// Returns how long the steps took, those of earlier attempts and the one under way included.
+fn run_ms(record: &RunRecord, clock: &Clock) -> u64 {
+    let now = Timestamp::from_millisecond(clock.unix_millis()).unwrap_or(Timestamp::MAX);
+    let millis = record.steps.iter().map(|step| match step.state {
+        RunState::Running => {
+            let elapsed = step
+                .started_at
+                .map(|started_at| now.duration_since(started_at));
+            elapsed.map_or(0, |elapsed| {
+                u64::try_from(elapsed.as_millis()).unwrap_or_default()
+            })
+        }
+        _ => step.duration_ms.unwrap_or_default(),
+    });
+    millis.sum()
+}
+
+/// Keeps the digits that mean something: a bill is no more exact than that.
+fn rounded(usd: f64) -> f64 {
+    (usd * 1e6).round() / 1e6
+}
