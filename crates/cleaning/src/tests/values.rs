@@ -162,35 +162,18 @@ fn follower_counts_are_read_exactly() {
     ] {
         assert_field(Kind::Pin, column, &posted, column, &count, rule);
     }
-    for unreadable in [
+    let texts = [
         "k", "1,23", "1234,567", ",123", "1,", "1.5", "1.2345k", "1.k", ".5k", "-5", "+5", " 10k",
         "10 k", "10kk", "10T", "ten", "1e3", "١٠",
-    ] {
-        assert_field(
-            Kind::Pin,
-            column,
-            &json!(unreadable),
-            column,
-            &Value::Null,
-            "follower_count_unreadable",
-        );
+    ];
+    for unreadable in texts
+        .map(Value::from)
+        .into_iter()
+        .chain([json!(-1), json!(true)])
+    {
+        let rule = "follower_count_unreadable";
+        assert_field(Kind::Pin, column, &unreadable, column, &Value::Null, rule);
     }
-    assert_field(
-        Kind::Pin,
-        column,
-        &json!(-1),
-        column,
-        &Value::Null,
-        "follower_count_unreadable",
-    );
-    assert_field(
-        Kind::Pin,
-        column,
-        &json!(true),
-        column,
-        &Value::Null,
-        "follower_count_unreadable",
-    );
 }
 
 #[test]

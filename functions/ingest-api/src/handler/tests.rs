@@ -121,8 +121,27 @@ fn render(answer: &Answer) -> String {
     format!("{text}\n{}", answer.body)
 }
 
+/// Method, path, media type and body of a request.
+type Asked<'a> = (&'a str, &'a str, &'a str, &'a str);
+
+fn record(body: &str) -> Asked<'_> {
+    ("PUT", "/streams/Prod-Stream/record", JSON, body)
+}
+
+fn records(body: &str) -> Asked<'_> {
+    ("PUT", "/streams/Prod-Stream/records", JSON, body)
+}
+
+fn kafka(body: &str) -> Asked<'_> {
+    ("POST", "/topics/abc.pin", KAFKA, body)
+}
+
+fn native(body: &str) -> Asked<'_> {
+    ("POST", "/events/pin", JSON, body)
+}
+
 /// Renders the answers to several requests, one below the other.
-async fn transcript(app: &App, requests: &[(&str, &str, &str, &str)]) -> String {
+async fn transcript(app: &App, requests: &[Asked<'_>]) -> String {
     let mut text = String::new();
     for (method, path, content_type, body) in requests {
         let answer = send(app, request(method, path, content_type, *body)).await;

@@ -17,38 +17,13 @@ async fn failed_records_are_told_one_by_one() {
     let answers = transcript(
         &app(&[&partly]),
         &[
-            (
-                "PUT",
-                "/streams/Prod-Stream/records",
-                JSON,
-                r#"{"records":[{"data":{"ind":1}},{"data":{"ind":2}}]}"#,
-            ),
-            (
-                "POST",
-                "/topics/abc.pin",
-                KAFKA,
-                r#"{"records":[{"value":{"ind":1}},{"value":{"ind":2}}]}"#,
-            ),
-            ("POST", "/events/pin", JSON, r#"[{"ind":1},{"ind":2}]"#),
-            (
-                "PUT",
-                "/streams/Prod-Stream/record",
-                JSON,
-                r#"{"Data":{"ind":2}}"#,
-            ),
-            (
-                "PUT",
-                "/streams/Prod-Stream/records",
-                JSON,
-                r#"{"records":[{"data":{"ind":2}}]}"#,
-            ),
-            (
-                "POST",
-                "/topics/abc.pin",
-                KAFKA,
-                r#"{"records":[{"value":{"ind":2}}]}"#,
-            ),
-            ("POST", "/events/pin", JSON, r#"[{"ind":2}]"#),
+            records(r#"{"records":[{"data":{"ind":1}},{"data":{"ind":2}}]}"#),
+            kafka(r#"{"records":[{"value":{"ind":1}},{"value":{"ind":2}}]}"#),
+            native(r#"[{"ind":1},{"ind":2}]"#),
+            record(r#"{"Data":{"ind":2}}"#),
+            records(r#"{"records":[{"data":{"ind":2}}]}"#),
+            kafka(r#"{"records":[{"value":{"ind":2}}]}"#),
+            native(r#"[{"ind":2}]"#),
         ],
     )
     .await;
@@ -89,25 +64,10 @@ async fn a_stream_that_throttles_to_the_end_asks_to_wait() {
     let answers = transcript(
         &app(&[&throttling]),
         &[
-            (
-                "PUT",
-                "/streams/Prod-Stream/record",
-                JSON,
-                r#"{"Data":{"ind":1}}"#,
-            ),
-            (
-                "PUT",
-                "/streams/Prod-Stream/records",
-                JSON,
-                r#"{"records":[{"data":{"ind":1}}]}"#,
-            ),
-            ("POST", "/events/pin", JSON, r#"[{"ind":1}]"#),
-            (
-                "POST",
-                "/topics/abc.pin",
-                KAFKA,
-                r#"{"records":[{"value":{"ind":1}}]}"#,
-            ),
+            record(r#"{"Data":{"ind":1}}"#),
+            records(r#"{"records":[{"data":{"ind":1}}]}"#),
+            native(r#"[{"ind":1}]"#),
+            kafka(r#"{"records":[{"value":{"ind":1}}]}"#),
         ],
     )
     .await;
@@ -144,19 +104,9 @@ async fn a_stream_that_is_gone_is_not_available() {
     let mut answers = transcript(
         &app(&[&rule, &describe]),
         &[
-            (
-                "PUT",
-                "/streams/Prod-Stream/record",
-                JSON,
-                r#"{"Data":{"ind":1}}"#,
-            ),
-            (
-                "POST",
-                "/topics/abc.pin",
-                KAFKA,
-                r#"{"records":[{"value":{"ind":1}}]}"#,
-            ),
-            ("POST", "/events/pin", JSON, r#"[{"ind":1}]"#),
+            record(r#"{"Data":{"ind":1}}"#),
+            kafka(r#"{"records":[{"value":{"ind":1}}]}"#),
+            native(r#"[{"ind":1}]"#),
         ],
     )
     .await;

@@ -9,24 +9,9 @@ async fn each_wire_answers_in_its_own_form() {
     let answers = transcript(
         &app(&[&storing()]),
         &[
-            (
-                "PUT",
-                "/streams/Prod-Stream/record",
-                JSON,
-                r#"{"Data":{"index":1,"category":"art"},"PartitionKey":"pin"}"#,
-            ),
-            (
-                "PUT",
-                "/streams/Prod-Stream/records",
-                JSON,
-                r#"{"records":[{"data":{"ind":1}},{"data":{"ind":2}}]}"#,
-            ),
-            (
-                "POST",
-                "/topics/abc.pin",
-                KAFKA,
-                r#"{"records":[{"value":{"index":1}}]}"#,
-            ),
+            record(r#"{"Data":{"index":1,"category":"art"},"PartitionKey":"pin"}"#),
+            records(r#"{"records":[{"data":{"ind":1}},{"data":{"ind":2}}]}"#),
+            kafka(r#"{"records":[{"value":{"index":1}}]}"#),
             ("POST", "/events/pin", "", r#"[{"index":1},{"index":2}]"#),
             (
                 "POST",
