@@ -40,6 +40,16 @@ pub(crate) enum BucketError {
         action: String,
         message: String,
     },
+    #[error(
+        "could not {action} at {place}: there are no credentials, or they cannot be fetched; sign in (`aws sso login`), or look at \
+         --profile"
+    )]
+    NoCredentials {
+        place: String,
+        action: String,
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     #[error("could not {action} at {place}")]
     Failed {
         place: String,
@@ -119,6 +129,14 @@ impl Bucket {
         match &error {
             SdkError::DispatchFailure(failure) if failure.is_io() || failure.is_timeout() => {
                 return BucketError::Unreachable { place };
+            }
+            // The SDK has no other name for it: a request that could be signed fails in one of the two ways above.
+            SdkError::DispatchFailure(failure) if failure.is_other() => {
+                return BucketError::NoCredentials {
+                    place,
+                    action,
+                    source: error.into(),
+                };
             }
             SdkError::ServiceError(answer) => match answer.err().code().unwrap_or_default() {
                 "NoSuchBucket" => return BucketError::NoBucket { bucket, place },

@@ -1,7 +1,9 @@
 //! Which lake a command works on: that of the embedded stack, or of an AWS account.
 
 use anyhow::Context as _;
-use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::environment::EnvironmentVariableRegionProvider;
+use aws_config::meta::region::RegionProviderChain;
+use aws_config::profile::{ProfileFileCredentialsProvider, ProfileFileRegionProvider};
 use aws_config::provider_config::ProviderConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::provider::SharedCredentialsProvider;
@@ -69,40 +71,59 @@ impl AwsOptions {
     /// configuration files, and what a machine of AWS is given.
     pub(crate) async fn find(&self) -> anyhow::Result<Aws> {
         let sdk_config = if self.profile.is_none() && self.region.is_none() {
-            local_stack::sdk_config(self.endpoint.as_deref().unwrap_or(STACK_ENDPOINT))
+            Some(local_stack::sdk_config(
+                self.endpoint.as_deref().unwrap_or(STACK_ENDPOINT),
+            ))
         } else {
             self.of_an_account().await
         };
-        let region = sdk_config.region().map(ToString::to_string);
+        let sdk_config = sdk_config.context(
+            "it is not known in which AWS region the lake is; name one with --region, or in the profile",
+        )?;
         Ok(Aws {
             endpoint: sdk_config.endpoint_url().map(str::to_owned),
-            region: region.context(
-                "it is not known in which AWS region the lake is; name one with --region, or in the profile",
-            )?,
+            region: sdk_config
+                .region()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
             sdk_config,
         })
     }
 
-    async fn of_an_account(&self) -> SdkConfig {
-        let config = account(self.profile.as_deref(), self.region.as_deref()).await;
+    async fn of_an_account(&self) -> Option<SdkConfig> {
+        let config = account(self.profile.as_deref(), self.region.as_deref(), None).await?;
         let endpoint = self.endpoint.clone();
         let endpoint = endpoint.or_else(|| config.endpoint_url().map(str::to_owned));
         let mut builder = config.into_builder();
         builder.set_endpoint_url(endpoint);
-        builder.build()
+        Some(builder.build())
     }
 }
 
 /// Finds out with which credentials, and in which region, an AWS account is asked.
 ///
 /// In the usual chain, keys in the environment come before any profile. Whoever names a profile means that one alone.
-pub(crate) async fn account(profile: Option<&str>, region: Option<&str>) -> SdkConfig {
-    let mut loader = aws_config::defaults(BehaviorVersion::latest());
-    if let Some(region) = region {
-        loader = loader.region(Region::new(region.to_owned()));
+/// The region is that of the environment or of the profile, else the default; a machine of AWS is not asked in which it stands.
+/// `None` when there is none.
+pub(crate) async fn account(
+    profile: Option<&str>,
+    region: Option<&str>,
+    default_region: Option<&str>,
+) -> Option<SdkConfig> {
+    let mut of_profile = ProfileFileRegionProvider::builder();
+    if let Some(profile) = profile {
+        of_profile = of_profile.profile_name(profile);
     }
+    let named = |name: Option<&str>| name.map(|name| Region::new(name.to_owned()));
+    let region = RegionProviderChain::first_try(named(region))
+        .or_else(EnvironmentVariableRegionProvider::new())
+        .or_else(of_profile.build())
+        .or_else(named(default_region))
+        .region()
+        .await?;
+    let loader = aws_config::defaults(BehaviorVersion::latest()).region(region);
     let Some(profile) = profile else {
-        return loader.load().await;
+        return Some(loader.load().await);
     };
     let config = loader.profile_name(profile).load().await;
     // A role, or a sign-on, is changed into credentials in the same region.
@@ -113,7 +134,7 @@ pub(crate) async fn account(profile: Option<&str>, region: Option<&str>) -> SdkC
         .build();
     let builder = config.into_builder();
     let builder = builder.credentials_provider(SharedCredentialsProvider::new(provider));
-    builder.build()
+    Some(builder.build())
 }
 
 impl Aws {

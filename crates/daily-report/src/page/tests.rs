@@ -100,7 +100,7 @@ fn the_cost_of_the_day_is_told_with_what_was_assumed() {
     let page = sample_page();
     for text in [
         "<dd class=\"number\">$31.25</dd><dd class=\"dim\">$1.16 for this day</dd>",
-        "Kinesis $0.36, CloudWatch, X-Ray $0.30, Lambda $0.21, KMS $0.04. At most: one post a request",
+        "Kinesis $0.36, CloudWatch and X-Ray $0.30, Lambda $0.21, KMS $0.04. At most: one post a request",
     ] {
         assert!(page.contains(text), "{text}");
     }

@@ -18,15 +18,8 @@ pub(crate) struct PostOptions {
     /// Key to send in the header x-api-key
     #[arg(long, value_name = "KEY")]
     pub(crate) api_key: Option<String>,
-    /// Sign each request with AWS credentials (Signature Version 4), as an API with IAM authorization asks for
-    #[arg(long)]
-    pub(crate) sigv4: bool,
-    /// Profile of the AWS configuration files to sign with [default: the usual chain of credentials]
-    #[arg(long, value_name = "NAME", requires = "sigv4")]
-    pub(crate) profile: Option<String>,
-    /// Region to sign for [default: the one in the API's host name, else the profile's, else us-east-1]
-    #[arg(long, value_name = "NAME", requires = "sigv4")]
-    pub(crate) region: Option<String>,
+    #[command(flatten)]
+    pub(crate) signing: SigningOptions,
     /// Folder with pin.ndjson, geo.ndjson and user.ndjson whose rows are posted
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
@@ -74,7 +67,21 @@ pub(crate) struct PostOptions {
     pub(crate) resume: bool,
 }
 
-impl PostOptions {
+/// Whether requests are signed, and with whose credentials.
+#[derive(Debug, Args)]
+pub(crate) struct SigningOptions {
+    /// Sign each request with AWS credentials (Signature Version 4), as an API with IAM authorization asks for
+    #[arg(long)]
+    pub(crate) sigv4: bool,
+    /// Profile of the AWS configuration files to sign with [default: the usual chain of credentials]
+    #[arg(long, value_name = "NAME", requires = "sigv4")]
+    pub(crate) profile: Option<String>,
+    /// Region to sign for [default: the one in the API's host name, else the profile's, else us-east-1]
+    #[arg(long, value_name = "NAME", requires = "sigv4")]
+    pub(crate) region: Option<String>,
+}
+
+impl SigningOptions {
     /// Returns with whose credentials requests are signed; `None` when they are not.
     pub(crate) fn identity(&self) -> Option<Identity> {
         self.sigv4.then(|| Identity {

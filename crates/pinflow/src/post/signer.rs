@@ -2,7 +2,6 @@
 
 use std::time::{Duration, SystemTime};
 
-use aws_config::Region;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials as _, SharedCredentialsProvider};
@@ -71,12 +70,16 @@ impl Signer {
             return Err(SignerError::Login);
         }
         // The region of the signature is not the one in which a role or a sign-on is changed into credentials.
-        let config = lake_options::account(identity.profile.as_deref(), None).await;
-        let not_found = match &identity.profile {
+        let profile = identity.profile.as_deref();
+        let config = lake_options::account(profile, None, Some(DEFAULT_REGION)).await;
+        let not_found = match profile {
             Some(profile) => format!("the profile `{profile}` is not there, or has none"),
             None => NOT_FOUND.to_owned(),
         };
-        let Some(provider) = config.credentials_provider() else {
+        let of_config = config
+            .as_ref()
+            .and_then(|config| Some((config.credentials_provider()?, config.region()?)));
+        let Some((provider, region)) = of_config else {
             return Err(SignerError::NoCredentials { reason: not_found });
         };
         let signer = Self {
@@ -87,8 +90,7 @@ impl Signer {
                     .region
                     .clone()
                     .or_else(|| region_of_host(api))
-                    .or_else(|| config.region().map(Region::to_string))
-                    .unwrap_or_else(|| DEFAULT_REGION.to_owned()),
+                    .unwrap_or_else(|| region.to_string()),
                 clock,
             )
         };

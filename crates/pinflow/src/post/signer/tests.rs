@@ -35,7 +35,7 @@ async fn sign_with(
 async fn a_signature_is_that_of_another_implementation() {
     let clock = Clock::new(|| at(NOW));
     let signer = Signer::fixed(None, "eu-west-1", clock.clone());
-    let signed = sign_with(
+    let headers = sign_with(
         &signer,
         Method::PUT,
         "https://abc123.execute-api.eu-west-1.amazonaws.com/Dev/streams/streaming-pinflow-pin/record",
@@ -43,7 +43,7 @@ async fn a_signature_is_that_of_another_implementation() {
         r#"{"StreamName":"streaming-pinflow-pin","Data":{"index":7528,"title":"Café"},"PartitionKey":"pin"}"#,
     );
     assert_eq!(
-        signed.await,
+        headers.await,
         [
             "authorization: AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20260301/eu-west-1/execute-api/aws4_request, \
              SignedHeaders=content-type;host;x-amz-date, \
@@ -70,9 +70,9 @@ async fn a_signature_is_that_of_another_implementation() {
             "1d26f4d7b58bcab91f19b5479d231797cab85986a20335541e1e28dd0ec10884",
         ),
     ] {
-        let signed = sign_with(&signer, method, url, content_type, body).await;
+        let headers = sign_with(&signer, method, url, content_type, body).await;
         assert_eq!(
-            signed,
+            headers,
             [
                 format!(
                     "authorization: AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20260301/us-east-1/execute-api/aws4_request, \
@@ -126,8 +126,8 @@ async fn credentials_are_kept_until_they_are_about_to_expire() {
     let mut keys = Vec::new();
     for seconds in [0, 1_800, 3_500, 3_541, 7_000] {
         now.store(NOW + seconds, Ordering::Relaxed);
-        let signed = sign_with(&signer, Method::GET, "http://x/", "text/plain", "").await;
-        let key = signed[0].split(['=', '/']).nth(1).unwrap();
+        let headers = sign_with(&signer, Method::GET, "http://x/", "text/plain", "").await;
+        let key = headers[0].split(['=', '/']).nth(1).unwrap();
         keys.push(key.to_owned());
     }
     assert_eq!(keys, ["AKID0", "AKID0", "AKID0", "AKID1", "AKID1"]);
