@@ -24,15 +24,20 @@ output "database" {
 }
 
 output "deploy_commands" {
-  description = "Replace a function's code alone, after `make package`."
+  description = "Replace a function's code alone, after `make package`; run them where the README is."
   value = { for name, function in local.function_names :
-    name => "cargo lambda deploy --region ${local.region} --binary-path ${var.package_directory}/${name}/bootstrap.zip ${function}"
+    name => "cargo lambda deploy --region ${local.region} --binary-name ${name} ${function}"
   }
 }
 
 output "domain_target" {
   description = "What the DNS record of var.domain points at."
   value       = one(aws_apigatewayv2_domain_name.main[*].domain_name_configuration[0].target_domain_name)
+}
+
+output "execution_arn" {
+  description = "What a client's policy allows `execute-api:Invoke` on, with `/*` behind it (api_auth = \"iam\")."
+  value       = aws_apigatewayv2_stage.main.execution_arn
 }
 
 output "function_names" {

@@ -19,7 +19,8 @@ resource "aws_scheduler_schedule" "daily" {
   target {
     arn      = module.daily_batch.arn
     role_arn = aws_iam_role.scheduler.arn
-    input    = jsonencode({ trigger = "schedule", scheduled_time = "<aws.scheduler.scheduled-time>" })
+    # Written by hand: jsonencode() spells the angle brackets as \u003c and \u003e, which Scheduler does not fill.
+    input = "{\"scheduled_time\":\"<aws.scheduler.scheduled-time>\",\"trigger\":\"schedule\"}"
 
     dead_letter_config {
       arn = aws_sqs_queue.dead_letters.arn

@@ -188,6 +188,11 @@ run "what_the_schedule_cannot_start_and_what_fails_is_kept" {
     condition     = jsondecode(aws_scheduler_schedule.daily.target[0].input) == { trigger = "schedule", scheduled_time = "<aws.scheduler.scheduled-time>" }
     error_message = "The function does not get the payload that its README tells."
   }
+
+  assert {
+    condition     = strcontains(aws_scheduler_schedule.daily.target[0].input, "<aws.scheduler.scheduled-time>")
+    error_message = "Scheduler does not fill a placeholder whose brackets are escaped."
+  }
 }
 
 run "each_alarm_tells_the_topic" {

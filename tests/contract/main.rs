@@ -8,6 +8,7 @@
 )]
 
 mod documents;
+mod infra;
 mod samples;
 mod workspace;
 

@@ -78,10 +78,10 @@ def pinflow_binary():
     return binary
 
 
-def run_pinflow(binary, *arguments):
+def run_pinflow(binary, *arguments, environment=None):
     """Runs a command of pinflow to its end, and returns what it prints."""
     command = [binary, *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", timeout=600)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, encoding="utf-8", timeout=600)
     if done.returncode != 0:
         raise OSError(f"`pinflow {arguments[0]}` exited with {done.returncode}: {(done.stderr or done.stdout)[-600:]}")
     return done.stdout

@@ -65,7 +65,15 @@ impl App {
                 (self.publish)(&line);
             }
         };
-        self.run(&request, &event.context.request_id, &tell).await
+        let holder = &event.context.request_id;
+        let records = self.run(&request, holder, &tell).await?;
+        // The alarm asks for the day, not for who has done it.
+        if request.trigger == Trigger::Schedule
+            && records.iter().any(|record| record.holder != *holder)
+        {
+            (self.publish)(&metrics::found_done(self.ledger().now(), function));
+        }
+        Ok(records)
     }
 
     /// Runs the days of a request, as [`App::handle`] does, and tells of each step.

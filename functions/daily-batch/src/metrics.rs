@@ -3,9 +3,13 @@
 use daily_report::run::{RunRecord, RunState, Trigger};
 use embedded_metrics::Metric;
 use event_model::Kind;
+use jiff::Timestamp;
 
 use crate::run::{ACCEPTED, PAGE, REJECTED, UNACCOUNTED};
 use crate::summary::{fold_step, read_fold_counts};
+
+/// Whether the schedule's day is done, which an alarm waits for.
+const SCHEDULED_RUNS_SUCCEEDED: &str = "scheduled_runs_succeeded";
 
 /// Returns the metrics of a run in CloudWatch's embedded metric format; `None` while it is at work.
 ///
@@ -21,10 +25,7 @@ pub(crate) fn line(record: &RunRecord, deployed: &str) -> Option<String> {
     let duration = finished_at.duration_since(record.started_at).as_millis();
     let mut metrics = vec![
         Metric::count("runs_succeeded", u64::from(is_done)),
-        Metric::count(
-            "scheduled_runs_succeeded",
-            u64::from(is_done && is_scheduled),
-        ),
+        Metric::count(SCHEDULED_RUNS_SUCCEEDED, u64::from(is_done && is_scheduled)),
         Metric::count("runs_failed", u64::from(!is_done)),
     ];
     if is_done {
@@ -40,6 +41,16 @@ pub(crate) fn line(record: &RunRecord, deployed: &str) -> Option<String> {
         finished_at.as_millisecond(),
         &metrics,
     ))
+}
+
+/// Returns the metrics of a start by the schedule whose day somebody else has done before.
+pub(crate) fn found_done(now: Timestamp, deployed: &str) -> String {
+    embedded_metrics::line(
+        deployed,
+        env!("CARGO_PKG_NAME"),
+        now.as_millisecond(),
+        &[Metric::count(SCHEDULED_RUNS_SUCCEEDED, 1)],
+    )
 }
 
 /// Returns the metrics of what a run found and did.

@@ -132,6 +132,27 @@ async fn each_run_of_an_invocation_sends_its_metrics_and_one_by_hand_does_not() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_schedule_tells_of_a_day_that_a_person_has_done() {
+    let lines = Arc::new(Mutex::new(Vec::new()));
+    let published = Arc::clone(&lines);
+    let publish = Arc::new(move |line: &str| published.lock().unwrap().push(line.to_owned()));
+    let app = app(Config::new("test")).with_metrics(publish);
+    let by_hand = serde_json::json!({"run_date": "2026-03-01"});
+    let request = Request::from_event(by_hand, app.ledger().now()).unwrap();
+    app.run(&request, "a person", &|_| {}).await.unwrap();
+
+    let scheduled = serde_json::json!({"scheduled_time": "2026-03-02T06:00:00Z"});
+    handle(&app, scheduled).await.unwrap();
+    let lines = lines.lock().unwrap();
+    let [line] = lines.as_slice() else {
+        panic!("{lines:?}")
+    };
+    let line: Value = serde_json::from_str(line).unwrap();
+    assert_eq!(line["scheduled_runs_succeeded"], 1);
+    assert_eq!(line["runs_succeeded"], Value::Null);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn catching_up_is_a_setting() {
     let mut config = Config::new("test");
     config.catch_up_days = 0;

@@ -1,0 +1,188 @@
+//! What the Terraform says of the functions, and they of it.
+
+use std::collections::BTreeSet;
+
+use crate::{names, read};
+
+/// The lines of a block at the top of a file, without its first and its last; `head` is how the first one begins.
+fn block(text: &str, head: &str) -> String {
+    let start = text
+        .find(&format!("\n{head}"))
+        .unwrap_or_else(|| panic!("there is no `{head}`"));
+    let body = text.get(start + 1..).unwrap_or_default();
+    let lines = body.lines().skip(1).take_while(|line| *line != "}");
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// Names that are set in the inner block that begins with `head`.
+fn keys(block: &str, head: &str) -> BTreeSet<String> {
+    let lines = block.lines().skip_while(|line| line.trim() != head).skip(1);
+    lines
+        .take_while(|line| line.trim() != "}")
+        .filter_map(|line| line.trim().split_once(" = "))
+        .map(|(name, _)| name.trim_end().to_owned())
+        .filter(|name| !name.starts_with('#'))
+        .collect()
+}
+
+fn module(function: &str) -> String {
+    let name = function.replace('-', "_");
+    block(
+        &read("infra/functions.tf"),
+        &format!("module \"{name}\" {{"),
+    )
+}
+
+#[test]
+fn every_function_is_deployed() {
+    for function in names("functions") {
+        let module = module(&function);
+        for part in [
+            "source = \"./modules/function\"".to_owned(),
+            format!("\"${{local.name}}-{function}\""),
+            format!("\"${{var.package_directory}}/{function}/bootstrap.zip\""),
+        ] {
+            assert!(module.contains(&part), "{function}: {part}");
+        }
+    }
+    assert_eq!(names("infra/tests/packages"), names("functions"));
+    let modules = read("infra/functions.tf").matches("\nmodule \"").count();
+    assert_eq!(modules, names("functions").len());
+}
+
+#[test]
+fn a_function_gets_the_variables_that_it_reads() {
+    for (function, vars) in [
+        ("daily-batch", daily_batch::Config::VARS.as_slice()),
+        ("ingest-api", ingest_api::Config::VARS.as_slice()),
+        ("stream-cleaner", stream_cleaner::Config::VARS.as_slice()),
+    ] {
+        let vars: BTreeSet<_> = vars.iter().copied().map(str::to_owned).collect();
+        assert_eq!(
+            keys(&module(function), "environment = {"),
+            vars,
+            "{function}"
+        );
+    }
+}
+
+#[test]
+fn the_routes_are_those_of_the_description() {
+    let mut described = BTreeSet::new();
+    let mut path = "";
+    for line in read("functions/ingest-api/openapi.yaml").lines() {
+        if let Some(name) = line
+            .strip_prefix("  /")
+            .and_then(|rest| rest.strip_suffix(':'))
+        {
+            path = name;
+        }
+        for method in ["get", "post", "put"] {
+            if line == format!("    {method}:") {
+                described.insert(format!("{} /{path}", method.to_uppercase()));
+            }
+        }
+    }
+    let api = read("infra/api.tf");
+    let routed: BTreeSet<_> = block(&api, "locals {")
+        .split('"')
+        .skip(1)
+        .step_by(2)
+        .filter(|text| text.contains(" /"))
+        .map(str::to_owned)
+        .collect();
+    assert!(!described.is_empty());
+    assert_eq!(routed, described);
+}
+
+#[test]
+fn each_right_on_everything_tells_why() {
+    for file in ["infra/functions.tf", "infra/modules/function/main.tf"] {
+        let text = read(file);
+        let lines: Vec<_> = text.lines().collect();
+        for (index, _) in lines.iter().enumerate().filter(|(_, line)| {
+            line.trim_start().starts_with("resources") && line.contains("\"*\"")
+        }) {
+            let statement = lines[..index]
+                .iter()
+                .rposition(|line| line.trim() == "statement {")
+                .expect("a statement");
+            let comment = statement.checked_sub(1).and_then(|above| lines.get(above));
+            assert!(
+                comment.is_some_and(|line| line.trim_start().starts_with('#')),
+                "{file}:{}",
+                index + 1
+            );
+        }
+        assert!(!text.contains("actions   = [\"*\"]"), "{file}");
+    }
+}
+
+#[test]
+fn alarms_and_dashboard_look_at_metrics_that_the_functions_send() {
+    let sent = ["daily-batch", "stream-cleaner"].map(|function| {
+        let readme = read(&format!("functions/{function}/README.md"));
+        let metrics = readme.split("## Metrics\n").nth(1).expect("the section");
+        metrics.split("\n## ").next().unwrap_or_default().to_owned()
+    });
+    let alarms = read("infra/alarms.tf");
+    let dashboard = read("infra/dashboard.tf");
+    for metric in [
+        "unaccounted",
+        "scheduled_runs_succeeded",
+        "rejected",
+        "user_records_in",
+        "runs_succeeded",
+        "runs_failed",
+        "rows_in",
+        "rows_folded",
+    ] {
+        let quoted = format!("\"{metric}\"");
+        assert!(
+            alarms.contains(&quoted) || dashboard.contains(&quoted),
+            "nothing looks at {metric}"
+        );
+        assert!(
+            sent.iter()
+                .any(|readme| readme.contains(&format!("`{metric}`"))),
+            "nothing sends {metric}"
+        );
+    }
+}
+
+#[test]
+fn the_bill_is_that_of_this_stack() {
+    let memory = |function: &str| {
+        let module = module(function);
+        let line = module
+            .lines()
+            .find_map(|line| line.trim().strip_prefix("memory_mb"))
+            .expect("the memory");
+        line.trim_start_matches([' ', '=']).to_owned()
+    };
+    assert_eq!(
+        memory("ingest-api"),
+        format!("{}", cost::stack::INGEST_API_MEMORY_MB)
+    );
+    assert_eq!(
+        memory("stream-cleaner"),
+        format!("{}", cost::stack::STREAM_CLEANER_MEMORY_MB)
+    );
+    assert_eq!(memory("daily-batch"), "var.daily_memory_mb");
+    let variable = block(
+        &read("infra/variables.tf"),
+        "variable \"daily_memory_mb\" {",
+    );
+    assert!(variable.contains(&format!("= {}\n", cost::stack::DAILY_BATCH_MEMORY_MB)));
+    let alarms = read("infra/alarms.tf");
+    // Each of the two kinds of functions' alarms stands once a function.
+    let single = alarms
+        .matches("resource \"aws_cloudwatch_metric_alarm\"")
+        .count()
+        - 3;
+    let listed = block(&alarms, "locals {").matches("description = ").count();
+    let all = single + listed + 2 * names("functions").len();
+    #[expect(clippy::cast_precision_loss, reason = "a few alarms")]
+    let all = all as f64;
+    assert!(all <= cost::stack::ALARMS, "{all} alarms");
+}
