@@ -14,6 +14,10 @@ ARCH ?= x86_64
 TARGET_x86_64 := --x86-64
 TARGET_arm64 := --arm64
 
+# Of a deployment: dev or prod, and the bucket that keeps Terraform's state.
+ENVIRONMENT ?= dev
+STATE_BUCKET ?= pinflow-terraform-$(shell aws sts get-caller-identity --query Account --output text)
+
 .PHONY: help
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -85,6 +89,7 @@ $(TOOLS)/bin/cargo-deny:
 package: $(VENV)/.cargo-lambda ## Build target/lambda/<function>/bootstrap.zip (ARCH=arm64 for Graviton)
 	PATH="$(abspath $(VENV))/bin:$$PATH" cargo lambda build --release --locked --output-format zip \
 		$(or $(TARGET_$(ARCH)),$(error ARCH is x86_64 or arm64)) $(addprefix --package ,$(FUNCTIONS))
+	echo $(ARCH) >$(or $(CARGO_TARGET_DIR),target)/lambda/architecture
 
 .PHONY: binaries
 binaries: $(VENV)/.installed package ## Invoke the packages with every sample event, and compare with golden answers
@@ -95,6 +100,33 @@ binaries: $(VENV)/.installed package ## Invoke the packages with every sample ev
 sizes: $(VENV)/.installed package ## Print the size of each package, and the memory that the largest events need
 	cargo build --locked --package pinflow
 	$(VENV)/bin/python tests/binaries/sizes.py
+
+.PHONY: infra
+infra: $(VENV)/checks/.installed ## Check the Terraform: format, validity, wiring, policies; and that nothing here is a secret
+	terraform fmt -check -recursive infra tests/emulator
+	for folder in infra infra/modules/function; do \
+		export TF_DATA_DIR=$(abspath $(VENV))/checks/$$folder; \
+		for command in "init -backend=false -input=false" validate test; do terraform -chdir=$$folder $$command; done; \
+	done
+	LOG_LEVEL=CRITICAL $(VENV)/checks/bin/checkov --directory infra --framework terraform --compact --quiet --skip-download
+	cp .secrets.baseline $(VENV)/checks/baseline
+	$(VENV)/checks/bin/detect-secrets-hook --baseline $(VENV)/checks/baseline $$(git ls-files) || [ $$? -eq 3 ]
+
+.PHONY: e2e
+e2e: $(VENV)/.installed $(VENV)/.emulator $(VENV)/ministack/.installed package ## Apply infra/ to an emulator of AWS, post, query, destroy
+	cargo build --locked --package pinflow
+	$(VENV)/bin/python tests/emulator/run.py --ministack $(VENV)/ministack/bin/ministack
+
+.PHONY: init
+init: ## Make the bucket of Terraform's state if it is missing, and set Terraform up for it (ENVIRONMENT=prod)
+	aws s3api head-bucket --bucket $(STATE_BUCKET) 2>/dev/null || aws s3api create-bucket --region us-east-1 --bucket $(STATE_BUCKET)
+	aws s3api put-bucket-versioning --bucket $(STATE_BUCKET) --versioning-configuration Status=Enabled
+	terraform -chdir=infra init -reconfigure -backend-config=bucket=$(STATE_BUCKET) \
+		-backend-config=key=pinflow/$(ENVIRONMENT).tfstate -backend-config=region=us-east-1
+
+.PHONY: destroy
+destroy: ## Destroy the stack that Terraform is set up for, with all that is in it (ENVIRONMENT=prod)
+	terraform -chdir=infra destroy -var-file=environments/$(ENVIRONMENT).tfvars
 
 $(VENV)/.installed: tests/interop/requirements.txt | $(VENV)/pyvenv.cfg
 	$(VENV)/bin/pip install --quiet --requirement $<
@@ -109,4 +141,19 @@ $(VENV)/pyvenv.cfg:
 
 $(VENV)/.schemathesis: tests/api/requirements.txt | $(VENV)/.installed
 	$(VENV)/bin/pip install --quiet --requirement $<
+	touch $@
+
+$(VENV)/.emulator: tests/emulator/requirements.txt | $(VENV)/.installed
+	$(VENV)/bin/pip install --quiet --requirement $<
+	touch $@
+
+# Each in an environment of its own, because they want other versions of what the checks use.
+$(VENV)/ministack/.installed: tests/emulator/ministack.txt
+	python3 -m venv $(VENV)/ministack
+	$(VENV)/ministack/bin/pip install --quiet --requirement $<
+	touch $@
+
+$(VENV)/checks/.installed: tests/contract/requirements.txt
+	python3 -m venv $(VENV)/checks
+	$(VENV)/checks/bin/pip install --quiet --requirement $<
 	touch $@

@@ -61,6 +61,11 @@ variable "architecture" {
     condition     = contains(["arm64", "x86_64"], var.architecture)
     error_message = "Write architecture as \"arm64\" or \"x86_64\"."
   }
+
+  validation {
+    condition     = try(trimspace(file("${var.package_directory}/architecture")), var.architecture) == var.architecture
+    error_message = "The packages are for another processor. Build them with `make package ARCH=${var.architecture}`, or set architecture to what they are for."
+  }
 }
 
 variable "athena_scan_limit_gb" {

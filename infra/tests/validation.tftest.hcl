@@ -82,6 +82,14 @@ run "a_processor_is_one_of_two" {
   }
 }
 
+run "packages_are_for_the_processor_that_gets_them" {
+  command         = plan
+  expect_failures = [var.architecture]
+  variables {
+    architecture = "x86_64"
+  }
+}
+
 run "athena_reads_at_least_ten_megabytes" {
   command         = plan
   expect_failures = [var.athena_scan_limit_gb]
