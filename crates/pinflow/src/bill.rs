@@ -53,8 +53,8 @@ fn write(options: &CostOptions, measured: &Measurements, out: &mut dyn Write) ->
         .first()
         .map(|settings| settings.architecture.as_str());
     let about = format!(
-        "List prices of {}, noted on {}, without discounts, taxes and data transfer. The functions run on {}, as they were measured \
-         on {}; how long AWS lets them wait is assumed.",
+        "List prices of {}, noted on {}, without discounts, taxes and data transfer. The functions are {}; their processor time was \
+         measured elsewhere on {}, and how long AWS lets them wait is assumed.",
         prices::REGION,
         prices::NOTED_ON,
         architecture.unwrap_or_default(),
