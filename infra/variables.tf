@@ -235,7 +235,7 @@ variable "stream_mode" {
 
 variable "stream_retention_hours" {
   type        = number
-  description = "Hours that the stream keeps a record. With 48 the daily check covers its whole day; above 24 each shard hour costs more than double."
+  description = "Hours that the stream keeps a record, and so the longest outage of the lake that loses nothing. Above 24, each shard hour costs more than double."
   default     = 24
 
   validation {

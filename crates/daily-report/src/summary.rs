@@ -125,8 +125,7 @@ pub struct Triples {
 /// What became of the accepted records.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Conservation {
-    /// Records that were looked for: those still on the stream that arrived by the end of the run date, and those of
-    /// invocations that failed for good.
+    /// Records that were looked for: those from the run date on that the stream still had, but for the last minutes'.
     pub accepted: u64,
     /// How many of them are in `clean/` or in `quarantine/`.
     pub found: u64,

@@ -56,9 +56,11 @@ pub(crate) struct Capacity {
     pub(crate) retention_hours: u32,
 }
 
-/// Records of a run date that are still on the stream.
+/// Records that are still on the stream.
 #[derive(Default)]
 struct Accepted {
+    /// Dates on which they may have arrived.
+    dates: Vec<Date>,
     /// `None` when the stream could not be looked at.
     capacity: Option<Capacity>,
     settled: HashSet<Position>,
@@ -67,9 +69,10 @@ struct Accepted {
     is_complete: bool,
 }
 
-/// Looks in the lake for every record of the run date that the stream still has.
+/// Looks in the lake for every record that the stream still has, from the run date on until now.
 ///
-/// Returns as well what the stream was found to be. A stream that cannot be read makes the check incomplete, not the run
+/// So runs that are a day apart look at each record of a stream that keeps them for a day, but for those that are within the
+/// time of grace. Returns as well what the stream was found to be. A stream that cannot be read makes the check incomplete, not the run
 /// fail: the tables are right without it.
 pub(crate) async fn audit(
     lake: &Lake,
@@ -86,19 +89,22 @@ pub(crate) async fn audit(
         Accepted::default()
     });
     let Accepted {
+        dates,
         capacity,
         mut settled,
         mut recent,
         is_complete,
     } = accepted;
     let total = settled.len() + recent.len();
-    for (key, positions) in positions_of(lake, run_date).await? {
+    for date in dates {
         if settled.is_empty() && recent.is_empty() {
             break;
         }
-        for position in positions.map_err(|source| DailyError::CleanObject { key, source })? {
-            settled.remove(&position);
-            recent.remove(&position);
+        for (key, positions) in positions_of(lake, date).await? {
+            for position in positions.map_err(|source| DailyError::CleanObject { key, source })? {
+                settled.remove(&position);
+                recent.remove(&position);
+            }
         }
     }
     for (shard, number) in settled.iter().take(10) {
@@ -123,7 +129,6 @@ async fn read_stream(
     clock: &Clock,
 ) -> Result<Accepted, aws_sdk_kinesis::Error> {
     let started = now(clock);
-    let (start, end) = bounds(run_date);
     let summary = stream
         .client
         .describe_stream_summary()
@@ -135,9 +140,15 @@ async fn read_stream(
     let oldest = started
         .saturating_sub(SignedDuration::from_hours(i64::from(hours)))
         .unwrap_or(Timestamp::MIN);
+    let start = start_of(run_date).max(oldest);
+    let date = |time: Timestamp| time.to_zoned(TimeZone::UTC).date();
     let mut accepted = Accepted {
+        dates: date(start)
+            .series(1.day())
+            .take_while(|day| *day <= date(started))
+            .collect(),
         capacity: summary.map(capacity),
-        is_complete: oldest <= start,
+        is_complete: true,
         ..Accepted::default()
     };
     for shard in shards(stream).await? {
@@ -167,17 +178,12 @@ async fn read_stream(
                 .send()
                 .await?;
             let is_at_end = read.millis_behind_latest() == Some(0) && read.records().is_empty();
-            let mut is_past = false;
             for record in read.records() {
                 let arrival = record
                     .approximate_arrival_timestamp()
                     .map_or(start, |time| {
                         Timestamp::from_nanosecond(time.as_nanos()).unwrap_or(start)
                     });
-                if arrival >= end {
-                    is_past = true;
-                    break;
-                }
                 let Ok(sequence) = record.sequence_number().parse() else {
                     continue;
                 };
@@ -189,11 +195,7 @@ async fn read_stream(
                 };
                 set.insert((number, sequence));
             }
-            iterator = if is_past || is_at_end {
-                None
-            } else {
-                read.next_shard_iterator
-            };
+            iterator = read.next_shard_iterator.filter(|_| !is_at_end);
         }
     }
     Ok(accepted)
@@ -236,12 +238,9 @@ async fn shards(stream: &Stream) -> Result<Vec<String>, aws_sdk_kinesis::Error> 
     }
 }
 
-fn bounds(run_date: Date) -> (Timestamp, Timestamp) {
-    let start = |date: Date| {
-        date.to_zoned(TimeZone::UTC)
-            .map_or(Timestamp::MIN, |time| time.timestamp())
-    };
-    (start(run_date), start(run_date.saturating_add(1.day())))
+fn start_of(date: Date) -> Timestamp {
+    date.to_zoned(TimeZone::UTC)
+        .map_or(Timestamp::MIN, |time| time.timestamp())
 }
 
 fn now(clock: &Clock) -> Timestamp {
