@@ -14,3 +14,4 @@ mod every_accepted_record_is_accounted_for;
 mod old_clients_work_unchanged;
 mod real_rows_become_clean_rows;
 mod support;
+mod the_daily_check_finds_a_missing_record;
