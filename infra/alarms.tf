@@ -7,8 +7,20 @@ locals {
     daily-batch    = module.daily_batch.name
   }
 
+  function_alarms = {
+    Errors    = "failed: its log has the error's type, and the function's README what helps."
+    Throttles = "was not started: the account's concurrency is used up."
+  }
+
   # Metrics of one number: what AWS counts, and what the functions tell.
-  alarms = {
+  alarms = merge({ for pair in setproduct(keys(local.function_names), keys(local.function_alarms)) :
+    "${pair[0]}-${lower(pair[1])}" => {
+      description = "${pair[0]} ${local.function_alarms[pair[1]]}"
+      namespace   = "AWS/Lambda"
+      metric      = pair[1]
+      dimensions  = { FunctionName = local.function_names[pair[0]] }
+    }
+    }, {
     api-latency = {
       description = "A hundredth of the posts waits for more than 5 s: look at ingest-api's duration, and at the stream's throttling."
       namespace   = "AWS/ApiGateway"
@@ -54,7 +66,7 @@ locals {
       statistic   = "Maximum"
       period_s    = 86400
     }
-  }
+  })
 }
 
 resource "aws_sns_topic" "alarms" {
@@ -110,42 +122,6 @@ resource "aws_cloudwatch_metric_alarm" "main" {
   period              = try(each.value.period_s, 300)
   statistic           = try(startswith(each.value.statistic, "p"), false) ? null : try(each.value.statistic, "Sum")
   threshold           = try(each.value.threshold, 0)
-  treat_missing_data  = "notBreaching"
-}
-
-resource "aws_cloudwatch_metric_alarm" "function_errors" {
-  for_each = local.function_names
-
-  alarm_actions       = [aws_sns_topic.alarms.arn]
-  alarm_description   = "${each.key} failed: its log has the error's type, and the function's README what helps."
-  alarm_name          = "${local.name}-${each.key}-errors"
-  comparison_operator = "GreaterThanThreshold"
-  dimensions          = { FunctionName = each.value }
-  evaluation_periods  = 1
-  metric_name         = "Errors"
-  namespace           = "AWS/Lambda"
-  ok_actions          = [aws_sns_topic.alarms.arn]
-  period              = 300
-  statistic           = "Sum"
-  threshold           = 0
-  treat_missing_data  = "notBreaching"
-}
-
-resource "aws_cloudwatch_metric_alarm" "function_throttles" {
-  for_each = local.function_names
-
-  alarm_actions       = [aws_sns_topic.alarms.arn]
-  alarm_description   = "Lambda refused to start ${each.key}: the account's concurrency is used up."
-  alarm_name          = "${local.name}-${each.key}-throttles"
-  comparison_operator = "GreaterThanThreshold"
-  dimensions          = { FunctionName = each.value }
-  evaluation_periods  = 1
-  metric_name         = "Throttles"
-  namespace           = "AWS/Lambda"
-  ok_actions          = [aws_sns_topic.alarms.arn]
-  period              = 300
-  statistic           = "Sum"
-  threshold           = 0
   treat_missing_data  = "notBreaching"
 }
 

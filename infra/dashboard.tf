@@ -136,8 +136,6 @@ resource "aws_cloudwatch_dashboard" "main" {
           title = "Alarms"
           alarms = concat(
             [for alarm in aws_cloudwatch_metric_alarm.main : alarm.arn],
-            [for alarm in aws_cloudwatch_metric_alarm.function_errors : alarm.arn],
-            [for alarm in aws_cloudwatch_metric_alarm.function_throttles : alarm.arn],
             [aws_cloudwatch_metric_alarm.api_errors.arn, aws_cloudwatch_metric_alarm.daily_run_missing.arn, aws_cloudwatch_metric_alarm.quarantine_share.arn],
           )
         }

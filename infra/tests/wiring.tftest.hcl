@@ -199,11 +199,16 @@ run "each_alarm_tells_the_topic" {
   assert {
     condition = alltrue([
       for alarm in concat(
-        values(aws_cloudwatch_metric_alarm.main), values(aws_cloudwatch_metric_alarm.function_errors), values(aws_cloudwatch_metric_alarm.function_throttles),
+        values(aws_cloudwatch_metric_alarm.main),
         [aws_cloudwatch_metric_alarm.api_errors, aws_cloudwatch_metric_alarm.daily_run_missing, aws_cloudwatch_metric_alarm.quarantine_share],
       ) : alarm.alarm_actions == toset([aws_sns_topic.alarms.arn])
     ])
     error_message = "An alarm tells nobody."
+  }
+
+  assert {
+    condition     = length(aws_cloudwatch_metric_alarm.main) == 12
+    error_message = "An alarm came or went: README and the bill count them."
   }
 
   assert {

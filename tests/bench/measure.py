@@ -5,7 +5,6 @@ function's own, whatever else the machine does. Waiting is not told: the embedde
 """
 
 import argparse
-import base64
 import datetime
 import json
 import platform
@@ -21,7 +20,7 @@ for neighbour in ("binaries", "interop"):
     sys.path.append(str(Path(__file__).parent.parent / neighbour))
 
 from daily import DAYS, generate  # noqa: E402
-from function import RuntimeApiHandler, running, unpack  # noqa: E402
+from function import kinesis_event, running, unpack  # noqa: E402
 from harness import BUCKET, KINDS, ROOT, local_stack, pinflow_binary, run_pinflow  # noqa: E402
 
 OUTPUT = ROOT / "crates" / "cost" / "src" / "measurements.rs"
@@ -36,13 +35,8 @@ START_SECONDS = 1
 INGEST_ROWS = (1, 10, 100, 500)
 # Records of 10,000 rows as they are posted do not fit into the 6 MB of an event: the last event has as many as fit.
 CLEANER_ROWS = (100, 1_000, 10_000)
-EVENT_MAX_BYTES = 6 * 1024 * 1024
 DAILY_POSTS = (10_000, 100_000, 1_000_000)
 DAILY_SECONDS = 900
-
-
-# An event is written in two parts, and the second would wait for the first one's acknowledgement.
-RuntimeApiHandler.disable_nagle_algorithm = True
 
 
 def cpu_ms(process):
@@ -107,30 +101,7 @@ def ingest_events(rows):
 
 def cleaner_event(rows, count):
     """Returns an event of so many records, or of as many as fit, and how many they are."""
-    records, size = [], 0
-    for number, (kind, row) in enumerate(rows[:count]):
-        sequence = str(49666716197061357389751170868210642185623031110770360322 + number)
-        record = json.dumps({
-            "kinesis": {
-                "kinesisSchemaVersion": "1.0",
-                "partitionKey": f"{kind}/{number}",
-                "sequenceNumber": sequence,
-                "data": base64.b64encode(row.encode()).decode(),
-                "approximateArrivalTimestamp": 1767225600.12,
-            },
-            "eventSource": "aws:kinesis",
-            "eventVersion": "1.0",
-            "eventID": f"shardId-000000000000:{sequence}",
-            "eventName": "aws:kinesis:record",
-            "invokeIdentityArn": "arn:aws:iam::123456789012:role/pinflow-stream-cleaner",
-            "awsRegion": "us-east-1",
-            "eventSourceARN": "arn:aws:kinesis:us-east-1:123456789012:stream/pinflow-events",
-        })  # fmt: skip
-        size += len(record) + 1
-        if size > EVENT_MAX_BYTES:
-            break
-        records.append(record)
-    return f'{{"Records":[{",".join(records)}]}}'.encode(), len(records)
+    return kinesis_event((f"{kind}/{number}", row.encode()) for number, (kind, row) in enumerate(rows[:count]))
 
 
 def measure_ingest(pinflow, rows):

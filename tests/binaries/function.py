@@ -1,5 +1,6 @@
 """A packaged function, run as Lambda runs it: unpacked from its zip, and fed by the Runtime API."""
 
+import base64
 import json
 import queue
 import subprocess
@@ -16,6 +17,9 @@ FUNCTIONS = ("daily-batch", "ingest-api", "stream-cleaner")
 
 # Lambda gives an invocation no longer than its timeout; a function that is stuck fails its check after this one.
 TIMEOUT_SECONDS = 30
+
+# The largest event of an event source mapping.
+EVENT_MAX_BYTES = 6 * 1024 * 1024
 
 INVOCATIONS = "/2018-06-01/runtime/invocation/"
 
@@ -64,6 +68,8 @@ class RuntimeApi(ThreadingHTTPServer):
 
 class RuntimeApiHandler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    # An event is written in two parts, and the second would wait for the first one's acknowledgement.
+    disable_nagle_algorithm = True
 
     def do_GET(self):
         if self.path != INVOCATIONS + "next":
@@ -173,3 +179,31 @@ def function_environment(url):
         "STREAM_NAME": STREAM,
         "BUCKET_NAME": BUCKET,
     }
+
+
+def kinesis_event(records):
+    """Returns the event of as many of the records, each its key and its bytes, as fit; and how many they are."""
+    taken, size = [], len('{"Records":[]}')
+    for number, (key, data) in enumerate(records):
+        sequence = str(49666716197061357389751170868210642185623031110770360322 + number)
+        record = json.dumps({
+            "kinesis": {
+                "kinesisSchemaVersion": "1.0",
+                "partitionKey": key,
+                "sequenceNumber": sequence,
+                "data": base64.b64encode(data).decode(),
+                "approximateArrivalTimestamp": 1767225600.12,
+            },
+            "eventSource": "aws:kinesis",
+            "eventVersion": "1.0",
+            "eventID": f"shardId-000000000000:{sequence}",
+            "eventName": "aws:kinesis:record",
+            "invokeIdentityArn": "arn:aws:iam::123456789012:role/pinflow-stream-cleaner",
+            "awsRegion": "us-east-1",
+            "eventSourceARN": "arn:aws:kinesis:us-east-1:123456789012:stream/pinflow-events",
+        })  # fmt: skip
+        size += len(record) + 1
+        if size > EVENT_MAX_BYTES:
+            break
+        taken.append(record)
+    return f'{{"Records":[{",".join(taken)}]}}'.encode(), len(taken)

@@ -3,7 +3,6 @@
 Prints a line per check and then a table; the exit code is 1 when something is over its budget.
 """
 
-import base64
 import json
 import sys
 import tempfile
@@ -13,7 +12,7 @@ sys.path.append(str(Path(__file__).parent.parent / "interop"))
 
 from aws_kinesis_agg.aggregator import RecordAggregator  # noqa: E402
 
-from function import FUNCTIONS, package, running, unpack  # noqa: E402
+from function import FUNCTIONS, kinesis_event, package, running, unpack  # noqa: E402
 from harness import KINDS, Report, local_stack, pinflow_binary, run_pinflow  # noqa: E402
 
 MB = 1_000_000
@@ -29,9 +28,7 @@ MEMORY_BUDGET = 96 * MB
 # Memory that was freed is not taken up again to the last byte, so a peak grows for some invocations.
 INVOCATIONS = 20
 
-# The largest event of an event source mapping.
-EVENT_MAX_BYTES = 6 * 1024 * 1024
-# So large it is at least, because a record more would be too much.
+# So large an event is at least, because a record more would be too much.
 EVENT_MIN_BYTES = 4 * 1024 * 1024
 # The largest record of a stream, its partition key included.
 RECORD_MAX_BYTES = 1024 * 1024
@@ -68,7 +65,7 @@ def measure_memory(report, name, binary):
     for label, records in events(pinflow):
         with report.group(label), tempfile.TemporaryDirectory() as folder:
             with local_stack(pinflow, folder) as url, running(binary, url) as function:
-                event = largest_event(records)
+                event, _ = kinesis_event(records)
                 report.check(f"{name}: {label}: make a large event", len(event) > EVENT_MIN_BYTES, len(event))
                 answers = [function.invoke(event) for _ in range(INVOCATIONS)]
                 peak = function.peak_memory_bytes()
@@ -102,35 +99,6 @@ def aggregates():
     for number in range(10**6):
         if full := aggregator.add_user_record("user/1", json.dumps({"ind": number})):
             yield "user/1", full.get_contents()[2]
-
-
-def largest_event(records):
-    """Returns the event of as many of the records as fit."""
-    size = len('{"Records":[]}')
-    taken = []
-    for number, (key, data) in enumerate(records):
-        sequence = str(49666716197061357389751170868210642185623031110770360322 + number)
-        record = json.dumps({
-            "kinesis": {
-                "kinesisSchemaVersion": "1.0",
-                "partitionKey": key,
-                "sequenceNumber": sequence,
-                "data": base64.b64encode(data).decode(),
-                "approximateArrivalTimestamp": 1767225600.12,
-            },
-            "eventSource": "aws:kinesis",
-            "eventVersion": "1.0",
-            "eventID": f"shardId-000000000000:{sequence}",
-            "eventName": "aws:kinesis:record",
-            "invokeIdentityArn": "arn:aws:iam::123456789012:role/pinflow-stream-cleaner",
-            "awsRegion": "us-east-1",
-            "eventSourceARN": "arn:aws:kinesis:us-east-1:123456789012:stream/pinflow-events",
-        })  # fmt: skip
-        if size + len(record) + 1 > EVENT_MAX_BYTES:
-            break
-        size += len(record) + 1
-        taken.append(record)
-    return f'{{"Records":[{",".join(taken)}]}}'.encode()
 
 
 if __name__ == "__main__":
