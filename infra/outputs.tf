@@ -15,7 +15,7 @@ output "bucket" {
 
 output "daily_run_command" {
   description = "Runs the daily batch for today."
-  value       = "cargo pinflow daily run --region ${local.region} --bucket ${aws_s3_bucket.lake.id}"
+  value       = "cargo pinflow daily run --region ${local.region} --bucket ${aws_s3_bucket.lake.id} --stream ${aws_kinesis_stream.events.name}"
 }
 
 output "database" {

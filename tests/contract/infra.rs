@@ -121,6 +121,34 @@ fn each_right_on_everything_tells_why() {
 }
 
 #[test]
+fn each_validation_is_tried() {
+    for (variables, tests) in [
+        ("infra/variables.tf", "infra/tests/validation.tftest.hcl"),
+        (
+            "infra/modules/function/variables.tf",
+            "infra/modules/function/tests/function.tftest.hcl",
+        ),
+    ] {
+        let tests = read(tests);
+        for variable in read(variables).split("\nvariable \"").skip(1) {
+            let (name, body) = variable.split_once('"').expect("a name");
+            let refused = tests
+                .lines()
+                .filter(|line| {
+                    line.contains("expect_failures") && line.contains(&format!("var.{name}"))
+                })
+                .count();
+            let validations = body.matches("validation {").count();
+            // One attempt may try the same setting with several variables, but not one variable's settings at once.
+            assert!(
+                refused >= validations,
+                "{variables}: {name}: {refused} < {validations}"
+            );
+        }
+    }
+}
+
+#[test]
 fn alarms_and_dashboard_look_at_metrics_that_the_functions_send() {
     let sent = ["daily-batch", "stream-cleaner"].map(|function| {
         let readme = read(&format!("functions/{function}/README.md"));

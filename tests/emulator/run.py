@@ -37,7 +37,7 @@ from harness import BUCKET, KINDS, ROOT, Report, local_stack, pinflow_binary, ru
 from stack import STATE_BUCKET, Stack  # noqa: E402
 
 # Turns in each wire format, under a seed of its own.
-TURNS = 100
+TURNS = 300
 WIRES = {"kinesis": 1, "kafka": 2, "events": 3}
 # What must be there after the posts: each turn is a row of each kind, and one record is dirt.
 POSTED = TURNS * len(WIRES) * len(KINDS)
@@ -88,6 +88,8 @@ def check_stack(report, aws, folder):
         check_posts(report, pipeline)
     with report.group("the daily batch"):
         check_daily_batch(report, pipeline, folder)
+    with report.group("the command line"):
+        check_command_line(report, pipeline)
     with report.group("the catalog"):
         check_catalog(report, pipeline, folder)
     with report.group("rights"):
@@ -282,6 +284,20 @@ def reports(lake):
     return {path.name: path.read_text() for path in sorted((lake / "reports").rglob("*.csv"))}
 
 
+def check_command_line(report, pipeline):
+    """Runs the commands that work on the lake, with credentials from the environment as on any account."""
+    pinflow = lambda *arguments: run_pinflow(pinflow_binary(), *arguments, environment=pipeline.aws.environment)  # noqa: E731
+    today = datetime.now(UTC).strftime("%Y-%m-%d")
+    pasted = pipeline.outputs["daily_run_command"].split()
+    report.equal("command line: the pasted command is pinflow's", pasted[:2], ["cargo", "pinflow"])
+    report.check("command line: it runs the day", "succeeded" in pinflow(*pasted[2:]), pasted)
+    account = ["--region", REGION, "--bucket", pipeline.outputs["bucket"]]
+    runs = pinflow("daily", "runs", *account)
+    report.check("command line: the runs", today in runs and "schedule" in runs or "manual" in runs, runs)
+    listed = pinflow("quarantine", "list", *account)
+    report.check("command line: the dirt", "not_json" in listed, listed)
+
+
 def check_catalog(report, pipeline, folder):
     """Holds Glue's tables and Athena's queries against the lake that they describe."""
     lake = folder / "deployed"
@@ -338,6 +354,7 @@ def check_deployment(report, stack, pipeline):
     plan, before = stack.changes(), configuration(pipeline)
     command = pipeline.outputs["deploy_commands"]["ingest-api"].split()
     stack.run([*command, "--endpoint-url", pipeline.aws.url], ROOT)
+    pipeline.aws.client("lambda").get_waiter("function_updated_v2").wait(FunctionName=pipeline.outputs["function_names"]["ingest-api"])
     report.check("deploy: the code is a new one to AWS", before != configuration(pipeline), before)
     kept = lambda settings: {name: value for name, value in settings.items() if name not in ("LastModified", "RevisionId")}  # noqa: E731
     report.equal("deploy: role, memory, timeout and environment are Terraform's", kept(configuration(pipeline)), kept(before))
@@ -366,6 +383,8 @@ def check_keys(report, stack, pipeline):
     wait_until(90, lambda: pipeline.post({"index": 1}, headers={"x-api-key": new}) == 200)
     report.equal("api_key: a new key is valid without a deployment", pipeline.post({"index": 1}, headers={"x-api-key": new}), 200)
     report.equal("api_key: the old key is valid beside it", pipeline.post({"index": 1}, headers={"x-api-key": old}), 200)
+    state = pipeline.aws.client("s3").get_object(Bucket=STATE_BUCKET, Key="dev.tfstate")["Body"].read()
+    report.check("api_key: no key is in the state", b"-key-of-some-length" not in state and b"api-keys" in state, "one is")
 
 
 def put_keys(pipeline, keys):
