@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
-VENV := .venv
+VENV ?= .venv
 DATA ?= ../shared/data
 MINUTES ?= 10
 TOOLS := $(abspath $(or $(CARGO_TARGET_DIR),target))/tools
