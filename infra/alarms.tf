@@ -34,7 +34,7 @@ locals {
       description = "Lambda gave a batch up. Its records are under ${local.failed_batches_prefix} in the lake: `pinflow quarantine replay --failed`."
       namespace   = "AWS/Lambda"
       metric      = "OnFailureDestinationDeliveredEventCount"
-      dimensions  = { EventSourceMappingUUID = aws_lambda_event_source_mapping.stream_cleaner.uuid, FunctionName = module.stream_cleaner.name }
+      dimensions  = { EventSourceMappingUUID = aws_lambda_event_source_mapping.stream_cleaner.uuid }
     }
     dead-letters = {
       description = "A start of the daily batch was given up, or a run failed three times: look at the message, and at `pinflow daily runs`."
@@ -81,13 +81,13 @@ resource "aws_sns_topic_policy" "alarms" {
 
 data "aws_iam_policy_document" "alarms" {
   statement {
-    sid       = "AlarmsAndBudgets"
+    sid       = "Alarms"
     actions   = ["sns:Publish"]
     resources = [aws_sns_topic.alarms.arn]
 
     principals {
       type        = "Service"
-      identifiers = ["budgets.amazonaws.com", "cloudwatch.amazonaws.com"]
+      identifiers = ["cloudwatch.amazonaws.com"]
     }
 
     condition {

@@ -169,7 +169,7 @@ resource "aws_glue_catalog_table" "curated" {
     EXTERNAL                     = "TRUE"
     classification               = "delta"
     "spark.sql.sources.provider" = "delta"
-    "table_type"                 = "delta"
+    "table_type"                 = "DELTA"
   }
 
   storage_descriptor {

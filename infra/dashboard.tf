@@ -65,7 +65,7 @@ locals {
           title = "stream-cleaner"
           metrics = concat(
             [for name in ["Errors", "Throttles"] : ["AWS/Lambda", name, "FunctionName", module.stream_cleaner.name]],
-            [["AWS/Lambda", "OnFailureDestinationDeliveredEventCount", "EventSourceMappingUUID", aws_lambda_event_source_mapping.stream_cleaner.uuid, "FunctionName", module.stream_cleaner.name]],
+            [["AWS/Lambda", "OnFailureDestinationDeliveredEventCount", "EventSourceMappingUUID", aws_lambda_event_source_mapping.stream_cleaner.uuid]],
           )
           stat = "Sum"
         },

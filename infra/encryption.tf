@@ -46,13 +46,13 @@ data "aws_iam_policy_document" "key" {
   }
 
   statement {
-    sid       = "AlarmsAndBudgets"
+    sid       = "Alarms"
     actions   = ["kms:Decrypt", "kms:GenerateDataKey*"]
     resources = ["*"]
 
     principals {
       type        = "Service"
-      identifiers = ["budgets.amazonaws.com", "cloudwatch.amazonaws.com"]
+      identifiers = ["cloudwatch.amazonaws.com"]
     }
 
     condition {

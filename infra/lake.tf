@@ -65,6 +65,11 @@ resource "aws_s3_bucket_lifecycle_configuration" "lake" {
       days_after_initiation = 1
     }
 
+    # What is left of an object whose last version is gone.
+    expiration {
+      expired_object_delete_marker = true
+    }
+
     noncurrent_version_expiration {
       noncurrent_days = 30
     }

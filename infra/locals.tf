@@ -10,4 +10,10 @@ locals {
 
   # The namespace of the functions' own metrics.
   metrics_namespace = "pinflow"
+
+  # What `pinflow post` needs to be let in.
+  post_options = {
+    api_key = " --api-key \"$KEY\""
+    iam     = " --sigv4 --region ${local.region}"
+  }
 }

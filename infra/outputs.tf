@@ -52,7 +52,7 @@ output "invoke_url" {
 
 output "post_command" {
   description = "Posts 100 generated turns."
-  value       = "cargo pinflow post --api ${trimsuffix(aws_apigatewayv2_stage.main.invoke_url, "/")} --limit 100${var.api_auth == "iam" ? " --sigv4 --region ${local.region}" : ""}"
+  value       = "cargo pinflow post --api ${trimsuffix(aws_apigatewayv2_stage.main.invoke_url, "/")} --limit 100${lookup(local.post_options, var.api_auth, "")}"
 }
 
 output "stream" {
