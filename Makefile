@@ -16,7 +16,9 @@ TARGET_arm64 := --arm64
 
 # Of a deployment: dev or prod, and the bucket that keeps Terraform's state.
 ENVIRONMENT ?= dev
-STATE_BUCKET ?= pinflow-terraform-$(shell aws sts get-caller-identity --query Account --output text)
+AWS := aws --region us-east-1
+ACCOUNT = $(or $(shell $(AWS) sts get-caller-identity --query Account --output text),$(error sign in to AWS first: `aws sts get-caller-identity` must work))
+STATE_BUCKET ?= pinflow-terraform-$(ACCOUNT)
 
 .PHONY: help
 help: ## List the targets
@@ -119,8 +121,8 @@ e2e: $(VENV)/.installed $(VENV)/.emulator $(VENV)/ministack/.installed package #
 
 .PHONY: init
 init: ## Make the bucket of Terraform's state if it is missing, and set Terraform up for it (ENVIRONMENT=prod)
-	aws s3api head-bucket --bucket $(STATE_BUCKET) 2>/dev/null || aws s3api create-bucket --region us-east-1 --bucket $(STATE_BUCKET)
-	aws s3api put-bucket-versioning --bucket $(STATE_BUCKET) --versioning-configuration Status=Enabled
+	$(AWS) s3api head-bucket --bucket $(STATE_BUCKET) 2>/dev/null || $(AWS) s3api create-bucket --bucket $(STATE_BUCKET)
+	$(AWS) s3api put-bucket-versioning --bucket $(STATE_BUCKET) --versioning-configuration Status=Enabled
 	terraform -chdir=infra init -reconfigure -backend-config=bucket=$(STATE_BUCKET) \
 		-backend-config=key=pinflow/$(ENVIRONMENT).tfstate -backend-config=region=us-east-1
 
