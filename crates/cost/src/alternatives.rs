@@ -1,8 +1,9 @@
 //! What else could take the posts: Firehose, which writes Parquet itself, and the system that pinflow replaces.
 
 use crate::bill::{Bill, Service, count};
+use crate::load::{Load, Settings};
 use crate::measured::Measurements;
-use crate::usage::{Load, Settings, Usage};
+use crate::usage::Usage;
 use crate::{prices, stack};
 
 /// Seconds that a Firehose stream collects rows for an object, if they do not come to 128 MB earlier.

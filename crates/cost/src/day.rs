@@ -1,8 +1,9 @@
 //! What a day's posts cost, from what the daily run knows of the day.
 
 use crate::bill::Service;
+use crate::load::{Settings, Stream};
 use crate::measured::{Architecture, Measurements, billed_ms};
-use crate::usage::{Settings, Stream, Usage};
+use crate::usage::Usage;
 use crate::{prices, stack};
 
 /// What a daily run knows of its day.

@@ -3,6 +3,7 @@
 mod alternatives;
 mod bill;
 mod day;
+mod load;
 pub mod measured;
 pub mod measurements;
 pub mod prices;
@@ -12,6 +13,7 @@ mod usage;
 pub use alternatives::{firehose, old_stack};
 pub use bill::{Bill, Line, Service};
 pub use day::{Day, DayCost};
+pub use load::{Load, Settings, Stream};
 pub use measured::Architecture;
 pub use measurements::MEASUREMENTS;
-pub use usage::{Load, Settings, Stream, Usage};
+pub use usage::Usage;

@@ -1,47 +1,9 @@
 //! What a stack uses in a time, and the bill for it.
 
 use crate::bill::{Bill, Service, count};
+use crate::load::{Load, Settings, Stream};
 use crate::measured::{Architecture, Function, Measurements, billed_ms, gb_seconds};
 use crate::{prices, stack};
-
-/// What clients post, evenly over the month.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Load {
-    /// Posts a second; a post is one row of one kind.
-    pub posts_per_second: f64,
-    /// Bytes of a post.
-    pub post_bytes: f64,
-    /// Posts of a request.
-    pub posts_per_request: f64,
-    /// Rows of the curated tables; `None` is those of [`stack::TABLE_DAYS`] days.
-    pub table_rows: Option<f64>,
-}
-
-/// How the stream is paid for.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Stream {
-    /// By the shard.
-    Provisioned {
-        /// How many shards there are.
-        shards: f64,
-    },
-    /// By what goes through it.
-    OnDemand {
-        /// How many shards it has at the moment; they are not paid for.
-        shards: f64,
-    },
-}
-
-/// What of the stack can be chosen.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Settings {
-    /// The functions' processor.
-    pub architecture: Architecture,
-    /// How the stream is paid for.
-    pub stream: Stream,
-    /// Hours that the stream keeps a record.
-    pub retention_hours: f64,
-}
 
 /// What a stack uses in a time.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -70,37 +32,6 @@ pub struct Usage {
     pub clean_bytes: f64,
     /// Bytes of the curated tables, in the end.
     pub table_bytes: f64,
-}
-
-impl Load {
-    /// Returns how many shards take the load.
-    pub fn shards(&self) -> f64 {
-        let bytes = self.posts_per_second * self.post_bytes / stack::SHARD_IN_BYTES;
-        let records = self.posts_per_second / stack::SHARD_IN_RECORDS;
-        bytes.max(records).ceil().max(1.0)
-    }
-
-    /// Returns how many shards an on-demand stream has for the load: it doubles before it is full.
-    pub fn on_demand_shards(&self) -> f64 {
-        (self.shards() * 2.0).max(stack::ON_DEMAND_SHARDS)
-    }
-
-    /// Returns the posts of an event of stream-cleaner: those of the window, or as many as fit.
-    fn posts_a_batch(&self, shards: f64) -> f64 {
-        let record = (self.post_bytes / 3.0).ceil() * 4.0 + stack::EVENT_RECORD_BYTES;
-        let fitting = (stack::MAX_EVENT_BYTES / record).floor();
-        let arriving = self.posts_per_second / shards * stack::BATCHING_WINDOW_SECONDS;
-        let most = fitting.clamp(1.0, stack::MAX_BATCH_RECORDS);
-        arriving.clamp(1.0, most)
-    }
-}
-
-impl Stream {
-    fn shards(self) -> f64 {
-        match self {
-            Self::Provisioned { shards } | Self::OnDemand { shards } => shards,
-        }
-    }
 }
 
 impl Usage {

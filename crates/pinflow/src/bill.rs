@@ -3,16 +3,13 @@
 use std::collections::HashSet;
 use std::io::{self, Write};
 
-use comfy_table::presets::UTF8_FULL_CONDENSED;
-use comfy_table::{CellAlignment, ContentArrangement, Table};
+use comfy_table::Table;
 use cost::measured::Measurements;
 use cost::{Bill, MEASUREMENTS, Service, Settings, Stream, Usage, prices};
 
 use crate::cli::CostOptions;
+use crate::table::{self, WIDTH, align_right};
 use crate::{Exit, Terminal};
-
-/// Columns of a terminal that a table takes; longer cells go over several lines.
-const WIDTH: u16 = 110;
 
 /// Prints the bills.
 pub(crate) fn command(options: &CostOptions, terminal: &mut Terminal<'_>) -> anyhow::Result<Exit> {
@@ -79,7 +76,7 @@ fn name(settings: &Settings) -> String {
 
 /// Shows what a bill counts.
 fn details(name: &str, bill: &Bill) -> Table {
-    let mut table = new(vec![name, "what is counted", "USD"]);
+    let mut table = table::new(&[name, "what is counted", "USD"]);
     let mut last = None;
     for line in &bill.lines {
         let service = if last == Some(line.service) {
@@ -94,7 +91,7 @@ fn details(name: &str, bill: &Bill) -> Table {
             usd(line.usd),
         ]);
     }
-    align(&mut table, 2);
+    align_right(&mut table, 2);
     table
 }
 
@@ -102,7 +99,7 @@ fn details(name: &str, bill: &Bill) -> Table {
 fn summary(bills: &[(String, Bill)], posts: f64) -> Table {
     let mut header = vec!["USD a month"];
     header.extend(bills.iter().map(|(name, _)| name.as_str()));
-    let mut table = new(header);
+    let mut table = table::new(&header);
     let mut add = |name: &str, cells: Vec<String>| {
         let mut row = vec![name.to_owned()];
         row.extend(cells);
@@ -131,25 +128,9 @@ fn summary(bills: &[(String, Bill)], posts: f64) -> Table {
         cells(&|bill| bill.total() - bill.free()),
     );
     for column in 1..=bills.len() {
-        align(&mut table, column);
+        align_right(&mut table, column);
     }
     table
-}
-
-fn new(header: Vec<&str>) -> Table {
-    let mut table = Table::new();
-    table
-        .load_style(UTF8_FULL_CONDENSED)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_width(WIDTH)
-        .set_header(header);
-    table
-}
-
-fn align(table: &mut Table, column: usize) {
-    if let Some(column) = table.column_mut(column) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
 }
 
 fn usd(usd: f64) -> String {

@@ -151,6 +151,12 @@ impl Aws {
 /// Takes an endpoint as it was typed; a slash at its end means nothing.
 fn parse_endpoint(text: &str) -> Result<String, String> {
     let example = "an endpoint is as in http://127.0.0.1:9000";
+    parse_http_url(text, example)?;
+    Ok(text.trim_end_matches('/').to_owned())
+}
+
+/// Parses a URL of a host; what is wrong with another text is told with an example.
+pub(crate) fn parse_http_url(text: &str, example: &str) -> Result<Url, String> {
     let url: Url = text
         .parse()
         .map_err(|error| format!("{error}; {example}"))?;
@@ -159,7 +165,7 @@ fn parse_endpoint(text: &str) -> Result<String, String> {
             "it does not start with http:// or https://; {example}"
         ));
     }
-    Ok(text.trim_end_matches('/').to_owned())
+    Ok(url)
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ mod progress;
 mod quarantine;
 pub mod source;
 mod stop;
+mod table;
 #[cfg(test)]
 mod test_stack;
 

@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 use reqwest::Url;
 
 use super::DEFAULT_SEED;
+use crate::lake_options::parse_http_url;
 use crate::post::Identity;
 
 #[derive(Debug, Args)]
@@ -142,14 +143,7 @@ fn parse_rate(text: &str) -> Result<Rate, String> {
 pub(super) fn parse_base_url(text: &str) -> Result<Url, String> {
     let example = "a base URL is as in http://127.0.0.1:9000 or \
                    https://abc123.execute-api.eu-west-1.amazonaws.com/Dev";
-    let url: Url = text
-        .parse()
-        .map_err(|error| format!("{error}; {example}"))?;
-    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
-        return Err(format!(
-            "it does not start with http:// or https://; {example}"
-        ));
-    }
+    let url = parse_http_url(text, example)?;
     if url.query().is_some() || url.fragment().is_some() {
         return Err(format!("it has a part after `?` or `#`; {example}"));
     }

@@ -1,15 +1,13 @@
 //! Runs as tables.
 
-use comfy_table::presets::UTF8_FULL_CONDENSED;
-use comfy_table::{CellAlignment, ContentArrangement, Table};
+use comfy_table::Table;
 use daily_report::RunRecord;
 
-/// Columns of a terminal that a table takes; longer cells go over several lines.
-const WIDTH: u16 = 110;
+use crate::table::{self, align_right};
 
 /// Shows the latest attempt of each run date.
 pub(super) fn runs(records: &[RunRecord]) -> Table {
-    let mut table = new([
+    let mut table = new(&[
         "run date", "attempt", "trigger", "state", "started", "took", "error",
     ]);
     for record in records {
@@ -29,7 +27,7 @@ pub(super) fn runs(records: &[RunRecord]) -> Table {
 /// Shows the steps of a run.
 pub(super) fn run(record: &RunRecord) -> Table {
     let title = format!("{} #{}", record.run_date, record.attempt);
-    let mut table = new([title.as_str(), "state", "took", "counts"]);
+    let mut table = new(&[title.as_str(), "state", "took", "counts"]);
     for step in &record.steps {
         let counts: Vec<_> = step
             .counts
@@ -56,17 +54,14 @@ pub(super) fn run(record: &RunRecord) -> Table {
     table
 }
 
-fn new<const N: usize>(header: [&str; N]) -> Table {
-    let mut table = Table::new();
-    table
-        .load_style(UTF8_FULL_CONDENSED)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_width(WIDTH)
-        .set_header(header);
-    for (place, name) in header.iter().enumerate() {
-        if let (true, Some(column)) = (*name == "took", table.column_mut(place)) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
+fn new(header: &[&str]) -> Table {
+    let mut table = table::new(header);
+    for (place, _) in header
+        .iter()
+        .enumerate()
+        .filter(|(_, name)| **name == "took")
+    {
+        align_right(&mut table, place);
     }
     table
 }

@@ -93,12 +93,17 @@ async fn the_schedule_makes_up_for_the_days_that_it_missed() {
     );
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn each_run_of_an_invocation_sends_its_metrics_and_one_by_hand_does_not() {
+/// Returns an app, and the lines of metrics that it publishes.
+fn app_with_metrics() -> (App, Arc<Mutex<Vec<String>>>) {
     let lines = Arc::new(Mutex::new(Vec::new()));
     let published = Arc::clone(&lines);
     let publish = Arc::new(move |line: &str| published.lock().unwrap().push(line.to_owned()));
-    let app = app(Config::new("test")).with_metrics(publish);
+    (app(Config::new("test")).with_metrics(publish), lines)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_run_of_an_invocation_sends_its_metrics_and_one_by_hand_does_not() {
+    let (app, lines) = app_with_metrics();
     let sent = || -> Vec<_> {
         let lines = std::mem::take(&mut *lines.lock().unwrap());
         let lines = lines
@@ -133,10 +138,7 @@ async fn each_run_of_an_invocation_sends_its_metrics_and_one_by_hand_does_not() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_schedule_tells_of_a_day_that_a_person_has_done() {
-    let lines = Arc::new(Mutex::new(Vec::new()));
-    let published = Arc::clone(&lines);
-    let publish = Arc::new(move |line: &str| published.lock().unwrap().push(line.to_owned()));
-    let app = app(Config::new("test")).with_metrics(publish);
+    let (app, lines) = app_with_metrics();
     let by_hand = serde_json::json!({"run_date": "2026-03-01"});
     let request = Request::from_event(by_hand, app.ledger().now()).unwrap();
     app.run(&request, "a person", &|_| {}).await.unwrap();
