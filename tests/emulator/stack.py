@@ -29,8 +29,9 @@ class Stack:
 
     def run(self, command, folder):
         """Runs a command in a folder, and returns what it prints."""
-        # Terraform looks for its copies of providers in the real home folder.
-        environment = {**self.emulator.environment, "HOME": str(Path.home())}
+        # Terraform looks for its copies of providers in the real home folder, and cargo-lambda for the packages where cargo builds.
+        outside = {"HOME": str(Path.home()), "CARGO_TARGET_DIR": str(target_directory())}
+        environment = {**self.emulator.environment, **outside}
         done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=APPLY_SECONDS)
         if done.returncode != 0:
             raise OSError(f"`{command[0]} {command[1]}` exited with {done.returncode}: {(done.stderr or done.stdout)[-3000:]}")
