@@ -1,0 +1,327 @@
+//! The grammar, byte by byte; what it hands out is checked.
+
+use super::text::hex4;
+use super::{MAX_DEPTH, SyntaxError, Text, Value};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    First,
+    Later,
+    Ended,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Reader<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(text: &'a str) -> Self {
+        Self { text, at: 0 }
+    }
+
+    pub(super) fn error(&self, expected: &'static str) -> SyntaxError {
+        SyntaxError {
+            offset: self.at,
+            expected,
+        }
+    }
+
+    fn bytes(&self) -> &'a [u8] {
+        self.text.as_bytes()
+    }
+
+    pub(super) fn peek(&self) -> Option<u8> {
+        self.bytes().get(self.at).copied()
+    }
+
+    pub(super) fn eat(&mut self, byte: u8) -> bool {
+        let is_there = self.peek() == Some(byte);
+        self.at += usize::from(is_there);
+        is_there
+    }
+
+    pub(super) fn skip_space(&mut self) {
+        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
+            self.at += 1;
+        }
+    }
+
+    pub(super) fn end(&mut self) -> Result<(), SyntaxError> {
+        self.skip_space();
+        if self.at == self.text.len() {
+            Ok(())
+        } else {
+            Err(self.error("the end of the text"))
+        }
+    }
+
+    /// Moves to the next item of a list; false, and the text checked to its end, once `close` was there.
+    pub(super) fn separator(
+        &mut self,
+        state: &mut State,
+        close: u8,
+        expected: &'static str,
+    ) -> Result<bool, SyntaxError> {
+        if *state == State::Ended {
+            return Ok(false);
+        }
+        self.skip_space();
+        if self.eat(close) {
+            *state = State::Ended;
+            return self.end().map(|()| false);
+        }
+        if *state == State::Later && !self.eat(b',') {
+            return Err(self.error(expected));
+        }
+        *state = State::Later;
+        self.skip_space();
+        Ok(true)
+    }
+
+    /// Every place where this slices is next to an ASCII byte, so it is a character boundary.
+    fn slice(&self, from: usize) -> &'a str {
+        self.text.get(from..self.at).unwrap_or_default()
+    }
+
+    /// Reads one value and its text, white space before it skipped.
+    pub(super) fn value(&mut self) -> Result<(Value<'a>, &'a str), SyntaxError> {
+        self.skip_space();
+        let from = self.at;
+        let value = match self.peek() {
+            Some(b'{') => {
+                self.skip_nested()?;
+                Value::Object(self.slice(from))
+            }
+            Some(b'[') => {
+                self.skip_nested()?;
+                Value::Array(self.slice(from))
+            }
+            _ => self.scalar()?,
+        };
+        Ok((value, self.slice(from)))
+    }
+
+    fn scalar(&mut self) -> Result<Value<'a>, SyntaxError> {
+        match self.peek() {
+            Some(b'"') => self.text().map(Value::Text),
+            Some(b'-' | b'0'..=b'9') => self.number().map(Value::Number),
+            Some(b'n') => self.word("null", Value::Null),
+            Some(b't') => self.word("true", Value::Bool(true)),
+            Some(b'f') => self.word("false", Value::Bool(false)),
+            _ => Err(self.error("a value")),
+        }
+    }
+
+    fn word(&mut self, word: &'static str, value: Value<'a>) -> Result<Value<'a>, SyntaxError> {
+        if !self
+            .bytes()
+            .get(self.at..)
+            .is_some_and(|rest| rest.starts_with(word.as_bytes()))
+        {
+            return Err(self.error("a value"));
+        }
+        self.at += word.len();
+        Ok(value)
+    }
+
+    fn number(&mut self) -> Result<&'a str, SyntaxError> {
+        let from = self.at;
+        self.eat(b'-');
+        if !self.eat(b'0') {
+            self.digits()?;
+        }
+        if self.eat(b'.') {
+            self.digits()?;
+        }
+        if self.eat(b'e') || self.eat(b'E') {
+            let _ = self.eat(b'+') || self.eat(b'-');
+            self.digits()?;
+        }
+        Ok(self.slice(from))
+    }
+
+    fn digits(&mut self) -> Result<(), SyntaxError> {
+        let from = self.at;
+        while self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
+            self.at += 1;
+        }
+        if self.at == from {
+            Err(self.error("a digit"))
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Reads a string; the caller has seen its opening quote.
+    pub(super) fn text(&mut self) -> Result<Text<'a>, SyntaxError> {
+        self.at += 1;
+        let from = self.at;
+        let mut is_escaped = false;
+        loop {
+            self.at += plain_prefix(self.bytes().get(self.at..).unwrap_or_default());
+            match self.peek() {
+                Some(b'"') => {
+                    let raw = self.slice(from);
+                    self.at += 1;
+                    return Ok(Text { raw, is_escaped });
+                }
+                Some(b'\\') => {
+                    is_escaped = true;
+                    self.escape()?;
+                }
+                Some(_) => return Err(self.error("an escaped control character")),
+                None => return Err(self.error("the end of the string")),
+            }
+        }
+    }
+
+    fn escape(&mut self) -> Result<(), SyntaxError> {
+        self.at += 1;
+        match self.peek() {
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 1,
+            Some(b'u') => {
+                self.at += 1;
+                match self.hex4()? {
+                    0xD800..=0xDBFF => {
+                        let at = self.at;
+                        let is_pair = self.eat(b'\\')
+                            && self.eat(b'u')
+                            && matches!(self.hex4()?, 0xDC00..=0xDFFF);
+                        if !is_pair {
+                            return Err(SyntaxError {
+                                offset: at,
+                                expected: "a low surrogate",
+                            });
+                        }
+                    }
+                    0xDC00..=0xDFFF => return Err(self.error("a high surrogate before a low one")),
+                    _ => {}
+                }
+            }
+            _ => return Err(self.error("an escape")),
+        }
+        Ok(())
+    }
+
+    fn hex4(&mut self) -> Result<u32, SyntaxError> {
+        let code = self.bytes().get(self.at..self.at + 4).and_then(hex4);
+        let code = code.ok_or_else(|| self.error("four hexadecimal digits"))?;
+        self.at += 4;
+        Ok(code)
+    }
+
+    /// Checks and skips an array or object; the kinds of the open brackets are the bits of `objects`.
+    fn skip_nested(&mut self) -> Result<(), SyntaxError> {
+        let mut objects: u128 = 0;
+        let mut depth = 0;
+        loop {
+            // Here a value must start.
+            self.skip_space();
+            match self.peek() {
+                Some(open @ (b'{' | b'[')) => {
+                    if depth == MAX_DEPTH {
+                        return Err(self.error("nesting of at most 128 levels"));
+                    }
+                    self.at += 1;
+                    depth += 1;
+                    objects = objects << 1 | u128::from(open == b'{');
+                    self.skip_space();
+                    let is_empty = self.eat(if open == b'{' { b'}' } else { b']' });
+                    if !is_empty {
+                        if open == b'{' {
+                            self.name()?;
+                        }
+                        continue;
+                    }
+                    depth -= 1;
+                    objects >>= 1;
+                }
+                _ => {
+                    self.scalar()?;
+                }
+            }
+            // Here a value has ended.
+            loop {
+                if depth == 0 {
+                    return Ok(());
+                }
+                let in_object = objects & 1 == 1;
+                self.skip_space();
+                if self.eat(b',') {
+                    if in_object {
+                        self.skip_space();
+                        self.name()?;
+                    }
+                    break;
+                }
+                if !self.eat(if in_object { b'}' } else { b']' }) {
+                    return Err(self.error(if in_object {
+                        "`,` or `}`"
+                    } else {
+                        "`,` or `]`"
+                    }));
+                }
+                depth -= 1;
+                objects >>= 1;
+            }
+        }
+    }
+
+    fn name(&mut self) -> Result<(), SyntaxError> {
+        if self.peek() != Some(b'"') {
+            return Err(self.error("a name in double quotes"));
+        }
+        self.text()?;
+        self.skip_space();
+        if self.eat(b':') {
+            Ok(())
+        } else {
+            Err(self.error("`:`"))
+        }
+    }
+}
+
+/// Returns how many leading bytes are neither a quote, a backslash nor a control character, eight at a time.
+fn plain_prefix(bytes: &[u8]) -> usize {
+    const ONES: u64 = u64::MAX / 255;
+    const HIGH: u64 = ONES * 0x80;
+    let has_zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;
+    let (chunks, rest) = bytes.as_chunks::<8>();
+    for (index, chunk) in chunks.iter().enumerate() {
+        let word = u64::from_le_bytes(*chunk);
+        let control = word.wrapping_sub(ONES * 0x20) & !word & HIGH;
+        let special = control
+            | has_zero(word ^ (ONES * u64::from(b'"')))
+            | has_zero(word ^ (ONES * u64::from(b'\\')));
+        if special != 0 {
+            // A borrow may mark a byte above the first special one, never one below it.
+            return index * 8 + special.trailing_zeros() as usize / 8;
+        }
+    }
+    let is_special = |&byte: &u8| byte == b'"' || byte == b'\\' || byte < 0x20;
+    bytes.len() - rest.len() + rest.iter().position(is_special).unwrap_or(rest.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_position_of_a_special_byte_is_found() {
+        for length in 0..40 {
+            for special in [b'"', b'\\', 0, 0x1f] {
+                for filler in [b' ', b'a', 0x7f, 0x80, 0xff, b'!', b'#', b'[', b']'] {
+                    let mut bytes = vec![filler; 40];
+                    bytes[length] = special;
+                    assert_eq!(
+                        plain_prefix(&bytes),
+                        length,
+                        "{special:#x} after {length} of {filler:#x}"
+                    );
+                }
+            }
+        }
+    }
+}
