@@ -15,5 +15,6 @@ locals {
   post_options = {
     api_key = " --api-key \"$KEY\""
     iam     = " --sigv4 --region ${local.region}"
+    jwt     = " --token \"$TOKEN\""
   }
 }

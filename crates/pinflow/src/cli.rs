@@ -13,7 +13,7 @@ use clap::{Parser, Subcommand};
 pub(crate) use cost::CostOptions;
 pub(crate) use daily::{DailyCommand, DailyOptions, DailyRunOptions};
 pub(crate) use import::{ImportOptions, SinkLocation};
-pub(crate) use post::{OrderName, PostOptions, Rate, Wire};
+pub(crate) use post::{AccessOptions, OrderName, PostOptions, Rate, Wire};
 pub(crate) use quarantine::{QuarantineCommand, QuarantineOptions, ReplayOptions, Selection};
 pub(crate) use rows::{CleanOptions, GenerateOptions};
 pub(crate) use stack::{DemoOptions, LocalOptions};

@@ -6,7 +6,7 @@ use cost::{Architecture, Load, MEASUREMENTS, Settings, Stream};
 #[derive(Debug, Args)]
 pub(crate) struct CostOptions {
     /// Posts a second, evenly over the month; a post is one row of pin, geo or user
-    #[arg(long, value_name = "N", default_value_t = 0.0, value_parser = parse_posts)]
+    #[arg(long, value_name = "N", default_value_t = 0.0, value_parser = parse_posts, allow_negative_numbers = true)]
     pub(crate) posts_per_second: f64,
     /// Bytes of a post [default: those of the generated rows]
     #[arg(long, value_name = "B", default_value_t = measured_bytes(), value_parser = clap::value_parser!(u32).range(1..=1_048_576), hide_default_value = true)]

@@ -7,7 +7,7 @@ use clap::Args;
 use reqwest::Url;
 
 use super::Wire;
-use super::post::parse_base_url;
+use super::post::{AccessOptions, parse_base_url};
 use crate::lake_options::AwsOptions;
 use crate::post::Identity;
 
@@ -19,9 +19,8 @@ pub(crate) struct ImportOptions {
     /// Base URL of the API, with its stage if it has one
     #[arg(long, value_name = "http://HOST[/STAGE]", value_parser = parse_base_url, required_unless_present = "dry_run")]
     pub(crate) api: Option<Url>,
-    /// Key to send in the header x-api-key
-    #[arg(long, value_name = "KEY")]
-    pub(crate) api_key: Option<String>,
+    #[command(flatten)]
+    pub(crate) access: AccessOptions,
     /// Sign each request to the API with AWS credentials (Signature Version 4), as one with IAM authorization asks for
     #[arg(long)]
     pub(crate) sigv4: bool,

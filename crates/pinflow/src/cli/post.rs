@@ -16,9 +16,8 @@ pub(crate) struct PostOptions {
     /// Base URL of the API, with its stage if it has one
     #[arg(long, value_name = "http://HOST[/STAGE]", value_parser = parse_base_url)]
     pub(crate) api: Url,
-    /// Key to send in the header x-api-key
-    #[arg(long, value_name = "KEY")]
-    pub(crate) api_key: Option<String>,
+    #[command(flatten)]
+    pub(crate) access: AccessOptions,
     #[command(flatten)]
     pub(crate) signing: SigningOptions,
     /// Folder with pin.ndjson, geo.ndjson and user.ndjson whose rows are posted
@@ -66,6 +65,17 @@ pub(crate) struct PostOptions {
     /// Go on after the last turn that the state file tells of, with any source; --limit counts the turns before it, too
     #[arg(long)]
     pub(crate) resume: bool,
+}
+
+/// What an API that is not open asks each request for, besides a signature.
+#[derive(Debug, Default, Args)]
+pub(crate) struct AccessOptions {
+    /// Key to send in the header x-api-key
+    #[arg(long, value_name = "KEY")]
+    pub(crate) api_key: Option<String>,
+    /// JSON Web Token to send in the header Authorization, as an API with JWT authorization asks for
+    #[arg(long, value_name = "JWT", conflicts_with = "sigv4")]
+    pub(crate) token: Option<String>,
 }
 
 /// Whether requests are signed, and with whose credentials.
@@ -142,7 +152,7 @@ fn parse_rate(text: &str) -> Result<Rate, String> {
 
 pub(super) fn parse_base_url(text: &str) -> Result<Url, String> {
     let example = "a base URL is as in http://127.0.0.1:9000 or \
-                   https://abc123.execute-api.eu-west-1.amazonaws.com/Dev";
+                   https://abc123.execute-api.us-east-1.amazonaws.com/Dev";
     let url = parse_http_url(text, example)?;
     if url.query().is_some() || url.fragment().is_some() {
         return Err(format!("it has a part after `?` or `#`; {example}"));

@@ -6,14 +6,16 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use event_model::Kind;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::header::{
+    AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
+};
 use reqwest::{Client, Response, StatusCode, Url, redirect};
 
 use super::answer::{self, RowAnswer};
 use super::batch::Row;
 use super::signer::{Signer, SignerError};
 use super::wire;
-use crate::cli::Wire;
+use crate::cli::{AccessOptions, Wire};
 
 /// What makes it pointless to go on.
 #[derive(Debug, thiserror::Error)]
@@ -22,9 +24,12 @@ pub(crate) enum PostError {
     /// The HTTP client could not be made: the system has no certificates, or a proxy's address cannot be read.
     #[error("could not make an HTTP client")]
     Client(#[source] reqwest::Error),
-    /// The API key cannot stand in a header.
-    #[error("the API key has characters that a header cannot hold; look at --api-key")]
-    ApiKey,
+    /// A key or a token cannot stand in a header.
+    #[error("the value has characters that a header cannot hold; look at {option}")]
+    NotAHeader {
+        /// The option that has the value.
+        option: &'static str,
+    },
     /// Nothing has ever answered at the address.
     #[error(
         "could not connect to {url}: {reason}; start a stack with `cargo pinflow local`, or give the API's address as --api"
@@ -51,10 +56,20 @@ pub(crate) enum PostError {
         /// The region that the signature is for.
         region: String,
     },
+    /// The API asks for more than the requests have.
+    #[error(
+        "{url} does not let the request in: {answer}; give --api-key, --token or --sigv4, whichever the API asks for"
+    )]
+    Unauthorized {
+        /// The URL that was posted to.
+        url: String,
+        /// What it answered.
+        answer: String,
+    },
     /// Something answers there, but it has accepted nothing and refuses the path.
     #[error(
         "{url} does not take posts: {answer}; --api is the API's base URL with its stage, as in \
-         https://abc123.execute-api.eu-west-1.amazonaws.com/Dev"
+         https://abc123.execute-api.us-east-1.amazonaws.com/Dev"
     )]
     NotTheApi {
         /// The URL that was posted to.
@@ -109,15 +124,13 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Api {
     /// Makes the client of an API; nothing is sent yet.
-    pub(crate) fn try_new(url: &Url, wire: Wire, api_key: Option<&str>) -> Result<Self, PostError> {
-        let mut headers = HeaderMap::new();
-        if let Some(key) = api_key {
-            let mut key = HeaderValue::from_str(key).map_err(|_| PostError::ApiKey)?;
-            key.set_sensitive(true);
-            headers.insert("x-api-key", key);
-        }
+    pub(crate) fn try_new(
+        url: &Url,
+        wire: Wire,
+        access: &AccessOptions,
+    ) -> Result<Self, PostError> {
         let mut http = Client::builder()
-            .default_headers(headers)
+            .default_headers(access_headers(access)?)
             .timeout(ANSWER_TIMEOUT)
             .connect_timeout(CONNECT_TIMEOUT)
             .tcp_nodelay(true)
@@ -235,9 +248,12 @@ impl Api {
             detail = format!("{detail}; {DENIED}");
         }
         if is_about_the_address(status) && !self.has_accepted.load(Ordering::Relaxed) {
-            return Err(PostError::NotTheApi {
-                url: url.to_owned(),
-                answer: format!("{status}: {detail}"),
+            let (url, answer) = (url.to_owned(), format!("{status}: {detail}"));
+            return Err(match status {
+                StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                    PostError::Unauthorized { url, answer }
+                }
+                _ => PostError::NotTheApi { url, answer },
             });
         }
         Ok(RequestOutcome::Refused {
@@ -266,7 +282,29 @@ impl Answered {
     }
 }
 
-/// Returns whether a status tells of the address rather than of the rows.
+/// Returns the headers that let a request in.
+fn access_headers(access: &AccessOptions) -> Result<HeaderMap, PostError> {
+    let bearer = access.token.as_ref().map(|token| format!("Bearer {token}"));
+    let mut headers = HeaderMap::new();
+    for (name, option, value) in [
+        (
+            HeaderName::from_static("x-api-key"),
+            "--api-key",
+            &access.api_key,
+        ),
+        (AUTHORIZATION, "--token", &bearer),
+    ] {
+        if let Some(value) = value {
+            let mut value =
+                HeaderValue::from_str(value).map_err(|_| PostError::NotAHeader { option })?;
+            value.set_sensitive(true);
+            headers.insert(name, value);
+        }
+    }
+    Ok(headers)
+}
+
+/// Returns whether a status tells of the address, or of who posts, rather than of the rows.
 fn is_about_the_address(status: StatusCode) -> bool {
     status.is_success()
         || status.is_redirection()

@@ -7,7 +7,7 @@ use reqwest::Url;
 use tokio::sync::watch;
 
 use super::*;
-use crate::cli::Wire;
+use crate::cli::{AccessOptions, Wire};
 use crate::post::Signer;
 use crate::post::server::Server;
 
@@ -21,7 +21,8 @@ fn rows(offsets: &[i64]) -> Vec<Row> {
 
 fn poster(url: &Url, wire: Wire) -> Poster {
     let (sender, _) = watch::channel(false);
-    Poster::new(Api::try_new(url, wire, None).unwrap(), 1, Stop::on(&sender))
+    let api = Api::try_new(url, wire, &AccessOptions::default());
+    Poster::new(api.unwrap(), 1, Stop::on(&sender))
 }
 
 fn sequences(delivery: &Delivery) -> Vec<&str> {
@@ -117,7 +118,7 @@ async fn ctrl_c_ends_the_waiting() {
     let server = Server::start(vec![("502 Bad Gateway", "retry-after: 50\r\n", "")]);
     let (sender, _) = watch::channel(false);
     let poster = Poster::new(
-        Api::try_new(&server.url, Wire::Kafka, None).unwrap(),
+        Api::try_new(&server.url, Wire::Kafka, &AccessOptions::default()).unwrap(),
         1,
         Stop::on(&sender),
     );
@@ -138,19 +139,55 @@ async fn a_row_that_is_refused_is_told_with_the_problems_detail() {
     );
 }
 
+/// Returns what a poster says of a server that gives this answer to the first request.
+async fn told(answer: (&'static str, &'static str, &'static str), wire: Wire) -> String {
+    let server = Server::start(vec![answer]);
+    let error = poster(&server.url, wire)
+        .deliver(Kind::Pin, rows(&[1]))
+        .await;
+    let port = server.url.port().unwrap().to_string();
+    error.unwrap_err().to_string().replace(&port, "PORT")
+}
+
+#[tokio::test]
+async fn an_api_that_lets_nobody_in_says_what_to_give() {
+    let unauthorized = ("401 Unauthorized", "", r#"{"message":"Unauthorized"}"#);
+    insta::assert_snapshot!(told(unauthorized, Wire::Events).await, @"http://127.0.0.1:PORT/Dev/events/pin does not let the request in: 401 Unauthorized: Unauthorized; give --api-key, --token or --sigv4, whichever the API asks for");
+    let forbidden = ("403 Forbidden", "", r#"{"message":"Forbidden"}"#);
+    insta::assert_snapshot!(told(forbidden, Wire::Events).await, @"http://127.0.0.1:PORT/Dev/events/pin does not let the request in: 403 Forbidden: Forbidden; give --api-key, --token or --sigv4, whichever the API asks for");
+}
+
+#[tokio::test]
+async fn a_token_goes_out_with_each_request() {
+    let server = Server::start(vec![(
+        "200 OK",
+        "",
+        r#"{"ShardId":"s","SequenceNumber":"1"}"#,
+    )]);
+    let access = |token: &str| AccessOptions {
+        api_key: None,
+        token: Some(token.to_owned()),
+    };
+    let api = |token| Api::try_new(&server.url, Wire::Kinesis, &access(token));
+    assert_eq!(
+        api("aaa\n").unwrap_err().to_string(),
+        "the value has characters that a header cannot hold; look at --token"
+    );
+    let (sender, _) = watch::channel(false);
+    let poster = Poster::new(api("aaa.bbb.ccc").unwrap(), 1, Stop::on(&sender));
+    poster.deliver(Kind::Pin, rows(&[1])).await.unwrap();
+    let headers = server.headers();
+    assert_eq!(
+        headers[0].get("authorization").unwrap(),
+        "Bearer aaa.bbb.ccc"
+    );
+}
+
 #[tokio::test]
 async fn a_wrong_address_says_what_to_do() {
-    let told = async |answer, wire| {
-        let server = Server::start(vec![answer]);
-        let error = poster(&server.url, wire)
-            .deliver(Kind::Pin, rows(&[1]))
-            .await;
-        let port = server.url.port().unwrap().to_string();
-        error.unwrap_err().to_string().replace(&port, "PORT")
-    };
-    insta::assert_snapshot!(told(("404 Not Found", "", r#"{"message":"Not Found"}"#), Wire::Kinesis).await, @"http://127.0.0.1:PORT/Dev/streams/streaming-pinflow-pin/record does not take posts: 404 Not Found: Not Found; --api is the API's base URL with its stage, as in https://abc123.execute-api.eu-west-1.amazonaws.com/Dev");
-    insta::assert_snapshot!(told(("200 OK", "", "<h1>It works!</h1>"), Wire::Kafka).await, @"http://127.0.0.1:PORT/Dev/topics/pinflow.pin does not take posts: 200 OK: not an answer in the wire format kafka: <h1>It works!</h1>; --api is the API's base URL with its stage, as in https://abc123.execute-api.eu-west-1.amazonaws.com/Dev");
-    insta::assert_snapshot!(told(("301 Moved Permanently", "location: /\r\n", ""), Wire::Events).await, @"http://127.0.0.1:PORT/Dev/events/pin does not take posts: 301 Moved Permanently: no body; --api is the API's base URL with its stage, as in https://abc123.execute-api.eu-west-1.amazonaws.com/Dev");
+    insta::assert_snapshot!(told(("404 Not Found", "", r#"{"message":"Not Found"}"#), Wire::Kinesis).await, @"http://127.0.0.1:PORT/Dev/streams/streaming-pinflow-pin/record does not take posts: 404 Not Found: Not Found; --api is the API's base URL with its stage, as in https://abc123.execute-api.us-east-1.amazonaws.com/Dev");
+    insta::assert_snapshot!(told(("200 OK", "", "<h1>It works!</h1>"), Wire::Kafka).await, @"http://127.0.0.1:PORT/Dev/topics/pinflow.pin does not take posts: 200 OK: not an answer in the wire format kafka: <h1>It works!</h1>; --api is the API's base URL with its stage, as in https://abc123.execute-api.us-east-1.amazonaws.com/Dev");
+    insta::assert_snapshot!(told(("301 Moved Permanently", "location: /\r\n", ""), Wire::Events).await, @"http://127.0.0.1:PORT/Dev/events/pin does not take posts: 301 Moved Permanently: no body; --api is the API's base URL with its stage, as in https://abc123.execute-api.us-east-1.amazonaws.com/Dev");
 }
 
 #[tokio::test]
@@ -203,7 +240,11 @@ fn signing_poster(url: &Url) -> Poster {
         UNIX_EPOCH + Duration::from_secs(seconds.fetch_add(1, Ordering::Relaxed))
     });
     let signer = Signer::fixed(Some("TOKEN"), "eu-west-1", clock);
-    let api = Api::try_new(url, Wire::Kinesis, Some("a-key-of-16-chars")).unwrap();
+    let access = AccessOptions {
+        api_key: Some("a-key-of-16-chars".to_owned()),
+        token: None,
+    };
+    let api = Api::try_new(url, Wire::Kinesis, &access).unwrap();
     let (sender, _) = watch::channel(false);
     Poster::new(api.signed(signer), 1, Stop::on(&sender))
 }
