@@ -25,7 +25,7 @@ from harness import BUCKET, KINDS, ROOT, local_stack, pinflow_binary, run_pinflo
 
 OUTPUT = ROOT / "crates" / "cost" / "src" / "measurements.rs"
 TICK_MS = 1000 / sysconf("SC_CLK_TCK")
-ROUNDS = 3
+ROUNDS = 7
 # The clock of /proc ticks every 10 ms: a round takes as many invocations as come to this much of it.
 ROUND_MS = 250
 MAX_INVOCATIONS = 1_000

@@ -4,19 +4,19 @@
 //!
 //! | invocation | rows | processor ms | wall ms |
 //! |---|---:|---:|---:|
-//! | ingest-api, a request | 1 | 0.54 | 1.24 |
-//! | ingest-api, a request | 10 | 0.59 | 1.89 |
-//! | ingest-api, a request | 100 | 1.32 | 4.01 |
-//! | ingest-api, a request | 500 | 3.27 | 11.86 |
-//! | stream-cleaner, a batch | 100 | 2.31 | 4.63 |
-//! | stream-cleaner, a batch | 1,000 | 6.25 | 11.08 |
-//! | stream-cleaner, a batch | 6,766 | 24.25 | 29.12 |
-//! | daily-batch, a first day | 30,000 | 220 | |
-//! | daily-batch, the next day | 300 | 280 | |
-//! | daily-batch, a first day | 300,000 | 780 | |
-//! | daily-batch, the next day | 3,000 | 750 | |
-//! | daily-batch, a first day | 3,000,000 | 7,090 | |
-//! | daily-batch, the next day | 30,000 | 3,510 | |
+//! | ingest-api, a request | 1 | 0.55 | 1.24 |
+//! | ingest-api, a request | 10 | 0.67 | 1.70 |
+//! | ingest-api, a request | 100 | 1.38 | 4.31 |
+//! | ingest-api, a request | 500 | 2.98 | 10.34 |
+//! | stream-cleaner, a batch | 100 | 2.06 | 4.90 |
+//! | stream-cleaner, a batch | 1,000 | 6.50 | 12.84 |
+//! | stream-cleaner, a batch | 6,766 | 27.00 | 35.11 |
+//! | daily-batch, a first day | 30,000 | 250 | |
+//! | daily-batch, the next day | 300 | 260 | |
+//! | daily-batch, a first day | 300,000 | 620 | |
+//! | daily-batch, the next day | 3,000 | 600 | |
+//! | daily-batch, a first day | 3,000,000 | 6,180 | |
+//! | daily-batch, the next day | 30,000 | 4,400 | |
 
 use crate::measured::{DailyBatch, Function, Measurements, Point};
 
@@ -26,50 +26,50 @@ pub const MEASUREMENTS: Measurements = Measurements {
     row_bytes: 265.0,
     clean_bytes_per_byte: 0.149,
     ingest_api: Function {
-        init_cpu_ms: 8.4,
-        peak_memory_mb: 16.0,
+        init_cpu_ms: 5.9,
+        peak_memory_mb: 15.9,
         points: &[
             Point {
                 rows: 1.0,
-                cpu_ms: 0.542,
+                cpu_ms: 0.552,
             },
             Point {
                 rows: 10.0,
-                cpu_ms: 0.589,
+                cpu_ms: 0.667,
             },
             Point {
                 rows: 100.0,
-                cpu_ms: 1.323,
+                cpu_ms: 1.375,
             },
             Point {
                 rows: 500.0,
-                cpu_ms: 3.271,
+                cpu_ms: 2.979,
             },
         ],
     },
     stream_cleaner: Function {
-        init_cpu_ms: 6.0,
-        peak_memory_mb: 40.3,
+        init_cpu_ms: 8.3,
+        peak_memory_mb: 35.6,
         points: &[
             Point {
                 rows: 100.0,
-                cpu_ms: 2.312,
+                cpu_ms: 2.062,
             },
             Point {
                 rows: 1_000.0,
-                cpu_ms: 6.250,
+                cpu_ms: 6.500,
             },
             Point {
                 rows: 6_766.0,
-                cpu_ms: 24.250,
+                cpu_ms: 27.000,
             },
         ],
     },
     daily_batch: DailyBatch {
-        init_cpu_ms: 11.1,
-        peak_memory_mb: 784.8,
-        fixed_cpu_ms: 150.6,
-        new_row_cpu_ms: 0.001_216,
-        table_row_cpu_ms: 0.001_097,
+        init_cpu_ms: 12.4,
+        peak_memory_mb: 626.5,
+        fixed_cpu_ms: 190.1,
+        new_row_cpu_ms: 0.000_613,
+        table_row_cpu_ms: 0.001_383,
     },
 };
