@@ -68,6 +68,11 @@ run "with_keys_ingest_api_may_read_them_too" {
     condition     = alltrue([for route in aws_apigatewayv2_route.main : route.authorization_type == "NONE"])
     error_message = "The function tells right keys from wrong ones, not API Gateway."
   }
+
+  assert {
+    condition     = endswith(output.post_command, " --api-key \"$KEY\"")
+    error_message = "The command to paste posts without what the API asks for."
+  }
 }
 
 run "stream_cleaner_may_read_the_stream_and_write_its_own_prefixes" {
@@ -135,6 +140,11 @@ run "by_default_requests_are_signed" {
     condition     = toset(keys(aws_apigatewayv2_route.open)) == toset(["GET /health", "GET /openapi.yaml"])
     error_message = "Other routes are open."
   }
+
+  assert {
+    condition     = endswith(output.post_command, " --sigv4 --region us-east-1")
+    error_message = "The command to paste posts without what the API asks for."
+  }
 }
 
 run "tokens_are_told_right_from_wrong_by_the_api" {
@@ -146,6 +156,11 @@ run "tokens_are_told_right_from_wrong_by_the_api" {
   assert {
     condition     = alltrue([for route in aws_apigatewayv2_route.main : route.authorization_type == "JWT" && route.authorizer_id == aws_apigatewayv2_authorizer.jwt[0].id])
     error_message = "A route takes posts without a token."
+  }
+
+  assert {
+    condition     = endswith(output.post_command, " --token \"$TOKEN\"")
+    error_message = "The command to paste posts without what the API asks for."
   }
 }
 
