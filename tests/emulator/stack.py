@@ -18,7 +18,8 @@ class Stack:
     def __init__(self, emulator, folder):
         self.emulator = emulator
         self.infra = folder / "infra"
-        self.variables = {"architecture": "x86_64", "package_directory": str(target_directory() / "lambda")}
+        self.target = target_directory()
+        self.variables = {"architecture": "x86_64", "package_directory": str(self.target / "lambda")}
         shutil.copytree(ROOT / "infra", self.infra, ignore=shutil.ignore_patterns(".terraform", "*.tfstate*"))
         shutil.copy(Path(__file__).parent / "endpoints_override.tf", self.infra)
         # From here the configuration reads the reports' queries.
@@ -30,7 +31,7 @@ class Stack:
     def run(self, command, folder):
         """Runs a command in a folder, and returns what it prints."""
         # Terraform looks for its copies of providers in the real home folder, and cargo-lambda for the packages where cargo builds.
-        outside = {"HOME": str(Path.home()), "CARGO_TARGET_DIR": str(target_directory())}
+        outside = {"HOME": str(Path.home()), "CARGO_TARGET_DIR": str(self.target)}
         environment = {**self.emulator.environment, **outside}
         done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=APPLY_SECONDS)
         if done.returncode != 0:

@@ -235,31 +235,32 @@ impl Api {
         if status.is_success() {
             detail = format!("not an answer in the wire format {}: {detail}", self.wire);
         }
-        if let Some(signer) = &self.signer
-            && status == StatusCode::FORBIDDEN
-        {
-            if !self.has_accepted.load(Ordering::Relaxed) {
-                return Err(PostError::Denied {
-                    url: url.to_owned(),
-                    answer: format!("{status}: {detail}"),
-                    region: signer.region().to_owned(),
-                });
-            }
-            detail = format!("{detail}; {DENIED}");
-        }
         if is_about_the_address(status) && !self.has_accepted.load(Ordering::Relaxed) {
-            let (url, answer) = (url.to_owned(), format!("{status}: {detail}"));
-            return Err(match status {
-                StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-                    PostError::Unauthorized { url, answer }
-                }
-                _ => PostError::NotTheApi { url, answer },
-            });
+            return Err(self.refusal(url.to_owned(), status, &detail));
+        }
+        if self.signer.is_some() && status == StatusCode::FORBIDDEN {
+            detail = format!("{detail}; {DENIED}");
         }
         Ok(RequestOutcome::Refused {
             is_retryable: answer::is_retryable(status),
             detail,
         })
+    }
+
+    /// Returns what an answer means that tells of the address or of who posts.
+    fn refusal(&self, url: String, status: StatusCode, detail: &str) -> PostError {
+        let answer = format!("{status}: {detail}");
+        match (status, &self.signer) {
+            (StatusCode::FORBIDDEN, Some(signer)) => PostError::Denied {
+                url,
+                answer,
+                region: signer.region().to_owned(),
+            },
+            (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, _) => {
+                PostError::Unauthorized { url, answer }
+            }
+            _ => PostError::NotTheApi { url, answer },
+        }
     }
 }
 

@@ -11,6 +11,9 @@ use crate::cli::{AccessOptions, Wire};
 use crate::post::Signer;
 use crate::post::server::Server;
 
+/// The answer to a row that is on the stream.
+const ACCEPTED: (&str, &str, &str) = ("200 OK", "", r#"{"ShardId":"s","SequenceNumber":"1"}"#);
+
 fn rows(offsets: &[i64]) -> Vec<Row> {
     let row = |&offset: &i64| Row {
         offset,
@@ -20,9 +23,12 @@ fn rows(offsets: &[i64]) -> Vec<Row> {
 }
 
 fn poster(url: &Url, wire: Wire) -> Poster {
+    posting_to(Api::try_new(url, wire, &AccessOptions::default()).unwrap())
+}
+
+fn posting_to(api: Api) -> Poster {
     let (sender, _) = watch::channel(false);
-    let api = Api::try_new(url, wire, &AccessOptions::default());
-    Poster::new(api.unwrap(), 1, Stop::on(&sender))
+    Poster::new(api, 1, Stop::on(&sender))
 }
 
 fn sequences(delivery: &Delivery) -> Vec<&str> {
@@ -85,7 +91,7 @@ async fn a_throttled_post_waits_as_long_as_it_is_asked_to() {
             "retry-after: 1\r\n",
             r#"{"title":"Throttled","detail":"the stream throttles"}"#,
         ),
-        ("200 OK", "", r#"{"ShardId":"s","SequenceNumber":"1"}"#),
+        ACCEPTED,
     ]);
     let poster = poster(&server.url, Wire::Kinesis);
     let started = Instant::now();
@@ -159,11 +165,7 @@ async fn an_api_that_lets_nobody_in_says_what_to_give() {
 
 #[tokio::test]
 async fn a_token_goes_out_with_each_request() {
-    let server = Server::start(vec![(
-        "200 OK",
-        "",
-        r#"{"ShardId":"s","SequenceNumber":"1"}"#,
-    )]);
+    let server = Server::start(vec![ACCEPTED]);
     let access = |token: &str| AccessOptions {
         api_key: None,
         token: Some(token.to_owned()),
@@ -173,8 +175,7 @@ async fn a_token_goes_out_with_each_request() {
         api("aaa\n").unwrap_err().to_string(),
         "the value has characters that a header cannot hold; look at --token"
     );
-    let (sender, _) = watch::channel(false);
-    let poster = Poster::new(api("aaa.bbb.ccc").unwrap(), 1, Stop::on(&sender));
+    let poster = posting_to(api("aaa.bbb.ccc").unwrap());
     poster.deliver(Kind::Pin, rows(&[1])).await.unwrap();
     let headers = server.headers();
     assert_eq!(
@@ -245,16 +246,12 @@ fn signing_poster(url: &Url) -> Poster {
         token: None,
     };
     let api = Api::try_new(url, Wire::Kinesis, &access).unwrap();
-    let (sender, _) = watch::channel(false);
-    Poster::new(api.signed(signer), 1, Stop::on(&sender))
+    posting_to(api.signed(signer))
 }
 
 #[tokio::test]
 async fn each_attempt_is_signed_anew() {
-    let server = Server::start(vec![
-        ("503 Service Unavailable", "", ""),
-        ("200 OK", "", r#"{"ShardId":"s","SequenceNumber":"1"}"#),
-    ]);
+    let server = Server::start(vec![("503 Service Unavailable", "", ""), ACCEPTED]);
     let host = format!("127.0.0.1:{}", server.url.port().unwrap());
     let poster = signing_poster(&server.url);
     let delivery = poster.deliver(Kind::Pin, rows(&[1])).await.unwrap();
@@ -297,8 +294,7 @@ async fn a_signature_that_is_refused_is_told_and_not_sent_again() {
     insta::assert_snapshot!(message, @"http://127.0.0.1:PORT/Dev/streams/streaming-pinflow-pin/record refuses the signed request: 403 Forbidden: Forbidden; the identity lacks execute-api:Invoke on this API, or the signature was wrong: look at the credentials, the region and this machine's clock (it is for the region eu-west-1)");
 
     // The right may be taken away in the middle of a run.
-    let accepted = ("200 OK", "", r#"{"ShardId":"s","SequenceNumber":"1"}"#);
-    let server = Server::start(vec![accepted, forbidden]);
+    let server = Server::start(vec![ACCEPTED, forbidden]);
     let poster = signing_poster(&server.url);
     poster.deliver(Kind::Pin, rows(&[1])).await.unwrap();
     let delivery = poster.deliver(Kind::Pin, rows(&[2])).await.unwrap();

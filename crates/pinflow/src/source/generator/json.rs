@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use bytes::Bytes;
+use event_model::json::push_string;
 
 /// A value of a row.
 #[derive(Clone, Debug)]
@@ -98,21 +99,16 @@ impl Row {
 }
 
 fn push_quoted(json: &mut String, text: &str, is_ascii: bool) {
-    json.push('"');
-    for character in text.chars() {
-        match character {
-            '"' => json.push_str("\\\""),
-            '\\' => json.push_str("\\\\"),
-            '\n' => json.push_str("\\n"),
-            '\r' => json.push_str("\\r"),
-            '\t' => json.push_str("\\t"),
-            _ if character.is_ascii_control() || (is_ascii && !character.is_ascii()) => {
-                push_escaped(json, character);
+    let start = json.len();
+    push_string(json, text);
+    if is_ascii {
+        for character in json.split_off(start).chars() {
+            match character {
+                ' '..='~' => json.push(character),
+                _ => push_escaped(json, character),
             }
-            _ => json.push(character),
         }
     }
-    json.push('"');
 }
 
 /// JSON escapes UTF-16 code units, so a character beyond the first plane becomes two escapes.
