@@ -80,6 +80,14 @@ impl Bucket {
         &self.name
     }
 
+    /// Makes sure that the bucket is there and that the keys which begin with `prefix` may be listed.
+    pub(crate) async fn check(&self, prefix: &str) -> Result<(), BucketError> {
+        let list = self.s3.list_objects_v2().bucket(&self.name).prefix(prefix);
+        let page = list.max_keys(1).send().await;
+        page.map(drop)
+            .map_err(|error| self.error(format!("list `{prefix}`"), "", error))
+    }
+
     /// Returns the keys that begin with `prefix` and, with `after`, come after it, in their order as text.
     pub(crate) async fn list(
         &self,

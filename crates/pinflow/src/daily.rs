@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
+use crate::bucket::Bucket;
 use crate::cli::{DailyCommand, DailyOptions, DailyRunOptions};
 use crate::lake_options::{self, LakeOptions};
 use crate::{Exit, Terminal, progress};
@@ -41,7 +42,7 @@ pub(crate) async fn command(
             Ok(Exit::Success)
         }
         DailyCommand::Show { date, open, lake } => {
-            let found = lake.find().await?;
+            let found = find(lake).await?;
             let lake = Lake::from_bucket(&found.aws.sdk_config, &found.bucket)?;
             let app = App::new(lake.clone(), None, Config::new(found.bucket), clock);
             show::show(&app, &lake, *date, *open, terminal).await
@@ -49,12 +50,19 @@ pub(crate) async fn command(
     }
 }
 
+/// Finds a lake and makes sure that it can be read: the daily batch would try for long, and not tell what helps.
+async fn find(options: &LakeOptions) -> anyhow::Result<lake_options::Lake> {
+    let found = options.find().await?;
+    Bucket::of_lake(&found).check("runs/").await?;
+    Ok(found)
+}
+
 async fn app(
     options: &LakeOptions,
     settings: Option<&DailyRunOptions>,
     clock: Clock,
 ) -> anyhow::Result<App> {
-    let lake_options::Lake { aws, bucket } = options.find().await?;
+    let lake_options::Lake { aws, bucket } = find(options).await?;
     let mut config = Config::new(&bucket);
     let mut stream = None;
     if let Some(settings) = settings {
@@ -115,4 +123,32 @@ pub(crate) async fn run_days(app: &App, request: &Request) -> anyhow::Result<Vec
 pub(crate) fn today(clock: &Clock) -> Date {
     let now = Timestamp::from_millisecond(clock.unix_millis()).unwrap_or_default();
     now.to_zoned(TimeZone::UTC).date()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use crate::test_stack::{TestStack, run};
+
+    const COMMANDS: [&str; 3] = ["daily run", "daily runs", "daily show 2026-03-01"];
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_lake_that_is_not_there_says_what_to_do() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        drop(listener);
+        let stack = TestStack::start().await;
+        for command in COMMANDS {
+            let error = run(&format!("{command} --endpoint {endpoint}")).await.exit;
+            let expected = format!(
+                "could not connect to {endpoint}; start a stack with `cargo pinflow local`, "
+            );
+            assert!(error.unwrap_err().starts_with(&expected), "{command}");
+
+            let error = stack.run(&format!("{command} --bucket other")).await.exit;
+            let expected = "there is no bucket `other` at ";
+            assert!(error.unwrap_err().starts_with(expected), "{command}");
+        }
+    }
 }
