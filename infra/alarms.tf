@@ -58,6 +58,38 @@ locals {
       dimensions  = { StreamName = aws_kinesis_stream.events.name }
       periods     = 3
     }
+    duplicate-keys = {
+      description = "A curated table has a key twice, so reports may count its row twice. daily-batch's log names it; the next merge keeps the latest row."
+      namespace   = local.metrics_namespace
+      metric      = "duplicate_keys"
+      dimensions  = { function = module.daily_batch.name }
+      statistic   = "Maximum"
+      period_s    = 86400
+    }
+    maintenance-failed = {
+      description = "Compaction or vacuum of the curated tables failed; the reports are there. `pinflow daily show` has the error."
+      namespace   = local.metrics_namespace
+      metric      = "maintenance_failed"
+      dimensions  = { function = module.daily_batch.name }
+      statistic   = "Maximum"
+      period_s    = 86400
+    }
+    objects-unreadable = {
+      description = "Clean objects cannot be read, and their rows are in no table. daily-batch's log names them; restore them from the bucket's versions."
+      namespace   = local.metrics_namespace
+      metric      = "objects_unreadable"
+      dimensions  = { function = module.daily_batch.name }
+      statistic   = "Maximum"
+      period_s    = 86400
+    }
+    row-imbalance = {
+      description = "A merge changed a table's number of rows by something else than what it merged. Vacuum nothing; restore the table to the version that the error names."
+      namespace   = local.metrics_namespace
+      metric      = "row_imbalance"
+      dimensions  = { function = module.daily_batch.name }
+      statistic   = "Maximum"
+      period_s    = 86400
+    }
     unaccounted = {
       description = "An accepted record is neither clean nor in quarantine. daily-batch's log names it; it is still on the stream."
       namespace   = local.metrics_namespace
@@ -223,6 +255,23 @@ resource "aws_cloudwatch_metric_alarm" "daily_run_missing" {
   ok_actions          = [aws_sns_topic.alarms.arn]
   period              = 3600
   statistic           = "Sum"
+  threshold           = 1
+  treat_missing_data  = "breaching"
+}
+
+# A day on which nobody knows whether a record is missing: the check broke off, or there was no run at all.
+resource "aws_cloudwatch_metric_alarm" "reconciliation_incomplete" {
+  alarm_actions       = [aws_sns_topic.alarms.arn]
+  alarm_description   = "The daily batch could not look for every accepted record, so `unaccounted` says nothing: daily-batch's log has the reason."
+  alarm_name          = "${local.name}-reconciliation-incomplete"
+  comparison_operator = "LessThanThreshold"
+  dimensions          = { function = module.daily_batch.name }
+  evaluation_periods  = 1
+  metric_name         = "reconciliation_complete"
+  namespace           = local.metrics_namespace
+  ok_actions          = [aws_sns_topic.alarms.arn]
+  period              = 86400
+  statistic           = "Minimum"
   threshold           = 1
   treat_missing_data  = "breaching"
 }

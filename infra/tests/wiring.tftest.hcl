@@ -28,7 +28,7 @@ run "each_function_gets_exactly_its_variables" {
     condition = module.daily_batch.environment == tomap({
       BUCKET_NAME            = "lake"
       CATCH_UP_DAYS          = "7"
-      RUN_EXPIRY_SECONDS     = "900"
+      RUN_EXPIRY_SECONDS     = "60"
       STREAM_NAME            = "pinflow-test-events"
       VACUUM_RETENTION_HOURS = "168"
     })
@@ -98,6 +98,7 @@ run "daily_batch_may_not_write_what_others_write" {
       ["CountStream", tolist(["kinesis:DescribeStreamSummary", "kinesis:GetRecords", "kinesis:GetShardIterator", "kinesis:ListShards"]), tolist(["arn:aws:kinesis:us-east-1:123456789012:stream/events"])],
       ["DecryptAndEncrypt", tolist(["kms:Decrypt", "kms:GenerateDataKey"]), tolist(["arn:aws:kms:us-east-1:123456789012:key/key"])],
       ["GiveUp", tolist(["sqs:SendMessage"]), tolist(["arn:aws:sqs:us-east-1:123456789012:queue"])],
+      ["StartAgain", tolist(["lambda:InvokeFunction"]), tolist(["arn:aws:lambda:us-east-1:123456789012:function:pinflow-test-daily-batch"])],
     ]
     error_message = "daily-batch may do something else."
   }
@@ -215,19 +216,19 @@ run "each_alarm_tells_the_topic" {
     condition = alltrue([
       for alarm in concat(
         values(aws_cloudwatch_metric_alarm.main),
-        [aws_cloudwatch_metric_alarm.api_errors, aws_cloudwatch_metric_alarm.daily_run_missing, aws_cloudwatch_metric_alarm.quarantine_share],
+        [aws_cloudwatch_metric_alarm.api_errors, aws_cloudwatch_metric_alarm.daily_run_missing, aws_cloudwatch_metric_alarm.quarantine_share, aws_cloudwatch_metric_alarm.reconciliation_incomplete],
       ) : alarm.alarm_actions == toset([aws_sns_topic.alarms.arn])
     ])
     error_message = "An alarm tells nobody."
   }
 
   assert {
-    condition     = length(aws_cloudwatch_metric_alarm.main) == 12
+    condition     = length(aws_cloudwatch_metric_alarm.main) == 16
     error_message = "An alarm came or went: the bill counts them."
   }
 
   assert {
-    condition     = aws_cloudwatch_metric_alarm.daily_run_missing.treat_missing_data == "breaching"
+    condition     = alltrue([for alarm in [aws_cloudwatch_metric_alarm.daily_run_missing, aws_cloudwatch_metric_alarm.reconciliation_incomplete] : alarm.treat_missing_data == "breaching"])
     error_message = "A run that did not happen sends no metric, and must still be noticed."
   }
 }

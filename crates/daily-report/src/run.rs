@@ -49,6 +49,8 @@ pub enum RunState {
     Failed,
     /// Done by an earlier attempt, and not done again.
     Kept,
+    /// Stopped before the function's time was over; another start goes on from there.
+    Paused,
 }
 
 impl RunState {
@@ -60,6 +62,7 @@ impl RunState {
             Self::Succeeded => "succeeded",
             Self::Failed => "failed",
             Self::Kept => "kept",
+            Self::Paused => "paused",
         }
     }
 }
@@ -80,6 +83,9 @@ pub struct StepRecord {
     /// What it counted.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub counts: BTreeMap<String, u64>,
+    /// Why it failed: the whole chain of causes. Compaction and vacuum may fail in a run that succeeds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
 }
 
 /// One attempt at a run date: an object of the ledger.
@@ -104,6 +110,9 @@ pub struct RunRecord {
     pub finished_at: Option<Timestamp>,
     /// Its steps, in order.
     pub steps: Vec<StepRecord>,
+    /// The version of each table that the reports read; empty until every table is merged.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tables: BTreeMap<String, u64>,
     /// Why it failed: the whole chain of causes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,

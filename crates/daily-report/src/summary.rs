@@ -20,6 +20,15 @@ pub struct Summary {
     pub trigger: Option<Trigger>,
     /// What the fold of each kind did.
     pub folds: BTreeMap<String, FoldCounts>,
+    /// The number of rows of each table before and after its merge.
+    #[serde(default)]
+    pub row_balance: BTreeMap<String, RowBalance>,
+    /// Clean objects of each kind that cannot be read; their rows are in no table.
+    #[serde(default)]
+    pub unreadable_objects: BTreeMap<String, u64>,
+    /// Keys that a table has more than once. Anything but 0 needs a person.
+    #[serde(default)]
+    pub duplicate_keys: BTreeMap<String, u64>,
     /// The curated table of each kind after the run.
     pub tables: BTreeMap<String, TableCounts>,
     /// Rows cleaned on the run date by kind, for each of the 24 hours of arrival (UTC); a row that was delivered twice
@@ -68,6 +77,30 @@ pub struct FoldCounts {
     pub superseded: u64,
     /// Rows that had been seen: the same record, delivered again.
     pub repeated: u64,
+    /// Rows of the table that were removed because their `ind` had a later row in it; another program must have added them.
+    #[serde(default)]
+    pub healed: u64,
+}
+
+/// The number of a table's rows before and after the merge of a run: `after = before + inserted - healed`, or the run fails.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RowBalance {
+    /// Rows before the merge.
+    pub before: u64,
+    /// Rows of new keys.
+    pub inserted: u64,
+    /// Rows that shared their key with a later one.
+    pub healed: u64,
+    /// Rows of the table as it was opened again after the merge.
+    pub after: u64,
+}
+
+impl RowBalance {
+    /// Returns how many rows are missing, or are too many.
+    pub const fn difference(&self) -> u64 {
+        let expected = (self.before + self.inserted).saturating_sub(self.healed);
+        expected.abs_diff(self.after)
+    }
 }
 
 /// A curated table.
@@ -92,6 +125,9 @@ pub struct Quarantine {
     pub by_code: BTreeMap<String, u64>,
     /// At most three of each code.
     pub examples: Vec<RejectedExample>,
+    /// Keys of the quarantine objects of the day that cannot be read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unreadable: Vec<String>,
 }
 
 /// A rejected record.

@@ -6,7 +6,7 @@ use std::str::FromStr;
 /// A record's place in its shard: a decimal number of up to 192 bits.
 ///
 /// Kinesis hands it out as text of some 56 digits, far beyond 64 bits. The order is that of the number, not of the text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SequenceNumber {
     /// Most significant first, so that the derived order is the number's.
     limbs: [u64; 3],

@@ -203,6 +203,7 @@ impl S3 for Folder {
     ) -> S3Result<S3Response<GetObjectOutput>> {
         let input = request.input;
         let object = OpenObject::open(self.path(&input.bucket, &input.key)?).await?;
+        object.check(input.if_match.as_ref())?;
         let range = object.range(input.range.as_ref())?;
         let content_range = input.range.is_some().then(|| {
             let (first, last) = (range.start, range.end.saturating_sub(1));
@@ -229,6 +230,7 @@ impl S3 for Folder {
     ) -> S3Result<S3Response<HeadObjectOutput>> {
         let input = request.input;
         let object = OpenObject::open(self.path(&input.bucket, &input.key)?).await?;
+        object.check(input.if_match.as_ref())?;
         Ok(S3Response::new(HeadObjectOutput {
             accept_ranges: Some("bytes".to_owned()),
             content_length: i64::try_from(object.length).ok(),

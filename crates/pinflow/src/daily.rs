@@ -41,6 +41,29 @@ pub(crate) async fn command(
             }
             Ok(Exit::Success)
         }
+        DailyCommand::Remerge {
+            table,
+            drop_damaged,
+            lake,
+        } => {
+            let app = app(lake, None, clock).await?;
+            let remerge = app.remerge(*table, *drop_damaged).await?;
+            for key in &remerge.dropped {
+                writeln!(terminal.out, "Dropped {key}")?;
+            }
+            if !remerge.dropped.is_empty() {
+                let (files, rows) = (remerge.dropped.len(), remerge.dropped_rows);
+                writeln!(
+                    terminal.out,
+                    "The table {table} lost {rows} rows with {files} files; those in `clean/` come back with the next run"
+                )?;
+            }
+            writeln!(
+                terminal.out,
+                "The next run merges every clean object of {table} again; start it with `pinflow daily run`"
+            )?;
+            Ok(Exit::Success)
+        }
         DailyCommand::Show { date, open, lake } => {
             let found = find(lake).await?;
             let lake = Lake::from_bucket(&found.aws.sdk_config, &found.bucket)?;
@@ -131,7 +154,12 @@ mod tests {
 
     use crate::test_stack::{TestStack, run};
 
-    const COMMANDS: [&str; 3] = ["daily run", "daily runs", "daily show 2026-03-01"];
+    const COMMANDS: [&str; 4] = [
+        "daily run",
+        "daily runs",
+        "daily remerge pin",
+        "daily show 2026-03-01",
+    ];
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_lake_that_is_not_there_says_what_to_do() {

@@ -16,7 +16,7 @@ use jiff::{SignedDuration, Timestamp, ToSpan as _};
 use lake::key::{CLEAN_PREFIX, QUARANTINE_PREFIX};
 use tracing::{error, warn};
 
-use crate::error::RowsError;
+use crate::error::{RowsError, chain};
 use crate::objects::{fetch, list};
 use crate::{DailyError, Lake};
 
@@ -96,12 +96,19 @@ pub(crate) async fn audit(
         is_complete,
     } = accepted;
     let total = settled.len() + recent.len();
+    let mut is_complete = is_complete;
     for date in dates {
         if settled.is_empty() && recent.is_empty() {
             break;
         }
         for (key, positions) in positions_of(lake, date).await? {
-            for position in positions.map_err(|source| DailyError::CleanObject { key, source })? {
+            let positions = positions.unwrap_or_else(|error| {
+                let error = chain(&error);
+                warn!(lake.key = key, error, "Left `{key}` out of the conservation check: it cannot be read");
+                is_complete = false;
+                Vec::new()
+            });
+            for position in positions {
                 settled.remove(&position);
                 recent.remove(&position);
             }

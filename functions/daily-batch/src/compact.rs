@@ -1,68 +1,125 @@
 //! Small files of a curated table → few of the target size.
 
-use event_model::{Clock, Kind};
+use std::collections::HashMap;
+
+use event_model::Kind;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use tracing::info;
 
-use crate::fold::FILE_BYTES;
+use crate::DailyError;
+use crate::fold::Work;
 use crate::rewrite::{Rows, Source, Target, rewrite};
-use crate::table::{Change, CuratedFile, CuratedTable, folder};
-use crate::{DailyError, Lake};
+use crate::sizes::Sizes;
+use crate::table::{Change, Committed, CuratedFile, CuratedTable, RowChange};
 
 use deltalake_core::protocol::DeltaOperation;
 
-/// Files below this size are small.
-const SMALL_BYTES: u64 = FILE_BYTES as u64 / 2;
+/// What a compaction did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Compaction {
+    /// Files that it packed into fewer.
+    pub(crate) files: u64,
+    /// The version that it read.
+    pub(crate) base: u64,
+    pub(crate) committed: Committed,
+}
 
-/// Rewrites the small files of a table as one or few, and returns how many there were.
+/// Packs the small files of a table into bins, and writes each bin as one file. `None` when there is nothing to pack.
 ///
 /// No row changes. When somebody else commits meanwhile, nothing happens: the next run compacts.
-pub(crate) async fn compact(lake: &Lake, kind: Kind, clock: &Clock) -> Result<u64, DailyError> {
-    let Some(table) = CuratedTable::open(lake, kind).await? else {
-        return Ok(0);
+pub(crate) async fn compact(work: &Work, kind: Kind) -> Result<Option<Compaction>, DailyError> {
+    let Some(table) = CuratedTable::open(&work.lake, kind).await? else {
+        return Ok(None);
     };
-    let small: Vec<CuratedFile> = table
-        .files()?
-        .into_iter()
-        .filter(|file| file.size < SMALL_BYTES)
-        .collect();
-    if small.len() < 2 {
-        return Ok(0);
+    let bins = pack(table.files().await?, &work.sizes);
+    if bins.is_empty() {
+        return Ok(None);
     }
-    let sources = small
-        .iter()
-        .map(|file| Source {
-            path: file.path.clone(),
-            size: file.size,
-            rows: Rows::AllBut(Vec::new()),
-            is_clean: false,
-        })
-        .collect();
     let target = Target {
-        folder: folder(kind),
+        kind,
         schema: table.schema()?,
-        file_bytes: FILE_BYTES,
-        at_ms: clock.unix_millis(),
+        // One bin, one writer, one file.
+        sizes: Sizes {
+            file_bytes: usize::MAX,
+            writers: 1,
+            ..work.sizes
+        },
+        at_ms: work.clock.unix_millis(),
     };
-    let adds = rewrite(
-        &lake.store(),
-        sources,
-        std::collections::HashMap::new(),
-        target,
-    )
-    .await?;
-    let files = small.len() as u64;
+    let store = work.lake.store();
+    let written: Vec<_> = stream::iter(&bins)
+        .map(|bin| {
+            let sources = bin.iter().map(whole).collect();
+            rewrite(&store, sources, HashMap::new(), target.clone())
+        })
+        .buffered(work.sizes.writers)
+        .try_collect()
+        .await?;
+    let adds: Vec<_> = written.into_iter().flatten().collect();
+    let removes: Vec<_> = bins.into_iter().flatten().collect();
+    if adds.len() >= removes.len() {
+        return Err(DailyError::Bug(format!(
+            "a compaction of {} files of `{kind}` would make {}",
+            removes.len(),
+            adds.len()
+        )));
+    }
+    let (files, base) = (removes.len() as u64, table.version());
+    let (manifest, _) = table.manifest().await?;
     let change = Change {
         adds,
-        removes: small,
-        ..Change::default()
+        removes,
+        schema: None,
+        manifest,
+        rows: RowChange::default(),
+        merge: None,
+        operation: DeltaOperation::Optimize {
+            predicate: None,
+            target_size: i64::try_from(work.sizes.file_bytes).unwrap_or(i64::MAX),
+        },
     };
-    let operation = DeltaOperation::Optimize {
-        predicate: None,
-        target_size: i64::try_from(FILE_BYTES).unwrap_or(i64::MAX),
+    let Some(committed) = table.commit(change).await? else {
+        return Ok(None);
     };
-    let is_done = table.commit(change, operation).await?;
-    if is_done {
-        info!(kind = %kind, compaction.files = files, "Compacted {files} files of {kind}");
+    info!(kind = %kind, compaction.files = files, "Compacted {files} files of {kind}");
+    Ok(Some(Compaction {
+        files,
+        base,
+        committed,
+    }))
+}
+
+/// Packs small files into bins of at least two, neighbours by `ind`, each of about the size of a file.
+fn pack(files: Vec<CuratedFile>, sizes: &Sizes) -> Vec<Vec<CuratedFile>> {
+    let mut small: Vec<_> = files
+        .into_iter()
+        .filter(|file| file.size < sizes.small_bytes())
+        .collect();
+    small.sort_by(|a, b| (a.inds, &a.path).cmp(&(b.inds, &b.path)));
+    let mut bins: Vec<Vec<CuratedFile>> = Vec::new();
+    let mut open_bytes = 0;
+    for file in small {
+        match bins.last_mut() {
+            Some(bin) if open_bytes + file.size <= sizes.file_bytes as u64 => {
+                open_bytes += file.size;
+                bin.push(file);
+            }
+            _ => {
+                open_bytes = file.size;
+                bins.push(vec![file]);
+            }
+        }
     }
-    Ok(if is_done { files } else { 0 })
+    bins.retain(|bin| bin.len() > 1);
+    bins
+}
+
+fn whole(file: &CuratedFile) -> Source {
+    Source {
+        path: file.path.clone(),
+        e_tag: None,
+        size: file.size,
+        rows: Rows::AllBut(Vec::new()),
+        is_clean: false,
+    }
 }

@@ -13,8 +13,8 @@ pub struct Config {
     pub stream_name: Option<String>,
     /// Missed days that a scheduled run makes up for, at most (`CATCH_UP_DAYS`, default 7; 0 turns it off).
     pub catch_up_days: u32,
-    /// Time after which somebody else may take a run over that says nothing (`RUN_EXPIRY_SECONDS`, default 900: no
-    /// invocation lasts longer).
+    /// Time after which somebody else may take a run over that says nothing (`RUN_EXPIRY_SECONDS`, default 60: a
+    /// run that is alive says something every quarter of it).
     pub run_expiry_seconds: u32,
     /// Age from which files that no version of a table names any more are deleted (`VACUUM_RETENTION_HOURS`, default
     /// 168, at least 1).
@@ -37,7 +37,7 @@ impl Config {
             bucket_name: bucket_name.into(),
             stream_name: None,
             catch_up_days: 7,
-            run_expiry_seconds: 900,
+            run_expiry_seconds: 60,
             vacuum_retention_hours: 168,
         }
     }
@@ -101,7 +101,7 @@ mod tests {
     fn only_the_bucket_must_be_given() {
         let config = config(&[("BUCKET_NAME", "lake"), ("CATCH_UP_DAYS", "0")]).unwrap();
         assert_eq!(config.bucket_name, "lake");
-        assert_eq!((config.catch_up_days, config.run_expiry_seconds), (0, 900));
+        assert_eq!((config.catch_up_days, config.run_expiry_seconds), (0, 60));
     }
 
     #[test]

@@ -51,9 +51,28 @@ pub enum DailyError {
         #[source]
         source: object_store::Error,
     },
+    /// The invocation's time is nearly over, and the step that is at work needs more.
+    #[error(
+        "the run of {run_date} stopped in step `{step}`, shortly before the end of the function's time; the next attempt goes on from there"
+    )]
+    OutOfTime {
+        /// The run date.
+        run_date: Date,
+        /// The step that was at work.
+        step: String,
+    },
+    /// The function could not start itself again.
+    #[error("could not start the function again, to go on with the run of {run_date}; start it by hand")]
+    Restart {
+        /// The run date.
+        run_date: Date,
+        /// What Lambda says.
+        #[source]
+        source: anyhow::Error,
+    },
     /// A clean object is not Parquet, or not a clean table of its kind.
     #[error(
-        "could not read the rows of `{key}`; restore the object, or move it out of `clean/` and replay its records"
+        "could not read the rows of `{key}`; restore the object from the bucket's versions, or delete it and refetch its records"
     )]
     CleanObject {
         /// Its key.
@@ -62,9 +81,20 @@ pub enum DailyError {
         #[source]
         source: RowsError,
     },
+    /// A clean object was written again, or taken away, while it was being read.
+    #[error("`{key}` was changed while it was being read; run again")]
+    Changed {
+        /// Its key.
+        key: String,
+    },
     /// A file of a curated table is not as it was written.
-    #[error("could not read `{key}` of the curated table; restore the table to an earlier version")]
+    #[error(
+        "could not read `{key}` of the curated table; restore the object from the bucket's versions, or restore the \
+         table to an earlier version, or run `pinflow daily remerge {kind} --drop-damaged`"
+    )]
     CuratedFile {
+        /// The table's kind.
+        kind: Kind,
         /// Its key.
         key: String,
         /// What is wrong with it.
@@ -89,6 +119,23 @@ pub enum DailyError {
     DeletionVectors {
         /// The table's kind.
         kind: Kind,
+    },
+    /// A commit would change, or has changed, the number of a table's rows by something else than what it merged.
+    #[error(
+        "`curated/{kind}/` has {found} rows after the merge and must have {expected} ({before} before it); nothing may be \
+         vacuumed: restore the table to version {version}, and report this with the request id"
+    )]
+    RowBalance {
+        /// The table's kind.
+        kind: Kind,
+        /// The version before the commit.
+        version: u64,
+        /// Rows of that version.
+        before: u64,
+        /// Rows that the commit must lead to.
+        expected: u64,
+        /// Rows that it leads to.
+        found: u64,
     },
     /// Others kept writing to the table.
     #[error(
@@ -140,6 +187,12 @@ pub enum RowsError {
     /// A `_sequence` that is none.
     #[error(transparent)]
     Sequence(#[from] lake::LakeError),
+    /// There is no object with the file's key.
+    #[error("the file is gone")]
+    MissingFile,
+    /// Bytes on which the reader panicked.
+    #[error("the reader cannot cope with these bytes")]
+    Panic,
     /// Bytes that could not be fetched while reading.
     #[error("the object could not be fetched")]
     Fetch(#[from] object_store::Error),
@@ -154,10 +207,14 @@ impl DailyError {
             Self::TakenOver { .. } => "TakenOver",
             Self::LedgerRecord { .. } => "LedgerRecord",
             Self::Lake { .. } => "LakeUnavailable",
+            Self::OutOfTime { .. } => "OutOfTime",
+            Self::Restart { .. } => "Restart",
             Self::CleanObject { .. } => "CleanObject",
+            Self::Changed { .. } => "Changed",
             Self::CuratedFile { .. } => "CuratedFile",
             Self::Table { .. } => "Table",
             Self::DeletionVectors { .. } => "DeletionVectors",
+            Self::RowBalance { .. } => "RowBalance",
             Self::Contention { .. } => "Contention",
             Self::Report { .. } => "Report",
             Self::Bug(_) => "Bug",
@@ -186,6 +243,17 @@ impl DailyError {
             source: Box::new(source),
         }
     }
+}
+
+/// Returns an error's text with those of its causes.
+pub(crate) fn chain(error: &(impl std::error::Error + ?Sized)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(source) = cause {
+        text = format!("{text}: {source}");
+        cause = source.source();
+    }
+    text
 }
 
 impl From<DailyError> for Diagnostic {

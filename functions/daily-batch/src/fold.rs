@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 use daily_report::summary::FoldCounts;
@@ -14,159 +15,228 @@ use object_store::ObjectStore;
 use object_store::path::Path;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use tracing::{info, instrument};
+use tracing::{error, info, instrument};
 
 use crate::DailyError;
-use crate::clean::{self, CleanObject, Manifest};
-use crate::error::RowsError;
+use crate::clean::{self, CleanObject};
+use crate::error::{RowsError, chain};
 use crate::lake_store::Lake;
-use crate::matching::{Matches, match_table};
-use crate::objects::fetch;
-use crate::rewrite::{Rows, Source, Target, rewrite};
+use crate::matching::{find_duplicates, match_table};
+use crate::objects::fetch_version;
+use crate::parquet_input::plain_types;
+use crate::rewrite::{Rows, Source, Target, conform, rewrite};
+use crate::sizes::Sizes;
 use crate::summary::fold_counts;
-use crate::table::{Change, CuratedTable, FoldNote, evolved, folder, merge_operation};
-use crate::tasks::{join, workers};
+use crate::table::{
+    Change, Committed, CuratedTable, MergeNote, RowChange, evolved, merge_operation,
+};
+use crate::tasks::{join, join_reader, workers};
 use crate::versions::{KEY_COLUMNS, RowKey, append_keys, keep_latest};
 
-/// Size of a curated file, in bytes: large enough that listing and opening files costs little, as Spark's optimised writes.
-pub(crate) const FILE_BYTES: usize = 128 << 20;
-/// Most bytes of objects that are kept between the two times that a fold reads them.
+/// Most bytes of objects that are kept between the two times that a merge reads them.
 const CACHE_BYTES: usize = 192 << 20;
 /// Objects that are fetched at once: a request waits some 30 ms for its first byte.
 const FETCHES: usize = 16;
-/// How often a fold begins again because somebody else changed the table.
-const ATTEMPTS: u32 = 5;
+/// How often a merge begins again because somebody else changed the table, or an object that it was reading.
+const ATTEMPTS: u32 = 10;
 
-/// What a fold did.
+/// Where a merge works, and how large what it writes is.
+#[derive(Clone, Debug)]
+pub(crate) struct Work {
+    pub(crate) lake: Lake,
+    pub(crate) sizes: Sizes,
+    pub(crate) clock: Clock,
+}
+
+/// What a merge did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct FoldOutcome {
     pub(crate) counts: FoldCounts,
-    /// Values changed by each rule in the objects of this fold.
+    /// Values changed by each rule in the objects of this merge.
     pub(crate) changes: BTreeMap<String, u64>,
+    /// The version that it made or found, and the table's rows.
+    pub(crate) table: Committed,
+    /// Objects of the table, of this and of earlier merges, that cannot be read.
+    pub(crate) unreadable: u64,
 }
 
-/// Folds every clean object of a kind that arrived by the end of `through` and that the table does not hold yet.
+/// Merges every clean object of a kind that arrived by the end of `through` and that the table does not hold yet.
 ///
-/// The result depends on the set of rows alone: objects may come late, twice, or cut in other ways, the fold may be killed
-/// and repeated, and two may run at once. One commit makes the new rows and the manifest of the objects visible together,
-/// and notes which attempt at `through` made it.
+/// The result depends on the set of rows alone: objects may come late, twice, or cut in other ways, the merge may be killed
+/// and repeated, and two may run at once. One commit makes the new rows visible, and notes which attempt at `through` made
+/// it. An object that cannot be read is noted in the manifest and left alone until it changes.
 #[instrument(skip_all, fields(kind = %kind))]
 pub(crate) async fn fold(
-    lake: &Lake,
+    work: &Work,
     kind: Kind,
     through: Date,
     attempt: u32,
-    clock: &Clock,
 ) -> Result<FoldOutcome, DailyError> {
-    for _ in 0..ATTEMPTS {
-        let table = CuratedTable::open_or_create(lake, kind).await?;
-        if let Some(outcome) = fold_into(lake, table, through, attempt, clock).await? {
-            info!(
-                fold.objects = outcome.counts.objects,
-                fold.rows_in = outcome.counts.rows_in,
-                fold.inserted = outcome.counts.inserted,
-                fold.updated = outcome.counts.updated,
-                "Folded {} objects of {kind}: {} rows",
-                outcome.counts.objects,
-                outcome.counts.rows_in,
-            );
-            return Ok(outcome);
+    let mut merge = Merge {
+        work,
+        through,
+        attempt,
+        unreadable: HashMap::new(),
+        has_duplicates: false,
+    };
+    let mut times = 0;
+    while times < ATTEMPTS {
+        let table = CuratedTable::open_or_create(&work.lake, kind).await?;
+        match merge.into_table(table).await {
+            Ok(Some(outcome)) => {
+                info!(
+                    fold.objects = outcome.counts.objects,
+                    fold.rows_in = outcome.counts.rows_in,
+                    fold.inserted = outcome.counts.inserted,
+                    fold.updated = outcome.counts.updated,
+                    "Merged {} objects of {kind}: {} rows",
+                    outcome.counts.objects,
+                    outcome.counts.rows_in,
+                );
+                return Ok(outcome);
+            }
+            // Each time, one object less is read.
+            Err(DailyError::CleanObject { key, source }) => {
+                merge.unreadable.insert(key, source);
+            }
+            Ok(None) | Err(DailyError::Changed { .. }) => times += 1,
+            Err(error) => return Err(error),
         }
     }
-    Err(DailyError::Contention {
-        kind,
-        times: ATTEMPTS,
-    })
+    Err(DailyError::Contention { kind, times })
 }
 
-/// Folds into this version of the table; `None` when it is not the newest any more.
-async fn fold_into(
-    lake: &Lake,
-    table: CuratedTable,
+/// One merge, which may begin several times.
+struct Merge<'a> {
+    work: &'a Work,
     through: Date,
     attempt: u32,
-    clock: &Clock,
-) -> Result<Option<FoldOutcome>, DailyError> {
-    let (store, kind) = (lake.store(), table.kind());
-    let number = table.manifest().await?;
-    let mut manifest = match number {
-        Some(number) => Manifest::read(store.as_ref(), kind, number).await?,
-        None => Manifest::default(),
-    };
-    let listed = clean::list(store.as_ref(), kind, through).await?;
-    let new: Vec<_> = listed
-        .iter()
-        .filter(|object| !manifest.holds(object))
-        .cloned()
-        .collect();
-    let table_schema = table.schema()?;
-    let read = read_keys(&store, kind, new).await?;
-    let new_schema = evolved(&table_schema, &read.schema);
-    if read.objects.is_empty() && new_schema.is_none() {
-        return Ok(Some(FoldOutcome::default()));
-    }
+    /// Objects that turned out to be unreadable, by key.
+    unreadable: HashMap<String, RowsError>,
+    /// Whether the table was found to have an `ind` twice.
+    has_duplicates: bool,
+}
 
-    let mut outcome = FoldOutcome {
-        changes: read.changes,
-        ..FoldOutcome::default()
-    };
-    outcome.counts.objects = read.objects.len() as u64;
-    let (mut keys, mut counts) = (read.keys, outcome.counts);
-    let sorted = tokio::task::spawn_blocking(move || {
-        keep_latest(&mut keys, &mut counts);
-        (keys, counts)
-    });
-    let mut keys;
-    (keys, outcome.counts) = join(sorted).await?;
-    let files = table.files()?;
-    let Matches { replaced } = match_table(&store, &files, &mut keys, &mut outcome.counts).await?;
-    outcome.counts.inserted = keys.len() as u64 - outcome.counts.updated;
+impl Merge<'_> {
+    /// Merges into this version of the table; `None` when it has to begin again.
+    async fn into_table(&mut self, table: CuratedTable) -> Result<Option<FoldOutcome>, DailyError> {
+        let (store, kind) = (self.work.lake.store(), table.kind());
+        let (mut manifest, is_own_state) = table.manifest().await?;
+        let listed = clean::list(store.as_ref(), kind, self.through).await?;
+        let new: Vec<_> = listed
+            .iter()
+            .filter(|object| !manifest.holds(object))
+            .cloned()
+            .collect();
+        let (unreadable, new): (Vec<_>, Vec<_>) = new
+            .into_iter()
+            .partition(|object| self.unreadable.contains_key(object.path.as_ref()));
+        let table_schema = table.schema()?;
+        let files = table.files().await?;
+        let read = read_keys(&store, kind, new, &table_schema).await?;
+        let new_schema = evolved(&table_schema, &read.schema);
 
-    let mut sources = sources(&read.objects, keys);
-    let mut removes = Vec::new();
-    for (file, rows) in files.into_iter().zip(replaced) {
-        if rows.is_empty() {
-            continue;
+        // Only other programs put an `ind` into a table twice, and they leave a state that has no manifest.
+        let gone = if is_own_state && !self.has_duplicates {
+            vec![Vec::new(); files.len()]
+        } else {
+            find_duplicates(&store, kind, &files).await?
+        };
+        let healed: usize = gone.iter().map(Vec::len).sum();
+        let is_idle = read.objects.is_empty() && unreadable.is_empty() && healed == 0;
+        if is_idle && new_schema.is_none() {
+            let rows = files.iter().map(|file| file.rows).sum();
+            return Ok(Some(FoldOutcome {
+                table: Committed {
+                    version: table.version(),
+                    rows_before: rows,
+                    rows_after: rows,
+                },
+                unreadable: manifest.unreadable().count() as u64,
+                ..FoldOutcome::default()
+            }));
         }
-        sources.push(Source {
-            path: file.path.clone(),
-            size: file.size,
-            rows: Rows::AllBut(rows),
-            is_clean: false,
-        });
-        removes.push(file);
-    }
-    let target = Target {
-        folder: folder(kind),
-        schema: new_schema.clone().unwrap_or(table_schema),
-        file_bytes: FILE_BYTES,
-        at_ms: clock.unix_millis(),
-    };
-    let adds = rewrite(&store, sources, read.cached, target).await?;
 
-    for (object, rows) in &read.objects {
-        manifest.insert(object, *rows);
+        let mut outcome = FoldOutcome {
+            changes: read.changes,
+            ..FoldOutcome::default()
+        };
+        outcome.counts.objects = read.objects.len() as u64;
+        outcome.counts.healed = healed as u64;
+        let (mut keys, mut counts) = (read.keys, outcome.counts);
+        let sorted = tokio::task::spawn_blocking(move || {
+            keep_latest(&mut keys, &mut counts);
+            (keys, counts)
+        });
+        let mut keys;
+        (keys, outcome.counts) = join(sorted).await?;
+        let matched = match_table(&store, kind, &files, &mut keys, &mut outcome.counts, &gone);
+        let Some(replaced) = matched.await? else {
+            self.has_duplicates = true;
+            return Ok(None);
+        };
+        outcome.counts.inserted = keys.len() as u64 - outcome.counts.updated;
+
+        let mut sources = sources(&read.objects, keys);
+        let mut removes = Vec::new();
+        for ((file, mut rows), gone) in files.into_iter().zip(replaced).zip(gone) {
+            rows.extend(gone);
+            if rows.is_empty() {
+                continue;
+            }
+            rows.sort_unstable();
+            if (rows.len() as u64) < file.rows {
+                sources.push(Source {
+                    path: file.path.clone(),
+                    e_tag: None,
+                    size: file.size,
+                    rows: Rows::AllBut(rows),
+                    is_clean: false,
+                });
+            }
+            removes.push(file);
+        }
+        let target = Target {
+            kind,
+            schema: new_schema.clone().unwrap_or(table_schema),
+            sizes: self.work.sizes,
+            at_ms: self.work.clock.unix_millis(),
+        };
+        let adds = rewrite(&store, sources, read.cached, target).await?;
+
+        for (object, rows) in &read.objects {
+            manifest.insert(object, *rows);
+        }
+        for object in &unreadable {
+            let reason = self.unreadable.get(object.path.as_ref());
+            let reason = reason.map(chain).unwrap_or_default();
+            error!(lake.key = %object.path, lake.version = object.version, error = reason, "Left `{}` out: it cannot be read", object.path);
+            manifest.insert_unreadable(object, reason);
+        }
+        manifest.retain_listed(&listed, self.through);
+        outcome.unreadable = manifest.unreadable().count() as u64;
+        let change = Change {
+            adds,
+            removes,
+            schema: new_schema,
+            manifest,
+            rows: RowChange {
+                inserted: outcome.counts.inserted,
+                removed: outcome.counts.healed,
+            },
+            merge: Some(MergeNote {
+                run_date: self.through,
+                attempt: self.attempt,
+                counts: fold_counts(&outcome),
+            }),
+            operation: merge_operation(),
+        };
+        let Some(committed) = table.commit(change).await? else {
+            return Ok(None);
+        };
+        outcome.table = committed;
+        Ok(Some(outcome))
     }
-    manifest.retain_listed(&listed, through);
-    let number = manifest
-        .write(store.as_ref(), kind, number.unwrap_or_default())
-        .await?;
-    let change = Change {
-        adds,
-        removes,
-        schema: new_schema,
-        manifest: Some(number),
-        note: Some(FoldNote {
-            run_date: through,
-            attempt,
-            counts: fold_counts(&outcome),
-        }),
-    };
-    if !table.commit(change, merge_operation()).await? {
-        return Ok(None);
-    }
-    Manifest::delete_old(store.as_ref(), kind, number).await?;
-    Ok(Some(outcome))
 }
 
 /// What the first reading of the new objects brought.
@@ -194,6 +264,7 @@ async fn read_keys(
     store: &Arc<dyn ObjectStore>,
     kind: Kind,
     objects: Vec<CleanObject>,
+    table: &SchemaRef,
 ) -> Result<ReadKeys, DailyError> {
     let mut read = ReadKeys {
         objects: Vec::with_capacity(objects.len()),
@@ -205,15 +276,16 @@ async fn read_keys(
     let mut cached_bytes = 0;
     let fetched = stream::iter(objects.into_iter().zip(0..))
         .map(|(object, index)| async move {
-            let bytes = fetch(store.as_ref(), &object.path).await?;
+            let e_tag = object.e_tag.as_deref();
+            let bytes = fetch_version(store.as_ref(), &object.path, e_tag).await?;
             Ok::<_, DailyError>((object, index, bytes))
         })
         .buffered(FETCHES);
     // Few are decoded at once, so that those which wait do not fill the memory.
     let mut decoded = fetched
-        .map_ok(|(object, index, bytes)| async move {
-            let task = tokio::task::spawn_blocking(move || read_object(object, index, bytes));
-            join(task).await?
+        .map_ok(|(object, index, bytes)| {
+            let table = Arc::clone(table);
+            read_object(object, index, bytes, table)
         })
         .try_buffered(workers());
     while let Some(object) = decoded.try_next().await? {
@@ -233,8 +305,15 @@ async fn read_keys(
     Ok(read)
 }
 
-fn read_object(object: CleanObject, index: u32, bytes: Bytes) -> Result<ReadObject, DailyError> {
-    match read_rows(index, bytes.clone()) {
+async fn read_object(
+    object: CleanObject,
+    index: u32,
+    bytes: Bytes,
+    table: SchemaRef,
+) -> Result<ReadObject, DailyError> {
+    let read = bytes.clone();
+    let task = tokio::task::spawn_blocking(move || read_rows(index, read, &table));
+    match join_reader(task).await {
         Ok((keys, schema, changes)) => Ok(ReadObject {
             object,
             bytes,
@@ -251,9 +330,11 @@ fn read_object(object: CleanObject, index: u32, bytes: Bytes) -> Result<ReadObje
 
 type Read = (Vec<RowKey>, SchemaRef, BTreeMap<String, u64>);
 
-fn read_rows(index: u32, bytes: Bytes) -> Result<Read, RowsError> {
-    let builder = ParquetRecordBatchReaderBuilder::try_new(bytes)?;
+fn read_rows(index: u32, bytes: Bytes, table: &SchemaRef) -> Result<Read, RowsError> {
+    let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(bytes, plain_types())?;
     let schema = Arc::clone(builder.schema());
+    // A column of another type is found before any row is merged.
+    conform(&RecordBatch::new_empty(Arc::clone(&schema)), table)?;
     let changes = lake::writer::changes(builder.metadata().file_metadata());
     let mask = ProjectionMask::columns(builder.parquet_schema(), KEY_COLUMNS);
     let mut keys = Vec::new();
@@ -282,6 +363,7 @@ fn sources(objects: &[(CleanObject, u64)], keys: Vec<RowKey>) -> Vec<Source> {
             rows.sort_unstable();
             Source {
                 path: object.path.clone(),
+                e_tag: object.e_tag.clone(),
                 size: object.size,
                 rows: Rows::Only(rows),
                 is_clean: true,

@@ -3,28 +3,43 @@
 use std::sync::Arc;
 
 use daily_report::run::{RunRecord, RunState, Trigger};
-use event_model::Clock;
+use event_model::{Clock, Kind};
 use futures::FutureExt as _;
-use jiff::ToSpan as _;
+use futures::future::BoxFuture;
 use jiff::civil::Date;
+use jiff::{Timestamp, ToSpan as _};
 use lambda_runtime::LambdaEvent;
 use serde_json::Value;
-use tracing::{error, instrument};
+use tracing::{error, info, instrument};
 
 use crate::audit::Stream;
 use crate::ledger::Ledger;
 use crate::payload::Request;
-use crate::run::{Progress, Runner};
+use crate::remerge::{Remerge, remerge};
+use crate::run::{Ended, Progress, Runner, Start};
+use crate::sizes::Sizes;
 use crate::{Config, DailyError, Lake, metrics};
 
-/// Is handed a line of metrics for each run of an invocation that has ended.
+/// Receives a line of metrics for each run of an invocation that has ended.
 pub type Publish = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// Starts the function of a name again, with an event.
+pub type Restart =
+    Arc<dyn Fn(String, Value) -> BoxFuture<'static, anyhow::Result<()>> + Send + Sync>;
 
 /// The function: the lake, its configuration, its clock, and where its metrics go. Cheap to clone.
 #[derive(Clone)]
 pub struct App {
     runner: Runner,
     publish: Publish,
+    restart: Option<Restart>,
+}
+
+/// What became of the days of a request.
+struct Days {
+    records: Vec<RunRecord>,
+    /// The day that is not done because the time was over, and the error that says so.
+    paused: Option<(Date, DailyError)>,
 }
 
 impl App {
@@ -36,8 +51,10 @@ impl App {
                 stream,
                 config,
                 clock,
+                sizes: Sizes::default(),
             },
             publish: Arc::new(|_| {}),
+            restart: None,
         }
     }
 
@@ -48,14 +65,28 @@ impl App {
         self
     }
 
+    /// Starts itself again when an invocation's time is over before the work is done. Without it, such an invocation fails.
+    #[must_use]
+    pub fn with_restart(mut self, restart: Restart) -> Self {
+        self.restart = Some(restart);
+        self
+    }
+
     /// Returns the ledger of the runs.
     pub fn ledger(&self) -> Ledger {
         self.runner.ledger()
     }
 
+    /// Forgets what a table holds, so that the next run merges every clean object again, and with `drop_damaged` removes
+    /// those files from the table that are gone or cannot be read.
+    pub async fn remerge(&self, kind: Kind, drop_damaged: bool) -> Result<Remerge, DailyError> {
+        remerge(&self.runner.work(), kind, drop_damaged).await
+    }
+
     /// Runs the days that the event asks for, oldest first, and before them those that the schedule missed.
     ///
-    /// A day that fails does not keep later ones from running; the first error is returned when all are through.
+    /// A day that fails does not keep later ones from running; the first error is returned when all are through. Shortly
+    /// before the deadline of the invocation, the run is saved, and the function started again for the days that are left.
     #[instrument(skip_all)]
     pub async fn handle(&self, event: LambdaEvent<Value>) -> Result<Vec<RunRecord>, DailyError> {
         let request = Request::from_event(event.payload, self.ledger().now())?;
@@ -66,14 +97,46 @@ impl App {
             }
         };
         let holder = &event.context.request_id;
-        let records = self.run(&request, holder, &tell).await?;
+        let deadline = i64::try_from(event.context.deadline).ok();
+        let start = Start {
+            trigger: request.trigger,
+            holder,
+            // Where nobody stops the process, the runtime says 0.
+            deadline: deadline
+                .filter(|deadline| *deadline > 0)
+                .and_then(|deadline| Timestamp::from_millisecond(deadline).ok()),
+        };
+        let days = self.run_days(&request, start, &tell).await?;
+        if let Some((day, stop)) = days.paused {
+            self.start_again(function, &request, day, stop).await?;
+            return Ok(days.records);
+        }
         // The alarm asks for the day, not for who has done it.
         if request.trigger == Trigger::Schedule
-            && records.iter().any(|record| record.holder != *holder)
+            && days.records.iter().any(|record| record.holder != *holder)
         {
             (self.publish)(&metrics::found_done(self.ledger().now(), function));
         }
-        Ok(records)
+        Ok(days.records)
+    }
+
+    async fn start_again(
+        &self,
+        function: &str,
+        request: &Request,
+        day: Date,
+        stop: DailyError,
+    ) -> Result<(), DailyError> {
+        let Some(restart) = &self.restart else {
+            return Err(stop);
+        };
+        info!("{stop}");
+        restart(function.to_owned(), request.from_day(day))
+            .await
+            .map_err(|source| DailyError::Restart {
+                run_date: day,
+                source,
+            })
     }
 
     /// Runs the days of a request, as [`App::handle`] does, and tells of each step.
@@ -83,6 +146,20 @@ impl App {
         holder: &str,
         progress: Progress<'_>,
     ) -> Result<Vec<RunRecord>, DailyError> {
+        let start = Start {
+            trigger: request.trigger,
+            holder,
+            deadline: None,
+        };
+        Ok(self.run_days(request, start, progress).await?.records)
+    }
+
+    async fn run_days(
+        &self,
+        request: &Request,
+        start: Start<'_>,
+        progress: Progress<'_>,
+    ) -> Result<Days, DailyError> {
         let mut days: Vec<(Date, Trigger)> = Vec::new();
         if let (Trigger::Schedule, Some(first)) = (request.trigger, request.run_dates.first()) {
             let missed = self.missed_days(*first).await?;
@@ -91,14 +168,15 @@ impl App {
         days.extend(request.run_dates.iter().map(|day| (*day, request.trigger)));
         let mut records = Vec::new();
         let mut first_error = None;
+        let mut paused = None;
         for (day, trigger) in days {
-            match self
-                .runner
-                .run(day, trigger, holder, progress)
-                .boxed_local()
-                .await
-            {
-                Ok(record) => records.push(record),
+            let start = Start { trigger, ..start };
+            match self.runner.run(day, start, progress).boxed_local().await {
+                Ok(Ended::Done(record)) => records.push(record),
+                Ok(Ended::Paused(stop)) => {
+                    paused = Some((day, stop));
+                    break;
+                }
                 Err(failure) if first_error.is_none() => first_error = Some(failure),
                 // The ledger has all of them; one is returned.
                 Err(failure) => {
@@ -106,7 +184,7 @@ impl App {
                 }
             }
         }
-        first_error.map_or(Ok(records), Err)
+        first_error.map_or(Ok(Days { records, paused }), Err)
     }
 
     /// Returns the days before a scheduled run that no run has done, back to the first run of all.

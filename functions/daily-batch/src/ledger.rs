@@ -13,7 +13,8 @@ use jiff::{SignedDuration, Timestamp};
 use object_store::path::Path;
 use object_store::{ObjectStoreExt as _, PutMode, PutOptions, UpdateVersion};
 
-use crate::{DailyError, Lake, objects};
+use crate::error::chain;
+use crate::{Config, DailyError, Lake, objects};
 
 /// Prefix of the ledger's objects.
 const RUNS_PREFIX: &str = "runs/";
@@ -25,12 +26,16 @@ pub struct Ledger {
     clock: Clock,
     /// How long an attempt that says nothing is left alone.
     expiry: SignedDuration,
+    /// How long the versions of tables that an attempt noted can be read for sure.
+    versions_last: SignedDuration,
 }
 
 /// An attempt that this process holds.
 #[derive(Debug)]
 pub(crate) struct Attempt {
     pub(crate) record: RunRecord,
+    /// Steps that the attempt before this one had done.
+    pub(crate) done_before: usize,
     version: UpdateVersion,
     ledger: Ledger,
 }
@@ -46,11 +51,13 @@ pub(crate) enum Begun {
 
 impl Ledger {
     /// Opens the ledger of a lake.
-    pub fn new(lake: Lake, clock: Clock, expiry_seconds: u32) -> Self {
+    pub fn new(lake: Lake, clock: Clock, config: &Config) -> Self {
         Self {
             lake,
             clock,
-            expiry: SignedDuration::from_secs(i64::from(expiry_seconds)),
+            expiry: SignedDuration::from_secs(i64::from(config.run_expiry_seconds)),
+            // Half of the time that vacuum leaves them, as the attempt that resumes takes time as well.
+            versions_last: SignedDuration::from_hours(i64::from(config.vacuum_retention_hours)) / 2,
         }
     }
 
@@ -77,25 +84,24 @@ impl Ledger {
         Ok(runs)
     }
 
-    /// Returns the attempts right before this one that no record says to have done a step: what they did is not counted.
-    pub(crate) async fn unrecorded(
-        &self,
-        record: &RunRecord,
-        step: &str,
-    ) -> Result<Range<u32>, DailyError> {
+    /// Returns the attempts right before this one that came to no end: what they merged belongs to the same run.
+    pub(crate) async fn unfinished(&self, record: &RunRecord) -> Result<Range<u32>, DailyError> {
         let earlier = self.attempts(record.run_date).await?;
-        let unrecorded = earlier
+        let unfinished = earlier
             .iter()
             .rev()
             .skip_while(|earlier| earlier.attempt >= record.attempt)
-            .take_while(|earlier| done_step(earlier, step).is_none());
-        let first = unrecorded
+            .take_while(|earlier| earlier.state != RunState::Succeeded);
+        let first = unfinished
             .last()
             .map_or(record.attempt, |record| record.attempt);
         Ok(first..record.attempt)
     }
 
     /// Begins an attempt at a run date, unless somebody holds it, or it is done and the schedule asks.
+    ///
+    /// A holder that asks again has died: Lambda starts a request a second time, under the same identifier, when the first
+    /// time has ended. It takes its own attempt over at once.
     pub(crate) async fn begin(
         &self,
         run_date: Date,
@@ -117,7 +123,9 @@ impl Ledger {
                     {
                         return Ok(Begun::AlreadyDone(Box::new(record.clone())));
                     }
-                    RunState::Running if record.expires_at > self.now() => {
+                    RunState::Running
+                        if record.expires_at > self.now() && record.holder != holder =>
+                    {
                         return Err(DailyError::Held {
                             run_date,
                             holder: record.holder.clone(),
@@ -132,18 +140,15 @@ impl Ledger {
             }
             let previous = previous.map(|(record, _)| record);
             let record = self.next_attempt(previous.as_ref(), run_date, trigger, holder, steps);
-            let put = self.put(&record, PutMode::Create).await;
-            match put {
-                Ok(version) => {
-                    return Ok(Begun::Attempt(Box::new(Attempt {
-                        record,
-                        version,
-                        ledger: self.clone(),
-                    })));
-                }
-                // Somebody else took the number: look again.
-                Err(object_store::Error::AlreadyExists { .. }) => {}
-                Err(error) => return Err(DailyError::lake("write", path(&record))(error)),
+            // `None`: somebody else took the number, so look again.
+            if let Some(version) = self.put(&record, PutMode::Create).await? {
+                let previous = previous.filter(|record| record.state != RunState::Succeeded);
+                return Ok(Begun::Attempt(Box::new(Attempt {
+                    done_before: previous.map_or(0, |record| done(&record)),
+                    record,
+                    version,
+                    ledger: self.clone(),
+                })));
             }
         }
     }
@@ -158,17 +163,15 @@ impl Ledger {
         let ended = RunRecord {
             state: RunState::Failed,
             finished_at: Some(self.now()),
-            error: Some(format!(
-                "said nothing until {}; {holder} took over",
-                record.expires_at
-            )),
+            error: Some(if record.holder == holder {
+                "ended without a word; its own retry took over".to_owned()
+            } else {
+                format!("said nothing until {}; {holder} took over", record.expires_at)
+            }),
             ..record.clone()
         };
-        match self.put(&ended, PutMode::Update(version.clone())).await {
-            Ok(_) => Ok(true),
-            Err(object_store::Error::Precondition { .. }) => Ok(false),
-            Err(error) => Err(DailyError::lake("write", path(record))(error)),
-        }
+        let put = self.put(&ended, PutMode::Update(version.clone())).await?;
+        Ok(put.is_some())
     }
 
     fn next_attempt(
@@ -179,8 +182,12 @@ impl Ledger {
         holder: &str,
         steps: &[&str],
     ) -> RunRecord {
-        let unfinished = previous.filter(|record| record.state != RunState::Succeeded);
         let now = self.now();
+        let unfinished = previous.filter(|record| record.state != RunState::Succeeded);
+        // Reports read all tables as of one moment: unless every table was merged then, each is merged again.
+        let has_versions = unfinished.is_some_and(|record| {
+            !record.tables.is_empty() && now.duration_since(record.started_at) < self.versions_last
+        });
         RunRecord {
             run_date,
             attempt: previous.map_or(1, |record| record.attempt + 1),
@@ -192,28 +199,45 @@ impl Ledger {
             finished_at: None,
             steps: steps
                 .iter()
-                .map(|name| resumed_step(name, unfinished))
+                .map(|name| resumed_step(name, unfinished.filter(|_| has_versions)))
                 .collect(),
+            tables: unfinished
+                .filter(|_| has_versions)
+                .map(|record| record.tables.clone())
+                .unwrap_or_default(),
             error: None,
         }
     }
 
-    async fn put(&self, record: &RunRecord, mode: PutMode) -> object_store::Result<UpdateVersion> {
-        let body =
-            serde_json::to_vec_pretty(record).map_err(|source| object_store::Error::Generic {
-                store: "ledger",
-                source: Box::new(source),
-            })?;
-        let options = PutOptions::from(mode);
-        let put = self
-            .lake
-            .store()
-            .put_opts(&path(record), body.into(), options)
-            .await?;
-        Ok(UpdateVersion {
-            e_tag: put.e_tag,
-            version: put.version,
-        })
+    /// Writes a record; `None` when the condition does not hold.
+    ///
+    /// The bucket may answer a first try with an error after it has stored it, and the client then meets its own record: one
+    /// with this very content is a success.
+    async fn put(
+        &self,
+        record: &RunRecord,
+        mode: PutMode,
+    ) -> Result<Option<UpdateVersion>, DailyError> {
+        let path = path(record);
+        let body = serde_json::to_vec_pretty(record)
+            .map_err(|error| DailyError::Bug(error.to_string()))?;
+        let store = self.lake.store();
+        let put = store
+            .put_opts(&path, body.into(), PutOptions::from(mode))
+            .await;
+        match put {
+            Ok(put) => Ok(Some(UpdateVersion {
+                e_tag: put.e_tag,
+                version: put.version,
+            })),
+            Err(
+                object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. },
+            ) => {
+                let (found, version) = self.read(&(record.run_date, record.attempt)).await?;
+                Ok((found == *record).then_some(version))
+            }
+            Err(error) => Err(DailyError::lake("write", path)(error)),
+        }
     }
 
     async fn read(
@@ -265,21 +289,24 @@ impl Attempt {
         self.record.expires_at = now
             .saturating_add(self.ledger.expiry)
             .unwrap_or(Timestamp::MAX);
-        let put = self
-            .ledger
-            .put(&self.record, PutMode::Update(self.version.clone()))
-            .await;
-        match put {
-            Ok(version) => {
+        for _ in 0..2 {
+            let mode = PutMode::Update(self.version.clone());
+            if let Some(version) = self.ledger.put(&self.record, mode).await? {
                 self.version = version;
-                Ok(())
+                return Ok(());
             }
-            Err(object_store::Error::Precondition { .. }) => Err(DailyError::TakenOver {
-                run_date: self.record.run_date,
-                attempt: self.record.attempt + 1,
-            }),
-            Err(error) => Err(DailyError::lake("write", path(&self.record))(error)),
+            // An earlier save may have been stored although it was answered with an error.
+            let key = (self.record.run_date, self.record.attempt);
+            let (found, version) = self.ledger.read(&key).await?;
+            if found.holder != self.record.holder || found.state != RunState::Running {
+                break;
+            }
+            self.version = version;
         }
+        Err(DailyError::TakenOver {
+            run_date: self.record.run_date,
+            attempt: self.record.attempt + 1,
+        })
     }
 
     /// Writes how the work ended, and returns it. A success that cannot be written is a failure.
@@ -298,28 +325,39 @@ impl Attempt {
         self.record.finished_at = Some(self.now());
         self.record.state = match outcome {
             Ok(()) => RunState::Succeeded,
+            Err(DailyError::OutOfTime { .. }) => RunState::Paused,
             Err(_) => RunState::Failed,
         };
-        self.record.error = outcome.as_ref().err().map(chain);
+        self.record.error = outcome.as_ref().err().map(|error| chain(error));
     }
 
     /// Returns the length of time after which the record should be saved again while a step is at work.
     pub(crate) fn renewal(&self) -> std::time::Duration {
-        (self.ledger.expiry / 3).unsigned_abs()
+        (self.ledger.expiry / 4).unsigned_abs()
+    }
+
+    /// Tells whether this attempt has come further than those before it.
+    pub(crate) fn has_progressed(&self) -> bool {
+        done(&self.record) > self.done_before
     }
 
     pub(crate) fn now(&self) -> Timestamp {
         self.ledger.now()
     }
 
-    /// Notes that a step begins, and returns the time.
-    pub(crate) fn record_start(&mut self, place: usize) -> Timestamp {
+    /// Notes that a step begins.
+    pub(crate) fn record_start(&mut self, place: usize) {
         let now = self.now();
         if let Some(step) = self.record.steps.get_mut(place) {
             step.state = RunState::Running;
             step.started_at = Some(now);
         }
-        now
+    }
+
+    /// Tells whether an earlier attempt has done a step.
+    pub(crate) fn is_kept(&self, place: usize) -> bool {
+        let step = self.record.steps.get(place);
+        step.is_none_or(|step| step.state == RunState::Kept)
     }
 }
 
@@ -335,8 +373,17 @@ fn resumed_step(name: &str, previous: Option<&RunRecord>) -> StepRecord {
             started_at: None,
             duration_ms: None,
             counts: std::collections::BTreeMap::new(),
+            error: None,
         },
     }
+}
+
+/// Counts the steps of an attempt that are done.
+fn done(record: &RunRecord) -> usize {
+    let steps = record.steps.iter();
+    steps
+        .filter(|step| matches!(step.state, RunState::Succeeded | RunState::Kept))
+        .count()
 }
 
 fn done_step<'a>(record: &'a RunRecord, name: &str) -> Option<&'a StepRecord> {
@@ -363,14 +410,4 @@ fn parse(key: &str) -> Option<(Date, u32)> {
         date.strip_prefix("date=")?.parse().ok()?,
         attempt.parse().ok()?,
     ))
-}
-
-fn chain(error: &DailyError) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(source) = cause {
-        text = format!("{text}: {source}");
-        cause = source.source();
-    }
-    text
 }

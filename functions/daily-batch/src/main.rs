@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use aws_config::BehaviorVersion;
-use daily_batch::{App, Config, Lake, Stream};
+use aws_request::AwsRequest;
+use daily_batch::{App, Config, Lake, Stream, restart};
 use event_model::Clock;
+use futures::FutureExt as _;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn, tracing};
 use serde_json::Value;
 
@@ -30,7 +32,13 @@ async fn main() -> Result<(), Error> {
     let publish = Arc::new(|line: &str| {
         let _ = writeln!(std::io::stdout(), "{line}");
     });
-    let app = App::new(lake, stream, config, clock).with_metrics(publish);
+    let lambda = AwsRequest::new(&aws, clock.clone())?;
+    let restart = Arc::new(move |function, event| {
+        restart(lambda.clone(), function, event).boxed()
+    });
+    let app = App::new(lake, stream, config, clock)
+        .with_metrics(publish)
+        .with_restart(restart);
 
     run(service_fn(|event: LambdaEvent<Value>| app.handle(event))).await
 }

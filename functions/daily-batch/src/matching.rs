@@ -1,45 +1,54 @@
 //! New rows against the rows that a curated table has: which of either stay.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::datatypes::Int64Type;
 use daily_report::summary::FoldCounts;
+use event_model::Kind;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use object_store::ObjectStore;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
 use parquet::arrow::async_reader::{ParquetRecordBatchStream, ParquetRecordBatchStreamBuilder};
+use parquet::errors::ParquetError;
+use tracing::error;
 
 use crate::DailyError;
 use crate::error::RowsError;
+use crate::parquet_input::plain_types;
 use crate::remote_file::RemoteFile;
 use crate::table::CuratedFile;
 use crate::tasks::{join, workers};
-use crate::versions::{Contest, KEY_COLUMNS, RowKey, contest, primitive, versions};
+use crate::versions::{Contest, KEY_COLUMNS, RowKey, Version, contest, primitive, versions};
 
-/// What the table has to give up.
-pub(crate) struct Matches {
-    /// For each file the places of the rows that a new one replaces, in ascending order.
-    pub(crate) replaced: Vec<Vec<u32>>,
-}
+/// For each file of a table the places of rows that must go, in ascending order.
+pub(crate) type Places = Vec<Vec<u32>>;
 
 /// A row of a file and the new row with the same `ind`, as places in the file and in the list of new rows.
 type Pair = (u32, u32);
+
+/// A row of a table that shares its `ind` with others, as the file's place in the list of files and the row's in the file.
+type Row = (i64, u32, u32);
 
 /// Drops those new rows that the table has already, or has a later version of, and finds the rows that the others replace.
 ///
 /// `keys` are sorted by `ind`, one each. Of the files, only the column `ind` is read, and nothing of those whose range of
 /// `ind`s holds no new row; the versions are read for the rows that meet one. Rows of the table are not kept in memory.
+/// `gone` are rows that are as good as removed. Returns `None` when the table has an `ind` twice that a new row has too.
 pub(crate) async fn match_table(
     store: &Arc<dyn ObjectStore>,
+    kind: Kind,
     files: &[CuratedFile],
     keys: &mut Vec<RowKey>,
     counts: &mut FoldCounts,
-) -> Result<Matches, DailyError> {
+    gone: &Places,
+) -> Result<Option<Places>, DailyError> {
     let inds: Arc<Vec<i64>> = Arc::new(keys.iter().map(|key| key.ind).collect());
     let pairs: Vec<Vec<Pair>> = stream::iter(files)
         .map(|file| {
-            let task = tokio::spawn(pairs(Arc::clone(store), file.clone(), Arc::clone(&inds)));
+            let (store, file, inds) = (Arc::clone(store), file.clone(), Arc::clone(&inds));
+            let task = tokio::spawn(async move { pairs(store, kind, file, inds).await });
             async { join(task).await? }
         })
         .buffered(workers())
@@ -48,16 +57,21 @@ pub(crate) async fn match_table(
 
     let mut replaced = Vec::with_capacity(files.len());
     let mut dropped = Vec::new();
-    for (file, pairs) in files.iter().zip(pairs) {
+    let mut is_met = vec![false; keys.len()];
+    for ((file, mut pairs), gone) in files.iter().zip(pairs).zip(gone) {
+        pairs.retain(|(row, _)| gone.binary_search(row).is_err());
         let mut rows = Vec::new();
         if !pairs.is_empty() {
-            let old = old_versions(store, file, &pairs)
+            let old = old_versions(store, file, pairs.iter().map(|(row, _)| *row))
                 .await
-                .map_err(|error| unreadable(file, error))?;
+                .map_err(|error| unreadable(kind, file, error))?;
             for ((row, place), old) in pairs.into_iter().zip(old) {
                 let Some(key) = keys.get(place as usize) else {
                     continue;
                 };
+                if std::mem::replace(&mut is_met[place as usize], true) {
+                    return Ok(None);
+                }
                 match contest(&key.version, &old) {
                     Contest::Updates => {
                         counts.updated += 1;
@@ -80,11 +94,70 @@ pub(crate) async fn match_table(
         place += 1;
         !is_dropped
     });
-    Ok(Matches { replaced })
+    Ok(Some(replaced))
 }
 
-fn unreadable(file: &CuratedFile, source: RowsError) -> DailyError {
+/// Finds the rows that must go so that each `ind` has one row, the latest. 16 bytes of memory for each row of the table.
+///
+/// A merge never puts an `ind` into a table twice; other programs that write to it may.
+pub(crate) async fn find_duplicates(
+    store: &Arc<dyn ObjectStore>,
+    kind: Kind,
+    files: &[CuratedFile],
+) -> Result<Places, DailyError> {
+    let mut rows: Vec<Row> = Vec::new();
+    for (file, place) in files.iter().zip(0..) {
+        for (ind, row) in read_inds(store, kind, file).await?.into_iter().zip(0..) {
+            rows.push((ind, place, row));
+        }
+    }
+    rows.sort_unstable();
+    let groups: Vec<&[Row]> = rows
+        .chunk_by(|a, b| a.0 == b.0)
+        .filter(|group| group.len() > 1)
+        .collect();
+    let mut places: Places = vec![Vec::new(); files.len()];
+    for (_, file, row) in groups.iter().copied().flatten() {
+        places[*file as usize].push(*row);
+    }
+    let mut versions = HashMap::new();
+    for ((file, place), rows) in files.iter().zip(0_u32..).zip(&mut places) {
+        rows.sort_unstable();
+        if rows.is_empty() {
+            continue;
+        }
+        let old = old_versions(store, file, rows.iter().copied()).await;
+        let old = old.map_err(|error| unreadable(kind, file, error))?;
+        versions.extend(rows.iter().map(|row| (place, *row)).zip(old));
+    }
+    for group in groups {
+        let latest = group
+            .iter()
+            .max_by_key(|(_, file, row)| versions.get(&(*file, *row)));
+        if let Some((ind, file, row)) = latest {
+            error!(kind = %kind, row.ind = ind, row.copies = group.len(), "`{kind}` has {ind} {} times; the latest version stays", group.len());
+            places[*file as usize].retain(|place| place != row);
+        }
+    }
+    Ok(places)
+}
+
+fn unreadable(kind: Kind, file: &CuratedFile, source: RowsError) -> DailyError {
+    // What could not be fetched may be there the next time; what is damaged or gone will not.
+    let source = match source {
+        RowsError::Parquet(ParquetError::External(error)) => {
+            match error.downcast::<object_store::Error>() {
+                Ok(error) if matches!(*error, object_store::Error::NotFound { .. }) => {
+                    RowsError::MissingFile
+                }
+                Ok(error) => return DailyError::lake("read", file.path.as_ref())(*error),
+                Err(error) => RowsError::Parquet(ParquetError::External(error)),
+            }
+        }
+        source => source,
+    };
     DailyError::CuratedFile {
+        kind,
         key: file.path.to_string(),
         source,
     }
@@ -93,6 +166,7 @@ fn unreadable(file: &CuratedFile, source: RowsError) -> DailyError {
 /// Finds the rows of a file whose `ind` a new row has.
 async fn pairs(
     store: Arc<dyn ObjectStore>,
+    kind: Kind,
     file: CuratedFile,
     inds: Arc<Vec<i64>>,
 ) -> Result<Vec<Pair>, DailyError> {
@@ -106,7 +180,7 @@ async fn pairs(
     }
     find_pairs(store, &file, &inds)
         .await
-        .map_err(|error| unreadable(&file, error))
+        .map_err(|error| unreadable(kind, &file, error))
 }
 
 async fn find_pairs(
@@ -128,22 +202,23 @@ async fn find_pairs(
     Ok(pairs)
 }
 
-/// Reads the versions of the rows of pairs.
+/// Reads the versions of rows of a file, which are in ascending order.
 async fn old_versions(
     store: &Arc<dyn ObjectStore>,
     file: &CuratedFile,
-    pairs: &[Pair],
-) -> Result<Vec<crate::versions::Version>, RowsError> {
+    rows: impl ExactSizeIterator<Item = u32>,
+) -> Result<Vec<Version>, RowsError> {
+    let length = rows.len();
     let mut selectors = Vec::new();
     let mut next = 0;
-    for (row, _) in pairs {
+    for row in rows {
         selectors.push(RowSelector::skip((row - next) as usize));
         selectors.push(RowSelector::select(1));
         next = row + 1;
     }
     let selection = RowSelection::from(selectors);
     let mut batches = read(store, file, &KEY_COLUMNS, Some(selection)).await?;
-    let mut old = Vec::with_capacity(pairs.len());
+    let mut old = Vec::with_capacity(length);
     while let Some(batch) = batches.try_next().await? {
         for version in versions(&batch)? {
             old.push(version?);
@@ -160,7 +235,8 @@ async fn read(
     selection: Option<RowSelection>,
 ) -> Result<ParquetRecordBatchStream<RemoteFile>, RowsError> {
     let reader = RemoteFile::new(Arc::clone(store), file.path.clone(), file.size);
-    let mut builder = ParquetRecordBatchStreamBuilder::new(reader).await?;
+    let mut builder =
+        ParquetRecordBatchStreamBuilder::new_with_options(reader, plain_types()).await?;
     let mask = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());
     if let Some(selection) = selection {
         builder = builder.with_row_selection(selection);
@@ -168,22 +244,21 @@ async fn read(
     Ok(builder.with_projection(mask).build()?)
 }
 
-/// Reads the `ind` of every row of a table's files.
+/// Reads the `ind` of every row of a file.
 pub(crate) async fn read_inds(
     store: &Arc<dyn ObjectStore>,
-    files: &[CuratedFile],
+    kind: Kind,
+    file: &CuratedFile,
 ) -> Result<Vec<i64>, DailyError> {
+    let failed = |error| unreadable(kind, file, error);
     let mut inds = Vec::new();
-    for file in files {
-        let failed = |error| unreadable(file, error);
-        let mut batches = read(store, file, &["ind"], None).await.map_err(failed)?;
-        while let Some(batch) = batches
-            .try_next()
-            .await
-            .map_err(|error| failed(error.into()))?
-        {
-            inds.extend_from_slice(primitive::<Int64Type>(&batch, "ind").map_err(failed)?);
-        }
+    let mut batches = read(store, file, &["ind"], None).await.map_err(failed)?;
+    while let Some(batch) = batches
+        .try_next()
+        .await
+        .map_err(|error| failed(error.into()))?
+    {
+        inds.extend_from_slice(primitive::<Int64Type>(&batch, "ind").map_err(failed)?);
     }
     Ok(inds)
 }

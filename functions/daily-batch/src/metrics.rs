@@ -1,12 +1,14 @@
 //! A run that has ended → its line of metrics.
 
-use daily_report::run::{RunRecord, RunState, Trigger};
+use daily_report::run::{RunRecord, RunState, StepRecord, Trigger};
 use embedded_metrics::Metric;
 use event_model::Kind;
 use jiff::Timestamp;
 
-use crate::run::{ACCEPTED, PAGE, REJECTED, UNACCOUNTED};
-use crate::summary::{fold_step, read_fold_counts};
+use crate::run::{
+    ACCEPTED, DUPLICATE_KEYS, IS_COMPLETE, MAINTENANCE, PAGE, REJECTED, UNACCOUNTED,
+};
+use crate::summary::{UNREADABLE, fold_step, read_fold_counts, row_balance};
 
 /// Whether the schedule's day is done, which an alarm waits for.
 const SCHEDULED_RUNS_SUCCEEDED: &str = "scheduled_runs_succeeded";
@@ -18,7 +20,9 @@ pub(crate) fn line(record: &RunRecord, deployed: &str) -> Option<String> {
     let is_done = match record.state {
         RunState::Succeeded => true,
         RunState::Failed => false,
-        RunState::Pending | RunState::Running | RunState::Kept => return None,
+        RunState::Pending | RunState::Running | RunState::Kept | RunState::Paused => {
+            return None;
+        },
     };
     let is_scheduled = matches!(record.trigger, Trigger::Schedule | Trigger::CatchUp);
     let finished_at = record.finished_at?;
@@ -28,6 +32,14 @@ pub(crate) fn line(record: &RunRecord, deployed: &str) -> Option<String> {
         Metric::count(SCHEDULED_RUNS_SUCCEEDED, u64::from(is_done && is_scheduled)),
         Metric::count("runs_failed", u64::from(!is_done)),
     ];
+    let maintenance = record.steps.iter().filter(|step| {
+        MAINTENANCE.contains(&step.name.as_str()) && step.state == RunState::Failed
+    });
+    metrics.push(Metric::count(
+        "maintenance_failed",
+        maintenance.count() as u64,
+    ));
+    metrics.push(Metric::count("row_imbalance", row_imbalance(record)));
     if is_done {
         metrics.extend(work(record));
     }
@@ -53,27 +65,44 @@ pub(crate) fn found_done(now: Timestamp, deployed: &str) -> String {
     )
 }
 
-/// Returns the metrics of what a run found and did.
-fn work(record: &RunRecord) -> [Metric; 5] {
-    let step = |name: &str| record.steps.iter().find(|step| step.name == name);
-    let folds: Vec<_> = Kind::ALL
-        .into_iter()
-        .filter_map(|kind| step(&fold_step(kind)))
-        .map(read_fold_counts)
-        .collect();
+/// Returns by how many rows the merges of a run missed what they said.
+fn row_imbalance(record: &RunRecord) -> u64 {
+    merges(record)
+        .map(|step| row_balance(step).difference())
+        .sum()
+}
+
+fn merges(record: &RunRecord) -> impl Iterator<Item = &StepRecord> {
+    let names = Kind::ALL.map(fold_step);
+    let steps = record.steps.iter();
+    steps.filter(move |step| names.contains(&step.name))
+}
+
+/// Returns the metrics of what a run found and did. What was not looked at to its end is not published as 0.
+fn work(record: &RunRecord) -> Vec<Metric> {
+    let folds: Vec<_> = merges(record).map(read_fold_counts).collect();
+    let unreadable = merges(record).filter_map(|step| step.counts.get(UNREADABLE));
+    let page = record.steps.iter().find(|step| step.name == PAGE);
     let of_page = |name: &str| {
-        let count = step(PAGE).and_then(|step| step.counts.get(name));
+        let count = page.and_then(|step| step.counts.get(name));
         count.copied().unwrap_or_default()
     };
     let rows_in = folds.iter().map(|fold| fold.rows_in).sum();
     let rows_folded = folds.iter().map(|fold| fold.inserted + fold.updated).sum();
-    [
-        Metric::count("unaccounted", of_page(UNACCOUNTED)),
+    let is_complete = of_page(IS_COMPLETE);
+    let mut metrics = vec![
+        Metric::count("reconciliation_complete", is_complete),
         Metric::count("accepted_checked", of_page(ACCEPTED)),
+        Metric::count("duplicate_keys", of_page(DUPLICATE_KEYS)),
+        Metric::count("objects_unreadable", unreadable.sum()),
         Metric::count("rows_in", rows_in),
         Metric::count("rows_folded", rows_folded),
         Metric::count("rejected", of_page(REJECTED)),
-    ]
+    ];
+    if is_complete > 0 || of_page(UNACCOUNTED) > 0 {
+        metrics.push(Metric::count("unaccounted", of_page(UNACCOUNTED)));
+    }
+    metrics
 }
 
 #[cfg(test)]
@@ -92,11 +121,15 @@ mod tests {
             started_at: None,
             duration_ms: None,
             counts: counts.collect(),
+            error: None,
         }
     }
 
     fn record(trigger: Trigger, state: RunState) -> RunRecord {
         let fold = [
+            ("rows_before", 90),
+            ("rows_inserted", 6),
+            ("rows_after", 96),
             ("rows_in", 10),
             ("inserted", 6),
             ("updated", 3),
@@ -118,9 +151,15 @@ mod tests {
                 step(
                     "page",
                     RunState::Succeeded,
-                    &[("accepted", 21), ("rejected", 2), ("unaccounted", 1)],
+                    &[
+                        ("accepted", 21),
+                        ("rejected", 2),
+                        ("unaccounted", 1),
+                        ("reconciliation_complete", 1),
+                    ],
                 ),
             ],
+            tables: std::collections::BTreeMap::new(),
             error: None,
         }
     }
@@ -149,9 +188,34 @@ mod tests {
             "runs_succeeded": 0,
             "scheduled_runs_succeeded": 0,
             "runs_failed": 1,
+            "maintenance_failed": 0,
+            "row_imbalance": 0,
             "duration_ms": 12500,
         });
         assert_eq!(metrics(Trigger::Schedule, RunState::Failed), expected);
+    }
+
+    #[test]
+    fn what_was_not_looked_at_to_its_end_is_not_published_as_nothing_missing() {
+        let mut record = record(Trigger::Schedule, RunState::Succeeded);
+        for (unaccounted, complete, published) in [(0, 1, true), (0, 0, false), (3, 0, true)] {
+            let page = record.steps.last_mut().unwrap();
+            page.counts.insert(UNACCOUNTED.to_owned(), unaccounted);
+            page.counts.insert(IS_COMPLETE.to_owned(), complete);
+            let line = line(&record, "daily-batch").unwrap();
+            let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+            assert_eq!(line["reconciliation_complete"], complete);
+            assert_eq!(line["unaccounted"].as_u64(), published.then_some(unaccounted));
+        }
+    }
+
+    #[test]
+    fn a_merge_that_lost_rows_is_counted_in_a_failed_run_too() {
+        let mut record = record(Trigger::Schedule, RunState::Failed);
+        let fold = record.steps.first_mut().unwrap();
+        fold.counts = crate::summary::imbalance(100, 97);
+        let line = line(&record, "daily-batch").unwrap();
+        assert!(line.contains(r#""row_imbalance":3"#), "{line}");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use futures::TryStreamExt as _;
 use object_store::path::Path;
-use object_store::{Error, ObjectMeta, ObjectStore, ObjectStoreExt as _};
+use object_store::{Error, GetOptions, ObjectMeta, ObjectStore, ObjectStoreExt as _};
 
 use crate::DailyError;
 
@@ -23,6 +23,29 @@ pub(crate) async fn fetch(store: &dyn ObjectStore, path: &Path) -> Result<Bytes,
     get(store, path)
         .await
         .map_err(DailyError::lake("read", path.as_ref()))
+}
+
+/// Fetches the version of an object that a listing showed. One that has been written again, or taken away, since then is
+/// [`DailyError::Changed`].
+pub(crate) async fn fetch_version(
+    store: &dyn ObjectStore,
+    path: &Path,
+    e_tag: Option<&str>,
+) -> Result<Bytes, DailyError> {
+    let options = GetOptions {
+        if_match: e_tag.map(str::to_owned),
+        ..GetOptions::default()
+    };
+    let got = match store.get_opts(path, options).await {
+        Ok(got) => got.bytes().await,
+        Err(error) => Err(error),
+    };
+    got.map_err(|error| match error {
+        Error::Precondition { .. } | Error::NotFound { .. } => DailyError::Changed {
+            key: path.to_string(),
+        },
+        error => DailyError::lake("read", path.as_ref())(error),
+    })
 }
 
 /// Fetches an object; `None` when there is none.

@@ -105,6 +105,14 @@ pub fn days(from: Date, to: Date) -> Result<Vec<Date>, DailyError> {
     Ok(days)
 }
 
+impl Request {
+    /// Returns the event that asks for the days from `first` on.
+    pub(crate) fn from_day(&self, first: Date) -> serde_json::Value {
+        let last = self.run_dates.last().copied().unwrap_or(first);
+        serde_json::json!({"from": first, "to": last.max(first), "trigger": self.trigger.as_str()})
+    }
+}
+
 fn date(field: &str, text: Option<&str>) -> Result<Option<Date>, DailyError> {
     text.map(|text| {
         text.parse()

@@ -13,6 +13,8 @@ use parquet::arrow::async_reader::AsyncFileReader;
 use parquet::errors::Result;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 
+use crate::error::RowsError;
+
 /// Bytes at the end of a file that are fetched first: most footers fit.
 const FOOTER_BYTES: usize = 64 * 1024;
 
@@ -28,6 +30,16 @@ impl RemoteFile {
     pub(crate) fn new(store: Arc<dyn ObjectStore>, path: Path, size: u64) -> Self {
         Self { store, path, size }
     }
+}
+
+/// Reads the number of rows of a file from its footer.
+pub(crate) async fn row_count(
+    store: Arc<dyn ObjectStore>,
+    path: Path,
+    size: u64,
+) -> std::result::Result<u64, RowsError> {
+    let metadata = RemoteFile::new(store, path, size).get_metadata(None).await?;
+    Ok(u64::try_from(metadata.file_metadata().num_rows()).unwrap_or_default())
 }
 
 impl AsyncFileReader for RemoteFile {

@@ -10,32 +10,36 @@ use arrow::compute::filter_record_batch;
 use arrow::datatypes::{Int64Type, SchemaRef, TimestampMicrosecondType};
 use bytes::Bytes;
 use deltalake_core::kernel::Add;
+use event_model::Kind;
 use lake::schema;
 use object_store::ObjectStore;
 use object_store::path::Path;
 use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 use serde_json::{Map, Value, json};
-use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
 
 use crate::error::RowsError;
-use crate::tasks::{join, workers};
-use crate::{DailyError, objects};
+use crate::sizes::Sizes;
+use crate::table::folder;
+use crate::tasks::{join, join_reader};
+use crate::{DailyError, objects, parquet_input};
 
-/// Rows of a row group: enough for good compression, few enough that several writers fit in a small function.
+/// Most rows of a row group: enough for good compression.
 const ROW_GROUP_ROWS: usize = 128 * 1024;
-/// Rows that are decoded, filtered and encoded at once.
-const BATCH_ROWS: usize = 8 * 1024;
-/// Input for which one more writer is worth the additional file.
-const BYTES_PER_WRITER: u64 = 64 << 20;
+/// Values that the Parquet writer takes before it looks at the size of a page (its default).
+const ROWS_PER_LOOK: usize = 1024;
+/// Decoded bytes of a page, at most, but for one value.
+const PAGE_BYTES: usize = 8 << 20;
 
 /// An object to take rows from.
 #[derive(Clone, Debug)]
 pub(crate) struct Source {
     pub(crate) path: Path,
+    /// The version that was chosen; a file of a table is never written twice and has none.
+    pub(crate) e_tag: Option<String>,
     pub(crate) size: u64,
     pub(crate) rows: Rows,
     pub(crate) is_clean: bool,
@@ -72,29 +76,34 @@ impl Rows {
 /// How new files are written.
 #[derive(Clone, Debug)]
 pub(crate) struct Target {
-    /// The table's folder in the bucket.
-    pub(crate) folder: String,
+    pub(crate) kind: Kind,
     /// The table's columns.
     pub(crate) schema: SchemaRef,
-    /// Size at which a file is closed, in bytes.
-    pub(crate) file_bytes: usize,
+    pub(crate) sizes: Sizes,
     /// When the files are written, in milliseconds since 1970-01-01 UTC.
     pub(crate) at_ms: i64,
 }
 
-/// Writes the rows of all sources to new files, and returns the actions that add them.
+/// A file that is in the bucket, and that no version of the table names yet.
+#[derive(Clone, Debug)]
+pub(crate) struct NewFile {
+    pub(crate) add: Add,
+    pub(crate) rows: u64,
+}
+
+/// Writes the rows of all sources to new files.
 ///
-/// Half of the work is decoding and encoding, so as many writers as there are processors share the sources.
-/// A file's name is the digest of its bytes: one that a killed run left behind is written again or never named.
+/// Half of the work is decoding and encoding, so several writers share the sources. A file's name is unique to this write:
+/// a commit could otherwise add the very path that it removes, of which a table's readers keep what they like.
 pub(crate) async fn rewrite(
     store: &Arc<dyn ObjectStore>,
     sources: Vec<Source>,
     cached: HashMap<Path, Bytes>,
     target: Target,
-) -> Result<Vec<Add>, DailyError> {
+) -> Result<Vec<NewFile>, DailyError> {
     let input: u64 = sources.iter().map(|source| source.size).sum();
-    let useful = usize::try_from(input / BYTES_PER_WRITER).unwrap_or(usize::MAX);
-    let writers = workers().min(useful + 1);
+    let useful = usize::try_from(input / target.sizes.bytes_per_writer.max(1)).unwrap_or(usize::MAX);
+    let writers = target.sizes.writers.min(useful.saturating_add(1));
     let queue = Arc::new(Mutex::new((sources.into_iter(), cached)));
     let tasks: Vec<_> = (0..writers)
         .map(|_| {
@@ -102,12 +111,11 @@ pub(crate) async fn rewrite(
             tokio::spawn(work(store, queue, target.clone()))
         })
         .collect();
-    let mut adds = Vec::new();
+    let mut files = Vec::new();
     for task in tasks {
-        adds.extend(join(task).await??);
+        files.extend(join(task).await??);
     }
-    adds.sort_by(|a, b| a.path.cmp(&b.path));
-    Ok(adds)
+    Ok(files)
 }
 
 type Queue = Mutex<(std::vec::IntoIter<Source>, HashMap<Path, Bytes>)>;
@@ -116,8 +124,8 @@ async fn work(
     store: Arc<dyn ObjectStore>,
     queue: Arc<Queue>,
     target: Target,
-) -> Result<Vec<Add>, DailyError> {
-    let mut adds = Vec::new();
+) -> Result<Vec<NewFile>, DailyError> {
+    let mut files = Vec::new();
     let mut open: Option<TableFile> = None;
     loop {
         let next = {
@@ -131,67 +139,80 @@ async fn work(
         let Some((source, cached)) = next else { break };
         let bytes = match cached {
             Some(bytes) => bytes,
-            None => objects::fetch(store.as_ref(), &source.path).await?,
+            None => fetch(store.as_ref(), &source, target.kind).await?,
         };
-        let schema = Arc::clone(&target.schema);
-        let file_bytes = target.file_bytes;
-        let task = tokio::task::spawn_blocking(move || {
+        let (rows, to) = (source.rows.clone(), target.clone());
+        let copied = join_reader(tokio::task::spawn_blocking(move || {
             let mut full = Vec::new();
-            let copied = copy(&source, bytes, &schema, file_bytes, &mut open, &mut full);
-            copied
-                .map(|()| (open, full))
-                .map_err(|error| unreadable(&source, error))
-        });
+            copy(&rows, bytes, &to, &mut open, &mut full).map(|()| (open, full))
+        }));
         let full;
-        (open, full) = join(task).await??;
+        (open, full) = copied
+            .await
+            .map_err(|error| unreadable(&source, target.kind, error))?;
         for file in full {
-            adds.push(put(store.as_ref(), &target, file).await?);
+            files.push(put(store.as_ref(), &target, file).await?);
         }
     }
     if let Some(file) = open.take() {
         let closed = join(tokio::task::spawn_blocking(move || file.close())).await?;
         let closed = closed.map_err(|error| DailyError::Bug(error.to_string()))?;
-        adds.push(put(store.as_ref(), &target, closed).await?);
+        files.push(put(store.as_ref(), &target, closed).await?);
     }
-    Ok(adds)
+    Ok(files)
 }
 
-fn unreadable(source: &Source, error: RowsError) -> DailyError {
+async fn fetch(
+    store: &dyn ObjectStore,
+    source: &Source,
+    kind: Kind,
+) -> Result<Bytes, DailyError> {
+    if source.is_clean {
+        return objects::fetch_version(store, &source.path, source.e_tag.as_deref()).await;
+    }
+    match objects::fetch_if_there(store, &source.path).await? {
+        Some(bytes) => Ok(bytes),
+        None => Err(unreadable(source, kind, RowsError::MissingFile)),
+    }
+}
+
+fn unreadable(source: &Source, kind: Kind, error: RowsError) -> DailyError {
     let key = source.path.to_string();
     if source.is_clean {
         DailyError::CleanObject { key, source: error }
     } else {
-        DailyError::CuratedFile { key, source: error }
+        DailyError::CuratedFile {
+            kind,
+            key,
+            source: error,
+        }
     }
 }
 
 /// Appends the chosen rows of a source to the open file; files that become full are closed and handed out.
 fn copy(
-    source: &Source,
+    rows: &Rows,
     bytes: Bytes,
-    schema: &SchemaRef,
-    file_bytes: usize,
+    target: &Target,
     open: &mut Option<TableFile>,
     full: &mut Vec<ClosedFile>,
 ) -> Result<(), RowsError> {
-    let reader = ParquetRecordBatchReaderBuilder::try_new(bytes)?
-        .with_batch_size(BATCH_ROWS)
-        .build()?;
+    let schema = parquet_input::with_views(&target.schema);
     let mut start = 0;
-    for batch in reader {
+    for batch in parquet_input::read(bytes, target.sizes.batch_bytes)? {
         let batch = batch?;
-        let mask = source.rows.mask(start, batch.num_rows());
+        let mask = rows.mask(start, batch.num_rows());
         start += batch.num_rows();
         if mask.true_count() == 0 {
             continue;
         }
-        let rows = filter_record_batch(&conform(&batch, schema)?, &mask)?;
+        let rows = filter_record_batch(&conform(&batch, &schema)?, &mask)?;
         let file = match open.as_mut() {
             Some(file) => file,
-            None => open.insert(TableFile::new(schema)?),
+            None => open.insert(TableFile::new(&schema, target.sizes.row_group_bytes)?),
         };
         file.append(&rows)?;
-        if file.size_bytes() >= file_bytes
+        if file.size_bytes() >= target.sizes.file_bytes
             && let Some(file) = open.take()
         {
             full.push(file.close()?);
@@ -230,6 +251,10 @@ fn is_like(column: &ArrayRef, field: &arrow::datatypes::FieldRef) -> bool {
 struct TableFile {
     writer: ArrowWriter<Vec<u8>>,
     stats: FileStats,
+    /// Decoded bytes at which a row group is closed.
+    row_group_bytes: usize,
+    /// Decoded bytes of the open row group.
+    open_bytes: usize,
 }
 
 /// A file that is ready to be put.
@@ -239,7 +264,7 @@ struct ClosedFile {
 }
 
 impl TableFile {
-    fn new(schema: &SchemaRef) -> Result<Self, RowsError> {
+    fn new(schema: &SchemaRef, row_group_bytes: usize) -> Result<Self, RowsError> {
         let properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(ZstdLevel::default()))
             .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
@@ -256,12 +281,33 @@ impl TableFile {
         Ok(Self {
             writer,
             stats: FileStats::default(),
+            row_group_bytes,
+            open_bytes: 0,
         })
     }
 
     fn append(&mut self, rows: &RecordBatch) -> Result<(), RowsError> {
-        self.writer.write(rows)?;
+        let bytes = parquet_input::value_bytes(rows);
+        // The writer counts values before it looks at a page's size: it is handed large ones in small portions.
+        let portion = (PAGE_BYTES * rows.num_rows() / bytes.max(1)).clamp(1, ROWS_PER_LOOK);
+        if portion < ROWS_PER_LOOK {
+            for start in (0..rows.num_rows()).step_by(portion) {
+                let length = portion.min(rows.num_rows() - start);
+                self.writer.write(&rows.slice(start, length))?;
+            }
+        } else {
+            self.writer.write(rows)?;
+        }
         self.stats.append(rows);
+        if self.writer.in_progress_rows() <= rows.num_rows() {
+            // A row group was closed because of its number of rows.
+            self.open_bytes = 0;
+        }
+        self.open_bytes += bytes;
+        if self.open_bytes >= self.row_group_bytes {
+            self.writer.flush()?;
+            self.open_bytes = 0;
+        }
         Ok(())
     }
 
@@ -342,18 +388,13 @@ async fn put(
     store: &dyn ObjectStore,
     target: &Target,
     file: ClosedFile,
-) -> Result<Add, DailyError> {
-    let bytes = file.bytes.clone();
-    let digest = join(tokio::task::spawn_blocking(move || Sha256::digest(&bytes))).await?;
-    let half = digest
-        .first_chunk::<16>()
-        .map_or(0, |half| u128::from_be_bytes(*half));
-    let name = format!("part-{half:032x}.zstd.parquet");
-    let path = Path::from(format!("{}/{name}", target.folder));
+) -> Result<NewFile, DailyError> {
+    let name = format!("part-{}.zstd.parquet", Uuid::new_v4());
+    let path = Path::from(format!("{}/{name}", folder(target.kind)));
     let size =
         i64::try_from(file.bytes.len()).map_err(|error| DailyError::Bug(error.to_string()))?;
     objects::put(store, &path, file.bytes).await?;
-    Ok(Add {
+    let add = Add {
         path: name,
         partition_values: HashMap::new(),
         size,
@@ -365,6 +406,10 @@ async fn put(
         base_row_id: None,
         default_row_commit_version: None,
         clustering_provider: None,
+    };
+    Ok(NewFile {
+        add,
+        rows: file.stats.rows as u64,
     })
 }
 

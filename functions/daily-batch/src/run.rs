@@ -1,19 +1,26 @@
 //! One run of a date, step by step.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 
 use daily_report::run::{RunRecord, RunState, Trigger};
 use event_model::{Clock, Kind};
 use futures::FutureExt as _;
 use jiff::civil::Date;
+use jiff::{SignedDuration, Timestamp};
 use object_store::path::Path;
-use tracing::{info, instrument, warn};
+use tokio::sync::{Mutex, oneshot};
+use tokio::task::JoinSet;
+use tracing::{error, info, instrument, warn};
 
 use crate::audit::{Stream, audit};
 use crate::compact::compact;
-use crate::fold::fold;
+use crate::error::chain;
+use crate::fold::{Work, fold};
 use crate::ledger::{Attempt, Begun, Ledger};
-use crate::summary::{fold_counts, fold_step};
+use crate::sizes::Sizes;
+use crate::summary::{fold_counts, fold_step, table_counts};
 use crate::table::CuratedTable;
 use crate::{Config, DailyError, Lake, day_cost, objects, reports, summary};
 
@@ -22,6 +29,11 @@ pub(crate) const PAGE: &str = "page";
 pub(crate) const ACCEPTED: &str = "accepted";
 pub(crate) const REJECTED: &str = "rejected";
 pub(crate) const UNACCOUNTED: &str = "unaccounted";
+pub(crate) const IS_COMPLETE: &str = "reconciliation_complete";
+pub(crate) const DUPLICATE_KEYS: &str = "duplicate_keys";
+
+/// Steps that keep the tables in shape: when one fails, it is reported, and the reports are made all the same.
+pub(crate) const MAINTENANCE: [&str; 2] = ["compact", "vacuum"];
 
 /// The steps of a run, in order. A resumed run begins with the first that is not done.
 const STEPS: [&str; 7] = [
@@ -34,7 +46,12 @@ const STEPS: [&str; 7] = [
     PAGE,
 ];
 
-/// Is told the record whenever a step begins or ends.
+/// Time that is left to an invocation when its run is stopped: enough to write the ledger and to start again.
+const MARGIN: SignedDuration = SignedDuration::from_secs(20);
+/// Time between two looks at a date that somebody else holds.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// Receives the record whenever a step begins or ends.
 pub type Progress<'a> = &'a (dyn Fn(&RunRecord) + Send + Sync);
 
 /// What runs need.
@@ -44,93 +61,226 @@ pub(crate) struct Runner {
     pub(crate) stream: Option<Stream>,
     pub(crate) config: Config,
     pub(crate) clock: Clock,
+    pub(crate) sizes: Sizes,
+}
+
+/// Who runs, why, and until when.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Start<'a> {
+    pub(crate) trigger: Trigger,
+    /// A request's or a process's identifier.
+    pub(crate) holder: &'a str,
+    /// When the process is stopped from outside; `None` if it is not.
+    pub(crate) deadline: Option<Timestamp>,
+}
+
+impl Start<'_> {
+    /// Returns the time until which work may go on.
+    pub(crate) fn work_until(&self) -> Option<Timestamp> {
+        let deadline = self.deadline?;
+        Some(deadline.saturating_sub(MARGIN).unwrap_or(deadline))
+    }
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub(crate) enum Ended {
+    /// It came to its end, now or before.
+    Done(RunRecord),
+    /// It was stopped shortly before the deadline; it has come further than any attempt before, so another start is worth it.
+    Paused(DailyError),
 }
 
 impl Runner {
     pub(crate) fn ledger(&self) -> Ledger {
-        Ledger::new(
-            self.lake.clone(),
-            self.clock.clone(),
-            self.config.run_expiry_seconds,
-        )
+        Ledger::new(self.lake.clone(), self.clock.clone(), &self.config)
+    }
+
+    pub(crate) fn work(&self) -> Work {
+        Work {
+            lake: self.lake.clone(),
+            sizes: self.sizes,
+            clock: self.clock.clone(),
+        }
     }
 
     /// Does the run of a date, from the step on at which an earlier attempt stopped, and returns its record.
-    #[instrument(skip_all, fields(run.date = %run_date, run.trigger = trigger.as_str()))]
+    #[instrument(skip_all, fields(run.date = %run_date, run.trigger = start.trigger.as_str()))]
     pub(crate) async fn run(
         &self,
         run_date: Date,
-        trigger: Trigger,
-        holder: &str,
+        start: Start<'_>,
         progress: Progress<'_>,
-    ) -> Result<RunRecord, DailyError> {
-        let mut attempt = match self
-            .ledger()
-            .begin(run_date, trigger, holder, &STEPS)
-            .await?
-        {
+    ) -> Result<Ended, DailyError> {
+        let attempt = match self.begin(run_date, start).await? {
             Begun::Attempt(attempt) => *attempt,
             Begun::AlreadyDone(record) => {
                 info!(
                     run.attempt = record.attempt,
                     "The run of {run_date} is done already"
                 );
-                return Ok(*record);
+                return Ok(Ended::Done(*record));
             }
         };
         progress(&attempt.record);
-        let worked = self.steps(&mut attempt, progress).await;
+        let attempt = Arc::new(Mutex::new(attempt));
+        let worked = self.renewed_steps(&attempt, start, progress).await;
+        let mut attempt = attempt.lock().await;
         let outcome = attempt.end(worked).await;
         // The record of one that was taken over is not this run's any more.
         if !matches!(outcome, Err(DailyError::TakenOver { .. })) {
             progress(&attempt.record);
         }
-        outcome?;
-        info!(run.attempt = attempt.record.attempt, "Ran {run_date}");
-        Ok(attempt.record)
+        match outcome {
+            Ok(()) => {
+                info!(run.attempt = attempt.record.attempt, "Ran {run_date}");
+                Ok(Ended::Done(attempt.record.clone()))
+            }
+            Err(stop @ DailyError::OutOfTime { .. }) if attempt.has_progressed() => {
+                Ok(Ended::Paused(stop))
+            }
+            Err(error) => Err(error),
+        }
     }
 
-    async fn steps(&self, attempt: &mut Attempt, progress: Progress<'_>) -> Result<(), DailyError> {
-        for place in 0..attempt.record.steps.len() {
-            let is_kept = attempt
-                .record
-                .steps
-                .get(place)
-                .is_none_or(|step| step.state == RunState::Kept);
-            if is_kept {
-                continue;
-            }
-            let started_at = attempt.record_start(place);
-            attempt.save().await?;
-            progress(&attempt.record);
-            let record = attempt.record.clone();
-            let name = record
-                .steps
-                .get(place)
-                .map_or("", |step| step.name.as_str());
-            let outcome = {
-                // On the heap: the futures below it are deep, and the compiler has a limit.
-                let mut work = self.step(name, &record).boxed_local();
-                loop {
-                    tokio::select! {
-                        outcome = &mut work => break outcome,
-                        // A long step keeps hold of the date.
-                        () = tokio::time::sleep(attempt.renewal()) => attempt.save().await?,
-                    }
-                }
+    /// Begins an attempt. If somebody holds the date, waits until the lease ends, when there is time for that: a holder that
+    /// is alive renews it meanwhile, and a dead one does not.
+    async fn begin(&self, run_date: Date, start: Start<'_>) -> Result<Begun, DailyError> {
+        let ledger = self.ledger();
+        let mut first_seen = None;
+        loop {
+            let begun = ledger
+                .begin(run_date, start.trigger, start.holder, &STEPS)
+                .await;
+            let Err(DailyError::Held { expires_at, .. }) = &begun else {
+                return begun;
             };
+            let is_alive = first_seen.is_some_and(|seen| *expires_at > seen);
+            let is_too_late = start.work_until().is_some_and(|until| *expires_at >= until);
+            if is_alive || is_too_late {
+                return begun;
+            }
+            first_seen = Some(*expires_at);
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// Does the steps while the lease is renewed, until they are done, the lease is lost or the time is over.
+    async fn renewed_steps(
+        &self,
+        attempt: &Arc<Mutex<Attempt>>,
+        start: Start<'_>,
+        progress: Progress<'_>,
+    ) -> Result<(), DailyError> {
+        let (lost, is_lost) = oneshot::channel();
+        // A task of its own, since a step may compute for long without a pause. It ends with this future.
+        let mut renewal = JoinSet::new();
+        renewal.spawn(renew(Arc::clone(attempt), lost));
+        let left = start.work_until().map(|until| {
+            let now = self.ledger().now();
+            Duration::try_from(until.duration_since(now)).unwrap_or_default()
+        });
+        let out_of_time = async {
+            match left {
+                Some(left) => tokio::time::sleep(left).await,
+                None => std::future::pending().await,
+            }
+        };
+        let outcome = tokio::select! {
+            // On the heap: the futures below it are deep, and the compiler has a limit.
+            outcome = self.steps(attempt, progress).boxed_local() => outcome,
+            Ok(error) = is_lost => Err(error),
+            () = out_of_time => Err(self.out_of_time(attempt).await),
+        };
+        // Not in the middle of a save: its new version would be lost.
+        let held = attempt.lock().await;
+        renewal.abort_all();
+        drop(held);
+        outcome
+    }
+
+    async fn out_of_time(&self, attempt: &Mutex<Attempt>) -> DailyError {
+        let mut attempt = attempt.lock().await;
+        let mut steps = attempt.record.steps.iter_mut();
+        let running = steps.find(|step| step.state == RunState::Running);
+        let step = running.map_or_else(String::new, |step| {
+            step.state = RunState::Paused;
+            step.name.clone()
+        });
+        DailyError::OutOfTime {
+            run_date: attempt.record.run_date,
+            step,
+        }
+    }
+
+    async fn steps(
+        &self,
+        attempt: &Mutex<Attempt>,
+        progress: Progress<'_>,
+    ) -> Result<(), DailyError> {
+        let mut failed_merge = None;
+        let mut versions = BTreeMap::new();
+        for (place, name) in STEPS.into_iter().enumerate() {
+            let merged = Kind::ALL.into_iter().find(|kind| fold_step(*kind) == name);
+            if merged.is_none()
+                && let Some(error) = failed_merge.take()
+            {
+                return Err(error);
+            }
+            let record = {
+                let mut attempt = attempt.lock().await;
+                if attempt.is_kept(place) {
+                    continue;
+                }
+                attempt.record_start(place);
+                attempt.save().await?;
+                attempt.record.clone()
+            };
+            progress(&record);
+            let started_at = self.ledger().now();
+            let outcome = self.step(name, &record).boxed_local().await;
+            let mut attempt = attempt.lock().await;
             let elapsed = attempt.now().duration_since(started_at);
+            let mut error = None;
             if let Some(step) = attempt.record.steps.get_mut(place) {
                 step.duration_ms = u64::try_from(elapsed.as_millis()).ok();
-                step.state = if outcome.is_ok() {
-                    RunState::Succeeded
-                } else {
-                    RunState::Failed
-                };
+                match outcome {
+                    Ok(done) => {
+                        step.state = RunState::Succeeded;
+                        step.counts = done.counts;
+                        versions.extend(done.tables);
+                    }
+                    Err(failure) => {
+                        step.state = RunState::Failed;
+                        step.error = Some(chain(&failure));
+                        if let DailyError::RowBalance {
+                            expected, found, ..
+                        } = &failure
+                        {
+                            step.counts = summary::imbalance(*expected, *found);
+                        }
+                        error = Some(failure);
+                    }
+                }
             }
-            let counts = outcome?;
-            if let Some(step) = attempt.record.steps.get_mut(place) {
-                step.counts = counts;
+            match error {
+                Some(error) if MAINTENANCE.contains(&name) => {
+                    error!(error = chain(&error), "The step `{name}` failed; the reports are made without it");
+                }
+                // The other tables do not depend on this one.
+                Some(error) if merged.is_some() => {
+                    error!(error = chain(&error), "The step `{name}` failed");
+                    failed_merge.get_or_insert(error);
+                }
+                Some(error) => return Err(error),
+                None => {}
+            }
+            // Reports read every table as of this attempt, or none.
+            let has_all = Kind::ALL
+                .iter()
+                .all(|kind| versions.contains_key(kind.as_str()));
+            if has_all || !attempt.record.tables.is_empty() {
+                attempt.record.tables.append(&mut versions);
             }
             attempt.save().await?;
             progress(&attempt.record);
@@ -138,75 +288,99 @@ impl Runner {
         Ok(())
     }
 
-    /// Does a step and returns what it counted.
-    async fn step(
-        &self,
-        name: &str,
-        record: &RunRecord,
-    ) -> Result<BTreeMap<String, u64>, DailyError> {
+    /// Does a step.
+    async fn step(&self, name: &str, record: &RunRecord) -> Result<StepDone, DailyError> {
         if let Some(kind) = Kind::ALL.into_iter().find(|kind| fold_step(*kind) == name) {
-            return self.fold(kind, name, record).await;
+            return self.fold(kind, record).await;
         }
         match name {
-            "compact" => {
-                let mut files = 0;
-                for kind in Kind::ALL {
-                    files += compact(&self.lake, kind, &self.clock).await?;
-                }
-                Ok(BTreeMap::from([("files".to_owned(), files)]))
-            }
+            "compact" => self.compact(record).await,
             "vacuum" => {
                 let mut files = 0;
-                for table in self.tables().await? {
+                for kind in Kind::ALL {
+                    let table = CuratedTable::open_or_create(&self.lake, kind).await?;
                     files += table.vacuum(self.config.vacuum_retention_hours).await?;
                 }
-                Ok(BTreeMap::from([("files".to_owned(), files)]))
+                Ok(StepDone::files(files))
             }
             "reports" => {
-                let tables = self.tables().await?;
+                let tables = self.tables(record).await?;
                 let rows = reports::write(&self.lake, record.run_date, &tables).await?;
-                Ok(rows.into_iter().collect())
+                Ok(StepDone {
+                    counts: rows.into_iter().collect(),
+                    ..StepDone::default()
+                })
             }
-            _ => self.page(record).await,
+            _ => Ok(StepDone {
+                counts: self.page(record).await?,
+                ..StepDone::default()
+            }),
         }
     }
 
-    /// Folds a kind, and counts what earlier attempts committed without telling the ledger, too.
-    async fn fold(
-        &self,
-        kind: Kind,
-        step: &str,
-        record: &RunRecord,
-    ) -> Result<BTreeMap<String, u64>, DailyError> {
+    /// Merges a kind, and counts what unfinished attempts at the same date merged before, too.
+    async fn fold(&self, kind: Kind, record: &RunRecord) -> Result<StepDone, DailyError> {
         let (run_date, attempt) = (record.run_date, record.attempt);
-        let outcome = fold(&self.lake, kind, run_date, attempt, &self.clock).await?;
+        let outcome = fold(&self.work(), kind, run_date, attempt).await?;
         let mut counts = fold_counts(&outcome);
-        let unrecorded = self.ledger().unrecorded(record, step).await?;
-        if unrecorded.is_empty() {
-            return Ok(counts);
-        }
-        let table = CuratedTable::open_or_create(&self.lake, kind).await?;
-        for note in table.notes().await? {
-            if note.run_date == run_date && unrecorded.contains(&note.attempt) {
-                for (name, count) in note.counts {
-                    *counts.entry(name).or_default() += count;
+        let unfinished = self.ledger().unfinished(record).await?;
+        if !unfinished.is_empty() {
+            let table = CuratedTable::open_or_create(&self.lake, kind).await?;
+            for note in table.merge_notes().await? {
+                if note.run_date == run_date && unfinished.contains(&note.attempt) {
+                    for (name, count) in note.counts {
+                        *counts.entry(name).or_default() += count;
+                    }
                 }
             }
         }
-        Ok(counts)
+        let of_table = table_counts(&outcome);
+        counts.extend(of_table.map(|(name, count)| (name.to_owned(), count)));
+        Ok(StepDone {
+            counts,
+            tables: BTreeMap::from([(kind.to_string(), outcome.table.version)]),
+        })
     }
 
-    async fn tables(&self) -> Result<Vec<CuratedTable>, DailyError> {
+    /// Compacts every table. The version that the reports read moves along, as no row changes.
+    async fn compact(&self, record: &RunRecord) -> Result<StepDone, DailyError> {
+        let mut done = StepDone::files(0);
+        let mut first_error = None;
+        for kind in Kind::ALL {
+            match compact(&self.work(), kind).await {
+                Ok(Some(compaction)) => {
+                    done.add_files(compaction.files);
+                    let name = kind.to_string();
+                    if record.tables.get(&name) == Some(&compaction.base) {
+                        done.tables.insert(name, compaction.committed.version);
+                    }
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    error!(kind = %kind, error = chain(&error), "Could not compact `{kind}`");
+                    first_error.get_or_insert(error);
+                }
+            }
+        }
+        first_error.map_or(Ok(done), Err)
+    }
+
+    /// Opens the tables at the versions that the run has noted.
+    async fn tables(&self, record: &RunRecord) -> Result<Vec<CuratedTable>, DailyError> {
         let mut tables = Vec::new();
         for kind in Kind::ALL {
-            tables.push(CuratedTable::open_or_create(&self.lake, kind).await?);
+            let version = record.tables.get(kind.as_str()).copied();
+            let version = version.ok_or_else(|| {
+                DailyError::Bug(format!("the run has noted no version of `{kind}`"))
+            })?;
+            tables.push(CuratedTable::open_at(&self.lake, kind, version).await?);
         }
         Ok(tables)
     }
 
     /// Writes the summary and the page.
     async fn page(&self, record: &RunRecord) -> Result<BTreeMap<String, u64>, DailyError> {
-        let tables = self.tables().await?;
+        let tables = self.tables(record).await?;
         let run_date = record.run_date;
         let mut summary = summary::gather(&self.lake, record, &tables).await?;
         let (conservation, capacity) =
@@ -236,11 +410,59 @@ impl Runner {
             (ACCEPTED.to_owned(), summary.conservation.accepted),
             (REJECTED.to_owned(), rejected),
             (UNACCOUNTED.to_owned(), summary.conservation.unaccounted),
+            (
+                IS_COMPLETE.to_owned(),
+                u64::from(summary.conservation.is_complete),
+            ),
+            (
+                DUPLICATE_KEYS.to_owned(),
+                summary.duplicate_keys.values().sum(),
+            ),
         ]))
     }
 
     async fn put(&self, key: &str, bytes: Vec<u8>) -> Result<(), DailyError> {
         objects::put(self.lake.store().as_ref(), &Path::from(key), bytes.into()).await
+    }
+}
+
+/// What a step did.
+#[derive(Debug, Default)]
+struct StepDone {
+    counts: BTreeMap<String, u64>,
+    /// Versions of tables that it made or found.
+    tables: BTreeMap<String, u64>,
+}
+
+impl StepDone {
+    fn files(files: u64) -> Self {
+        Self {
+            counts: BTreeMap::from([("files".to_owned(), files)]),
+            ..Self::default()
+        }
+    }
+
+    fn add_files(&mut self, files: u64) {
+        *self.counts.entry("files".to_owned()).or_default() += files;
+    }
+}
+
+/// Renews the lease of an attempt until it is lost.
+async fn renew(attempt: Arc<Mutex<Attempt>>, lost: oneshot::Sender<DailyError>) {
+    loop {
+        let pause = attempt.lock().await.renewal();
+        tokio::time::sleep(pause).await;
+        let mut attempt = attempt.lock().await;
+        match attempt.save().await {
+            Ok(()) => {}
+            Err(error @ DailyError::TakenOver { .. }) => {
+                // The run may have ended meanwhile.
+                let _ = lost.send(error);
+                return;
+            }
+            // There are three more tries before the lease ends.
+            Err(error) => warn!(error = chain(&error), "Could not renew the lease of the run"),
+        }
     }
 }
 

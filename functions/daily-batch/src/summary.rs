@@ -3,15 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use daily_report::run::{RunRecord, StepRecord};
-use daily_report::summary::{FoldCounts, Quarantine, RejectedExample, Summary, Triples};
+use daily_report::summary::{
+    FoldCounts, Quarantine, RejectedExample, RowBalance, Summary, Triples,
+};
 use event_model::Kind;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::ToSpan as _;
 use jiff::civil::Date;
 use lake::key::QUARANTINE_PREFIX;
 use object_store::path::Path;
+use tracing::error;
 
-use crate::clean::Manifest;
+use crate::error::chain;
 use crate::fold::FoldOutcome;
 use crate::matching::read_inds;
 use crate::objects::{fetch, fetch_if_there, list};
@@ -42,6 +45,7 @@ pub(crate) fn fold_counts(outcome: &FoldOutcome) -> BTreeMap<String, u64> {
         updated,
         superseded,
         repeated,
+        healed,
     } = outcome.counts;
     let counts = [
         ("objects", objects),
@@ -50,6 +54,7 @@ pub(crate) fn fold_counts(outcome: &FoldOutcome) -> BTreeMap<String, u64> {
         ("updated", updated),
         ("superseded", superseded),
         ("repeated", repeated),
+        ("healed", healed),
     ];
     let counts = counts
         .into_iter()
@@ -71,6 +76,44 @@ pub(crate) fn read_fold_counts(step: &StepRecord) -> FoldCounts {
         updated: count("updated"),
         superseded: count("superseded"),
         repeated: count("repeated"),
+        healed: count("healed"),
+    }
+}
+
+/// Names of the counts of a merge's step that are no sum over its attempts.
+pub(crate) const ROWS_BEFORE: &str = "rows_before";
+pub(crate) const ROWS_AFTER: &str = "rows_after";
+pub(crate) const ROWS_INSERTED: &str = "rows_inserted";
+pub(crate) const ROWS_HEALED: &str = "rows_healed";
+pub(crate) const UNREADABLE: &str = "unreadable";
+
+/// Spells what a merge found of its table as counts of its step.
+pub(crate) fn table_counts(outcome: &FoldOutcome) -> [(&'static str, u64); 5] {
+    [
+        (ROWS_BEFORE, outcome.table.rows_before),
+        (ROWS_INSERTED, outcome.counts.inserted),
+        (ROWS_HEALED, outcome.counts.healed),
+        (ROWS_AFTER, outcome.table.rows_after),
+        (UNREADABLE, outcome.unreadable),
+    ]
+}
+
+/// Spells a row balance that does not hold, so that [`row_balance`] shows the difference.
+pub(crate) fn imbalance(expected: u64, found: u64) -> BTreeMap<String, u64> {
+    let counts = [(ROWS_BEFORE, expected), (ROWS_AFTER, found)];
+    counts
+        .map(|(name, count)| (name.to_owned(), count))
+        .into()
+}
+
+/// Reads the row balance of a merge from the counts of its step.
+pub(crate) fn row_balance(step: &StepRecord) -> RowBalance {
+    let count = |name: &str| step.counts.get(name).copied().unwrap_or_default();
+    RowBalance {
+        before: count(ROWS_BEFORE),
+        inserted: count(ROWS_INSERTED),
+        healed: count(ROWS_HEALED),
+        after: count(ROWS_AFTER),
     }
 }
 
@@ -85,10 +128,10 @@ pub(crate) async fn gather(
         attempt: record.attempt,
         trigger: Some(record.trigger),
         quarantine: quarantine(lake, record.run_date).await?,
-        triples: triples(lake, tables).await?,
         steps: record.steps.clone(),
         ..Summary::default()
     };
+    (summary.triples, summary.duplicate_keys) = triples(lake, tables).await?;
     for table in tables {
         let kind = table.kind();
         let name = fold_step(kind);
@@ -96,17 +139,21 @@ pub(crate) async fn gather(
             summary
                 .folds
                 .insert(kind.to_string(), read_fold_counts(step));
+            summary
+                .row_balance
+                .insert(kind.to_string(), row_balance(step));
+            let unreadable = step.counts.get(UNREADABLE).copied();
+            summary
+                .unreadable_objects
+                .insert(kind.to_string(), unreadable.unwrap_or_default());
             for (count_name, count) in &step.counts {
                 if let Some(rule) = count_name.strip_prefix(CHANGED) {
                     *summary.changes_by_rule.entry(rule.to_owned()).or_default() += count;
                 }
             }
         }
-        summary.tables.insert(kind.to_string(), table.counts()?);
-        let manifest = match table.manifest().await? {
-            Some(number) => Manifest::read(lake.store().as_ref(), kind, number).await?,
-            None => Manifest::default(),
-        };
+        summary.tables.insert(kind.to_string(), table.counts().await?);
+        let (manifest, _) = table.manifest().await?;
         summary
             .rows_by_hour
             .insert(kind.to_string(), manifest.rows_by_hour(record.run_date));
@@ -121,11 +168,15 @@ async fn quarantine(lake: &Lake, date: Date) -> Result<Quarantine, DailyError> {
     let mut quarantine = Quarantine::default();
     for meta in list(lake.store().as_ref(), &prefix).await? {
         let bytes = fetch(lake.store().as_ref(), &meta.location).await?;
-        let records =
-            lake::quarantine::read_quarantine(&bytes).map_err(|error| DailyError::CleanObject {
-                key: meta.location.to_string(),
-                source: error.into(),
-            })?;
+        let records = match lake::quarantine::read_quarantine(&bytes) {
+            Ok(records) => records,
+            Err(error) => {
+                let error = chain(&error);
+                error!(lake.key = %meta.location, error, "Left `{}` out: it cannot be read", meta.location);
+                quarantine.unreadable.push(meta.location.into());
+                continue;
+            }
+        };
         for record in records {
             if !seen.insert((record.shard.clone(), record.sequence_number.clone())) {
                 continue;
@@ -152,13 +203,27 @@ async fn quarantine(lake: &Lake, date: Date) -> Result<Quarantine, DailyError> {
     Ok(quarantine)
 }
 
-/// Counts the `ind`s by which of the tables have them. Only the columns `ind` are read, 8 bytes a row.
-async fn triples(lake: &Lake, tables: &[CuratedTable]) -> Result<Triples, DailyError> {
+/// Counts the `ind`s by which of the tables have them, and those that a table has more than once. Only the columns `ind` are
+/// read, 8 bytes a row.
+async fn triples(
+    lake: &Lake,
+    tables: &[CuratedTable],
+) -> Result<(Triples, BTreeMap<String, u64>), DailyError> {
     let mut inds: Vec<Vec<i64>> = Vec::new();
+    let mut duplicates = BTreeMap::new();
     for table in tables {
-        let mut read = read_inds(&lake.store(), &table.files()?).await?;
+        let mut read = Vec::new();
+        for file in table.files().await? {
+            read.extend(read_inds(&lake.store(), table.kind(), &file).await?);
+        }
         read.sort_unstable();
+        let twice = read.windows(2).filter(|pair| pair.first() == pair.last());
+        for ind in twice.filter_map(|pair| pair.first()).take(EXAMPLES) {
+            error!(kind = %table.kind(), row.ind = ind, "`{}` has {ind} more than once; the next merge keeps the latest", table.kind());
+        }
+        let rows = read.len();
         read.dedup();
+        duplicates.insert(table.kind().to_string(), (rows - read.len()) as u64);
         inds.push(read);
     }
     let mut rest: Vec<&[i64]> = inds.iter().map(Vec::as_slice).collect();
@@ -177,7 +242,7 @@ async fn triples(lake: &Lake, tables: &[CuratedTable]) -> Result<Triples, DailyE
         triples.without_geo += u64::from(!geo);
         triples.without_user += u64::from(!user);
     }
-    Ok(triples)
+    Ok((triples, duplicates))
 }
 
 /// Returns the key of a run date's summary.

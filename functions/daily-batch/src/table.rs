@@ -1,41 +1,45 @@
-//! A curated Delta table: opened or made, committed to, compacted, vacuumed.
+//! A curated Delta table: opened or made, committed to, vacuumed.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use arrow::datatypes::{Schema, SchemaRef};
 use daily_report::summary::TableCounts;
 use deltalake_core::kernel::engine::arrow_conversion::{TryIntoArrow as _, TryIntoKernel as _};
 use deltalake_core::kernel::transaction::{CommitBuilder, CommitProperties, TransactionError};
-use deltalake_core::kernel::{
-    Action, Add, CommitInfo, MetadataExt as _, Remove, StructType, Transaction,
-};
+use deltalake_core::kernel::{Action, Add, MetadataExt as _, Remove, StructType};
 use deltalake_core::logstore::{LogStore, StorageConfig, default_logstore};
 use deltalake_core::operations::create::CreateBuilder;
 use deltalake_core::operations::vacuum::VacuumMode;
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use deltalake_core::{DeltaTable, DeltaTableError};
 use event_model::Kind;
-use futures::TryStreamExt as _;
 use jiff::civil::Date;
 use lake::schema;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use tracing::warn;
+use uuid::Uuid;
 
 use crate::DailyError;
 use crate::lake_store::Lake;
+use crate::manifest::{FilesDigest, Manifest};
+use crate::remote_file::row_count;
+use crate::rewrite::NewFile;
 
-/// Identifies the fold's own transactions in a table's log, numbers its manifests, and names its notes.
-const FOLD: &str = "pinflow.fold";
-
+/// Name of the pipeline's own note in a commit.
+const NOTE: &str = "pinflow";
 /// Newest commits whose notes are read: those of a month, when a day makes three.
-const NOTED_COMMITS: usize = 100;
+const NOTED_COMMITS: u64 = 100;
+/// Newest commits in which the manifest of a state is looked for that somebody else made.
+const SEARCHED_COMMITS: usize = 1000;
 
 /// A curated table at one version.
 #[derive(Debug)]
 pub(crate) struct CuratedTable {
+    lake: Lake,
     kind: Kind,
     delta: DeltaTable,
 }
@@ -46,27 +50,60 @@ pub(crate) struct CuratedFile {
     /// Its key in the bucket.
     pub(crate) path: Path,
     pub(crate) size: u64,
-    /// Smallest and greatest `ind`, when the log tells them.
+    pub(crate) rows: u64,
+    /// Smallest and greatest `ind`, when the log has them.
     pub(crate) inds: Option<(i64, i64)>,
     stats: Value,
+    /// Its path in the table's log.
+    name: String,
     remove: Remove,
 }
 
 /// What a commit changes.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Change {
-    pub(crate) adds: Vec<Add>,
+    pub(crate) adds: Vec<NewFile>,
     pub(crate) removes: Vec<CuratedFile>,
     /// Columns that the table does not have yet.
     pub(crate) schema: Option<SchemaRef>,
-    /// Number of the manifest that goes with the new version.
-    pub(crate) manifest: Option<i64>,
-    pub(crate) note: Option<FoldNote>,
+    /// The objects that the table holds after the commit.
+    pub(crate) manifest: Manifest,
+    /// What the rows are changed by.
+    pub(crate) rows: RowChange,
+    /// The merge that it is; `None` for a commit that leaves every row as it is.
+    pub(crate) merge: Option<MergeNote>,
+    pub(crate) operation: DeltaOperation,
 }
 
-/// What the history of a table says of a fold: the commit is there when the ledger could not be written any more.
+/// By how much a commit says that it changes a table's number of rows: by this, and by nothing else.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct RowChange {
+    pub(crate) inserted: u64,
+    pub(crate) removed: u64,
+}
+
+/// A commit that was made: the version, and the rows of the table before and after it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Committed {
+    pub(crate) version: u64,
+    pub(crate) rows_before: u64,
+    pub(crate) rows_after: u64,
+}
+
+/// What the log of a table says of a commit of this pipeline.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct FoldNote {
+struct Note {
+    /// Unique to this commit.
+    id: String,
+    /// Name of the manifest that goes with the new state.
+    manifest: String,
+    #[serde(flatten)]
+    merge: Option<MergeNote>,
+}
+
+/// What the log says of a merge: the commit is there when the ledger could not be written any more.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct MergeNote {
     pub(crate) run_date: Date,
     pub(crate) attempt: u32,
     /// The counts of its step.
@@ -90,7 +127,11 @@ impl CuratedTable {
             .with_columns(struct_type.fields().cloned())
             .await;
         match created {
-            Ok(delta) => Ok(Self { kind, delta }),
+            Ok(delta) => Ok(Self {
+                lake: lake.clone(),
+                kind,
+                delta,
+            }),
             // Another run may have been quicker.
             Err(error) => match Self::open(lake, kind).await? {
                 Some(table) => Ok(table),
@@ -101,14 +142,38 @@ impl CuratedTable {
 
     /// Opens a table at its newest version; `None` when there is none.
     pub(crate) async fn open(lake: &Lake, kind: Kind) -> Result<Option<Self>, DailyError> {
+        Self::open_version(lake, kind, None).await
+    }
+
+    /// Opens a table at a version.
+    pub(crate) async fn open_at(lake: &Lake, kind: Kind, version: u64) -> Result<Self, DailyError> {
+        match Self::open_version(lake, kind, Some(version)).await? {
+            Some(table) => Ok(table),
+            None => Err(DailyError::Bug(format!("there is no table `{kind}`"))),
+        }
+    }
+
+    async fn open_version(
+        lake: &Lake,
+        kind: Kind,
+        version: Option<u64>,
+    ) -> Result<Option<Self>, DailyError> {
         let log_store = log_store(lake, kind)?;
         let failed = DailyError::table("read", kind);
         if !log_store.is_delta_table_location().await.map_err(&failed)? {
             return Ok(None);
         }
         let mut delta = DeltaTable::new(log_store);
-        delta.load().await.map_err(failed)?;
-        Ok(Some(Self { kind, delta }))
+        let loaded = match version {
+            Some(version) => delta.load_version(version).await,
+            None => delta.load().await,
+        };
+        loaded.map_err(failed)?;
+        Ok(Some(Self {
+            lake: lake.clone(),
+            kind,
+            delta,
+        }))
     }
 
     pub(crate) fn kind(&self) -> Kind {
@@ -123,27 +188,75 @@ impl CuratedTable {
         self.delta.version().unwrap_or_default()
     }
 
-    /// Returns the number of the manifest that goes with this version.
-    pub(crate) async fn manifest(&self) -> Result<Option<i64>, DailyError> {
-        let failed = DailyError::table("read", self.kind);
-        let snapshot = self.delta.snapshot().map_err(&failed)?;
-        let log_store = self.delta.log_store();
-        snapshot
-            .transaction_version(log_store.as_ref(), FOLD)
-            .await
-            .map_err(failed)
+    /// Returns the objects that this version holds, and whether the version is one that this pipeline made.
+    ///
+    /// A state that somebody else made holds what the last commit of this pipeline below it did: a `RESTORE` leads to the
+    /// version that it restored, any other commit to the one before it. When none is found, nothing is known to be merged.
+    pub(crate) async fn manifest(&self) -> Result<(Manifest, bool), DailyError> {
+        let store = self.lake.store();
+        let digest = self.digest()?;
+        if let Some(manifest) = Manifest::find(store.as_ref(), self.kind, &digest).await? {
+            return Ok((manifest, true));
+        }
+        let mut version = self.version();
+        for _ in 0..SEARCHED_COMMITS {
+            let Some(info) = self.commit_info(version).await? else {
+                break;
+            };
+            if let Some(note) = note(&info) {
+                let found = Manifest::read(store.as_ref(), self.kind, &note.manifest).await?;
+                return Ok((found, false));
+            }
+            let restored = match info.get("operation").and_then(Value::as_str) {
+                Some("RESTORE") => restored_version(&info).filter(|restored| *restored < version),
+                _ => version.checked_sub(1),
+            };
+            match restored {
+                Some(restored) => version = restored,
+                None => break,
+            }
+        }
+        if self.version() > 0 {
+            warn!(kind = %self.kind, "Merges everything again: nothing tells what `{}` holds", self.kind);
+        }
+        Ok((Manifest::default(), false))
     }
 
-    /// Returns the notes of the newest commits.
-    pub(crate) async fn notes(&self) -> Result<Vec<FoldNote>, DailyError> {
-        let history = self.delta.history(Some(NOTED_COMMITS)).try_collect().await;
-        let history: Vec<CommitInfo> = history.map_err(DailyError::table("read", self.kind))?;
-        let notes = history
-            .into_iter()
-            .filter_map(|mut commit| commit.info.remove(FOLD));
-        Ok(notes
-            .filter_map(|note| serde_json::from_value(note).ok())
-            .collect())
+    /// Reads what the log says of the commit of a version; `None` when the log does not have it any more.
+    async fn commit_info(&self, version: u64) -> Result<Option<Value>, DailyError> {
+        let entry = self.delta.log_store().read_commit_entry(version).await;
+        let Some(bytes) = entry.map_err(DailyError::table("read", self.kind))? else {
+            return Ok(None);
+        };
+        let actions = bytes.split(|byte| *byte == b'\n');
+        let mut infos = actions.filter_map(|action| {
+            let mut action: Value = serde_json::from_slice(action).ok()?;
+            Some(action.get_mut("commitInfo")?.take())
+        });
+        Ok(Some(infos.next().unwrap_or_default()))
+    }
+
+    /// Returns the notes of the newest merges.
+    pub(crate) async fn merge_notes(&self) -> Result<Vec<MergeNote>, DailyError> {
+        let mut notes = Vec::new();
+        let newest = self.version();
+        for version in (0..=newest).rev().take(NOTED_COMMITS as usize) {
+            let Some(info) = self.commit_info(version).await? else {
+                break;
+            };
+            notes.extend(note(&info).and_then(|note| note.merge));
+        }
+        Ok(notes)
+    }
+
+    fn digest(&self) -> Result<FilesDigest, DailyError> {
+        let snapshot = self
+            .delta
+            .snapshot()
+            .map_err(DailyError::table("read", self.kind))?;
+        let log = snapshot.log_data();
+        let names: Vec<String> = log.iter().map(|file| file.path().to_string()).collect();
+        Ok(FilesDigest::new(names.iter().map(String::as_str)))
     }
 
     /// Returns the table's columns.
@@ -158,8 +271,8 @@ impl CuratedTable {
         Ok(Arc::new(schema))
     }
 
-    /// Returns the table's files.
-    pub(crate) fn files(&self) -> Result<Vec<CuratedFile>, DailyError> {
+    /// Returns the table's files. The rows of one whose writer did not count them are read from its footer.
+    pub(crate) async fn files(&self) -> Result<Vec<CuratedFile>, DailyError> {
         let failed = DailyError::table("read", self.kind);
         let snapshot = self.delta.snapshot().map_err(&failed)?;
         let folder = folder(self.kind);
@@ -175,10 +288,24 @@ impl CuratedTable {
                 .and_then(|stats| serde_json::from_str(&stats).ok())
                 .unwrap_or_default();
             let bound = |of: &str| stats.get(of)?.get("ind")?.as_i64();
+            let path = Path::from(format!("{folder}/{}", file.object_store_path()));
+            let size = u64::try_from(file.size()).unwrap_or_default();
+            let rows = match stats.get("numRecords").and_then(Value::as_u64) {
+                Some(rows) => rows,
+                None => row_count(self.lake.store(), path.clone(), size)
+                    .await
+                    .map_err(|source| DailyError::CuratedFile {
+                        kind: self.kind,
+                        key: path.to_string(),
+                        source,
+                    })?,
+            };
             files.push(CuratedFile {
-                path: Path::from(format!("{folder}/{}", file.object_store_path())),
-                size: u64::try_from(file.size()).unwrap_or_default(),
+                path,
+                size,
+                rows,
                 inds: bound("minValues").zip(bound("maxValues")),
+                name: file.path().to_string(),
                 remove: file.remove_action(true),
                 stats,
             });
@@ -186,17 +313,22 @@ impl CuratedTable {
         Ok(files)
     }
 
+    /// Counts the table's rows.
+    pub(crate) async fn rows(&self) -> Result<u64, DailyError> {
+        Ok(self.files().await?.iter().map(|file| file.rows).sum())
+    }
+
     /// Counts the table's rows, files, bytes and nulls, as its log tells them.
-    pub(crate) fn counts(&self) -> Result<TableCounts, DailyError> {
+    pub(crate) async fn counts(&self) -> Result<TableCounts, DailyError> {
         let mut counts = TableCounts {
             version: self.version(),
             ..TableCounts::default()
         };
         let mut nulls: HashMap<String, u64> = HashMap::new();
-        for file in self.files()? {
+        for file in self.files().await? {
             counts.files += 1;
             counts.size_bytes += file.size;
-            counts.rows += file.rows();
+            counts.rows += file.rows;
             for (name, count) in file
                 .stats
                 .get("nullCount")
@@ -219,17 +351,44 @@ impl CuratedTable {
         Ok(counts)
     }
 
-    /// Commits a change on top of this very version.
+    /// Commits a change on top of this very version, and looks at the table again: its rows must have changed by what the
+    /// commit says and by nothing else.
     ///
-    /// Returns `false` when somebody else has committed since: the change was made for a table that is no more.
-    pub(crate) async fn commit(
-        self,
-        change: Change,
-        operation: DeltaOperation,
-    ) -> Result<bool, DailyError> {
+    /// Returns `None` when somebody else has committed since: the change was made for a table that is no more.
+    pub(crate) async fn commit(self, change: Change) -> Result<Option<Committed>, DailyError> {
         let failed = DailyError::table("write", self.kind);
+        let files = self.files().await?;
+        check_paths(&files, &change)?;
+        let rows_before: u64 = files.iter().map(|file| file.rows).sum();
+        let added: u64 = change.adds.iter().map(|file| file.rows).sum();
+        let gone: u64 = change.removes.iter().map(|file| file.rows).sum();
+        let balance = |found: u64| {
+            let expected = (rows_before + change.rows.inserted).saturating_sub(change.rows.removed);
+            if found == expected {
+                return Ok(());
+            }
+            Err(DailyError::RowBalance {
+                kind: self.kind,
+                version: self.version(),
+                before: rows_before,
+                expected,
+                found,
+            })
+        };
+        balance((rows_before + added).saturating_sub(gone))?;
+
+        let store = self.lake.store();
+        let manifest = change
+            .manifest
+            .write(store.as_ref(), self.kind, digest_after(&files, &change))
+            .await?;
+        let is_merge = change.merge.is_some();
+        let note = Note {
+            id: Uuid::new_v4().to_string(),
+            manifest,
+            merge: change.merge,
+        };
         let snapshot = self.delta.snapshot().map_err(&failed)?;
-        let is_data = change.manifest.is_some();
         let mut actions = Vec::new();
         if let Some(schema) = change.schema {
             let struct_type: StructType = schema
@@ -243,31 +402,50 @@ impl CuratedTable {
             actions.push(Action::Metadata(metadata));
         }
         let removes = change.removes.into_iter().map(|file| Remove {
-            data_change: is_data,
+            data_change: is_merge,
             ..file.remove
         });
         actions.extend(removes.map(Action::Remove));
-        let adds = change.adds.into_iter().map(|add| Add {
-            data_change: is_data,
-            ..add
+        let adds = change.adds.into_iter().map(|file| Add {
+            data_change: is_merge,
+            ..file.add
         });
         actions.extend(adds.map(Action::Add));
-        let mut properties = CommitProperties::default().with_max_retries(0);
-        if let Some(number) = change.manifest {
-            properties = properties.with_application_transaction(Transaction::new(FOLD, number));
-        }
-        if let Some(note) = change.note {
-            properties = properties.with_metadata([(FOLD.to_owned(), json!(note))]);
-        }
+        let properties = CommitProperties::default()
+            .with_max_retries(0)
+            .with_metadata([(NOTE.to_owned(), json!(note))]);
         let committed = CommitBuilder::from(properties)
             .with_actions(actions)
-            .build(Some(snapshot), self.delta.log_store(), operation)
+            .build(Some(snapshot), self.delta.log_store(), change.operation)
             .await;
+        let version = self.version() + 1;
         match committed {
-            Ok(_) => Ok(true),
-            Err(error) if is_conflict(&error) => Ok(false),
-            Err(error) => Err(failed(error)),
+            Ok(_) => {}
+            Err(error) if is_conflict(&error) => {
+                if !self.is_own_commit(version, &note.id).await? {
+                    return Ok(None);
+                }
+            }
+            Err(error) => return Err(failed(error)),
         }
+        let after = Self::open_at(&self.lake, self.kind, version).await?;
+        let rows_after = after.rows().await?;
+        balance(rows_after)?;
+        Manifest::delete_old(store.as_ref(), self.kind).await?;
+        Ok(Some(Committed {
+            version,
+            rows_before,
+            rows_after,
+        }))
+    }
+
+    /// Tells whether a commit that was refused is there all the same: the bucket may have answered its first try with an
+    /// error after it had stored it, and the client's own second try then finds the version taken.
+    async fn is_own_commit(&self, version: u64, id: &str) -> Result<bool, DailyError> {
+        let info = self.commit_info(version).await?;
+        Ok(info
+            .and_then(|info| note(&info))
+            .is_some_and(|note| note.id == id))
     }
 
     /// Deletes files that no version of the last `retention_hours` names, those of killed runs among them.
@@ -284,13 +462,53 @@ impl CuratedTable {
     }
 }
 
-impl CuratedFile {
-    pub(crate) fn rows(&self) -> u64 {
-        self.stats
-            .get("numRecords")
-            .and_then(Value::as_u64)
-            .unwrap_or_default()
+/// Refuses a commit of which readers of Delta keep what they like: one that adds a path that it removes, or that is there.
+fn check_paths(files: &[CuratedFile], change: &Change) -> Result<(), DailyError> {
+    let there: BTreeSet<&str> = files.iter().map(|file| file.name.as_str()).collect();
+    let mut added = BTreeSet::new();
+    for file in &change.adds {
+        let path = file.add.path.as_str();
+        if there.contains(path) || !added.insert(path) {
+            return Err(DailyError::Bug(format!(
+                "a commit would add `{path}` to a table that has it"
+            )));
+        }
     }
+    let mut removed = BTreeSet::new();
+    for file in &change.removes {
+        let path = file.name.as_str();
+        if !there.contains(path) || !removed.insert(path) {
+            return Err(DailyError::Bug(format!(
+                "a commit would remove `{path}` from a table that does not have it"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Returns the digest of the files that a table has after a change.
+fn digest_after(files: &[CuratedFile], change: &Change) -> FilesDigest {
+    let removed: BTreeSet<&str> = change
+        .removes
+        .iter()
+        .map(|file| file.name.as_str())
+        .collect();
+    let kept = files.iter().map(|file| file.name.as_str());
+    let kept = kept.filter(|name| !removed.contains(name));
+    let added = change.adds.iter().map(|file| file.add.path.as_str());
+    FilesDigest::new(kept.chain(added))
+}
+
+fn note(info: &Value) -> Option<Note> {
+    serde_json::from_value(info.get(NOTE)?.clone()).ok()
+}
+
+/// Returns the version that a restore went back to, which some tools write as a number and some as a text.
+fn restored_version(info: &Value) -> Option<u64> {
+    let version = info.get("operationParameters")?.get("version")?;
+    version
+        .as_u64()
+        .or_else(|| version.as_str()?.parse().ok())
 }
 
 fn is_conflict(error: &DeltaTableError) -> bool {
@@ -324,7 +542,7 @@ fn log_store(lake: &Lake, kind: Kind) -> Result<Arc<dyn LogStore>, DailyError> {
     ))
 }
 
-/// Returns the columns of a table after a fold: those it has, then those that the pipeline knows and it lacks.
+/// Returns the columns of a table after a merge: those it has, then those that the pipeline knows and it lacks.
 pub(crate) fn evolved(table: &SchemaRef, known: &SchemaRef) -> Option<SchemaRef> {
     let missing: Vec<_> = known
         .fields()
@@ -339,7 +557,7 @@ pub(crate) fn evolved(table: &SchemaRef, known: &SchemaRef) -> Option<SchemaRef>
     Some(Arc::new(Schema::new(fields)))
 }
 
-/// The name of a fold's commits in a table's history.
+/// The name of a merge's commits in a table's history.
 pub(crate) fn merge_operation() -> DeltaOperation {
     DeltaOperation::Merge {
         predicate: None,

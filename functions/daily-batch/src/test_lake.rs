@@ -1,14 +1,23 @@
 //! A lake in memory, and users in it, for the tests.
 
+use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use arrow::array::RecordBatch;
+use async_trait::async_trait;
 use bytes::Bytes;
 use event_model::{Kind, ShardId};
 use lake::{ArrivalHour, CleanWriter, Lineage, ObjectKey, Sequence, SequenceRange};
-use object_store::ObjectStoreExt as _;
+use futures::stream::BoxStream;
 use object_store::memory::InMemory;
 use object_store::path::Path;
+use object_store::{
+    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
+    ObjectStoreExt as _, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult,
+};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::Lake;
 
@@ -34,6 +43,151 @@ pub(crate) fn posted(ind: i64, age: i32, arrival_seconds: i64, sequence: &'stati
 
 pub(crate) fn memory() -> Lake {
     Lake::new(Arc::new(InMemory::new()), "s3://test/")
+}
+
+/// A store whose writes below a prefix behave as a test wants.
+#[derive(Debug)]
+struct Odd {
+    inner: Arc<dyn ObjectStore>,
+    prefix: String,
+    oddity: Oddity,
+    written: AtomicUsize,
+}
+
+/// What is odd about the writes.
+#[derive(Clone, Copy, Debug)]
+enum Oddity {
+    /// They take their time.
+    Slow(Duration),
+    /// They are stored, and refused if they had a condition: what the second try of a client sees whose first was answered
+    /// with an error.
+    RefusedAfterWrite,
+    /// So many succeed, and then the process is as good as dead: nothing is written any more.
+    EndAfter(usize),
+}
+
+impl Odd {
+    fn count_write(&self) -> object_store::Result<()> {
+        let Oddity::EndAfter(writes) = self.oddity else {
+            return Ok(());
+        };
+        if self.written.fetch_add(1, Ordering::Relaxed) < writes {
+            return Ok(());
+        }
+        Err(object_store::Error::Generic {
+            store: "odd",
+            source: "the process was killed".into(),
+        })
+    }
+}
+
+impl fmt::Display for Odd {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{:?}", self.oddity)
+    }
+}
+
+fn odd(lake: &Lake, prefix: &str, oddity: Oddity) -> Lake {
+    let store = Odd {
+        inner: lake.store(),
+        prefix: prefix.to_owned(),
+        oddity,
+        written: AtomicUsize::new(0),
+    };
+    Lake::new(Arc::new(store), lake.url())
+}
+
+/// Returns a lake whose writes below a prefix take their time.
+pub(crate) fn slow(lake: &Lake, time: Duration, prefix: &str) -> Lake {
+    odd(lake, prefix, Oddity::Slow(time))
+}
+
+/// Returns a lake that refuses the conditional writes below a prefix after it has stored them.
+pub(crate) fn refusing_after_write(lake: &Lake, prefix: &str) -> Lake {
+    odd(lake, prefix, Oddity::RefusedAfterWrite)
+}
+
+/// Returns a lake that takes so many writes and no more.
+pub(crate) fn ending_after(lake: &Lake, writes: usize) -> Lake {
+    odd(lake, "", Oddity::EndAfter(writes))
+}
+
+#[async_trait]
+impl ObjectStore for Odd {
+    async fn put_opts(
+        &self,
+        location: &Path,
+        payload: PutPayload,
+        options: PutOptions,
+    ) -> object_store::Result<PutResult> {
+        let is_here = location.as_ref().starts_with(&self.prefix);
+        let has_condition = !matches!(options.mode, PutMode::Overwrite);
+        if is_here && let Oddity::Slow(time) = self.oddity {
+            tokio::time::sleep(time).await;
+        }
+        self.count_write()?;
+        let put = self.inner.put_opts(location, payload, options).await?;
+        if is_here && has_condition && matches!(self.oddity, Oddity::RefusedAfterWrite) {
+            return Err(object_store::Error::AlreadyExists {
+                path: location.to_string(),
+                source: "there is one".into(),
+            });
+        }
+        Ok(put)
+    }
+
+    async fn put_multipart_opts(
+        &self,
+        location: &Path,
+        options: PutMultipartOptions,
+    ) -> object_store::Result<Box<dyn MultipartUpload>> {
+        self.inner.put_multipart_opts(location, options).await
+    }
+
+    async fn get_opts(
+        &self,
+        location: &Path,
+        options: GetOptions,
+    ) -> object_store::Result<GetResult> {
+        self.inner.get_opts(location, options).await
+    }
+
+    fn delete_stream(
+        &self,
+        locations: BoxStream<'static, object_store::Result<Path>>,
+    ) -> BoxStream<'static, object_store::Result<Path>> {
+        self.inner.delete_stream(locations)
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, object_store::Result<ObjectMeta>> {
+        self.inner.list(prefix)
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> object_store::Result<ListResult> {
+        self.inner.list_with_delimiter(prefix).await
+    }
+
+    async fn copy_opts(
+        &self,
+        from: &Path,
+        to: &Path,
+        options: CopyOptions,
+    ) -> object_store::Result<()> {
+        self.inner.copy_opts(from, to, options).await
+    }
+}
+
+/// Damages the values of a column of a Parquet file, and leaves its footer and the other columns as they are.
+pub(crate) fn with_damaged_values(bytes: &Bytes, column: &str) -> Bytes {
+    let reader = ParquetRecordBatchReaderBuilder::try_new(bytes.clone()).unwrap();
+    let group = reader.metadata().row_group(0);
+    let mut columns = group.columns().iter();
+    let column = columns.find(|found| found.column_path().string() == column);
+    let (start, length) = column.unwrap().byte_range();
+    let range = usize::try_from(start).unwrap()..usize::try_from(start + length).unwrap();
+    let mut bytes = bytes.to_vec();
+    bytes[range].fill(0xff);
+    bytes.into()
 }
 
 pub(crate) fn batch(rows: &[Posted]) -> RecordBatch {

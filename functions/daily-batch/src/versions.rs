@@ -27,6 +27,15 @@ pub(crate) struct Version {
 }
 
 impl Version {
+    fn oldest() -> Self {
+        Self {
+            arrival_micros: i64::MIN,
+            number: SequenceNumber::default(),
+            part: 0,
+            rules: i32::MIN,
+        }
+    }
+
     /// Tells whether both are the same record, whatever the rules.
     fn is_same_record(&self, other: &Self) -> bool {
         Self { rules: 0, ..*self } == Self { rules: 0, ..*other }
@@ -52,6 +61,11 @@ pub(crate) fn append_keys(
     first_row: u32,
 ) -> Result<(), RowsError> {
     let inds = primitive::<Int64Type>(batch, "ind")?;
+    for name in [schema::ARRIVAL, schema::RULES, schema::SEQUENCE] {
+        if column(batch, name)?.null_count() > 0 {
+            return Err(RowsError::MissingColumn(name.to_owned()));
+        }
+    }
     let versions = versions(batch)?;
     for ((ind, version), row) in inds.iter().zip(versions).zip(first_row..) {
         keys.push(RowKey {
@@ -64,24 +78,32 @@ pub(crate) fn append_keys(
     Ok(())
 }
 
-/// Returns the version of each row of a batch.
+/// Returns the version of each row of a batch. A row that has none, because another writer put it into a table, is older
+/// than every other one.
 pub(crate) fn versions(
     batch: &RecordBatch,
 ) -> Result<impl Iterator<Item = Result<Version, RowsError>> + '_, RowsError> {
-    let arrivals = primitive::<TimestampMicrosecondType>(batch, schema::ARRIVAL)?;
-    let rules = primitive::<Int32Type>(batch, schema::RULES)?;
+    let missing = |name: &str| RowsError::MissingColumn(name.to_owned());
+    let arrivals = column(batch, schema::ARRIVAL)?
+        .as_primitive_opt::<TimestampMicrosecondType>()
+        .ok_or_else(|| missing(schema::ARRIVAL))?;
+    let rules = column(batch, schema::RULES)?
+        .as_primitive_opt::<Int32Type>()
+        .ok_or_else(|| missing(schema::RULES))?;
     let sequences = column(batch, schema::SEQUENCE)?
         .as_string_opt::<i32>()
-        .filter(|column| column.null_count() == 0)
-        .ok_or_else(|| RowsError::MissingColumn(schema::SEQUENCE.to_owned()))?;
-    let rows = sequences.iter().flatten().zip(arrivals.iter().zip(rules));
-    Ok(rows.map(|(sequence, (arrival_micros, rules))| {
+        .ok_or_else(|| missing(schema::SEQUENCE))?;
+    let rows = sequences.iter().zip(arrivals.iter().zip(rules));
+    Ok(rows.map(|row| {
+        let (Some(sequence), (Some(arrival_micros), Some(rules))) = row else {
+            return Ok(Version::oldest());
+        };
         let Sequence { number, sub_number } = sequence.parse()?;
         Ok(Version {
-            arrival_micros: *arrival_micros,
+            arrival_micros,
             number,
             part: sub_number.map_or(0, |sub_number| sub_number.saturating_add(1)),
-            rules: *rules,
+            rules,
         })
     }))
 }

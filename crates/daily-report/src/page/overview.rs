@@ -3,7 +3,7 @@
 use super::chart::{Figure, Place, Plot, Series, Shape, plot};
 use super::format;
 use crate::Summary;
-use crate::summary::{Conservation, Cost, FoldCounts, TableCounts};
+use crate::summary::{RowBalance, Conservation, Cost, FoldCounts, TableCounts};
 
 /// Whether every accepted record was found.
 #[derive(Debug)]
@@ -143,6 +143,7 @@ pub(super) fn tiles(summary: &Summary, before: Option<&Summary>) -> Vec<TileGrou
         summary.triples.complete,
         note,
     ));
+    tables.extend(problems(summary));
     vec![
         TileGroup {
             title: "This run",
@@ -165,6 +166,47 @@ pub(super) fn tiles(summary: &Summary, before: Option<&Summary>) -> Vec<TileGrou
     ]
 }
 
+/// Returns the row balance, and what else of the tables needs a person.
+fn problems(summary: &Summary) -> Vec<Tile> {
+    let balances = summary.row_balance.values();
+    let difference: u64 = balances.map(RowBalance::difference).sum();
+    let mut tiles = vec![Tile {
+        is_alarming: difference > 0,
+        ..Tile::new(
+            "Row balance",
+            difference,
+            "rows more or less than before the merge and inserted by it".to_owned(),
+        )
+    }];
+    let failed = summary.steps.iter().filter(|step| step.error.is_some());
+    for (label, number, note) in [
+        (
+            "Unreadable objects",
+            summary.unreadable_objects.values().sum::<u64>()
+                + summary.quarantine.unreadable.len() as u64,
+            "their rows are in no table; the log names them",
+        ),
+        (
+            "Duplicate keys",
+            summary.duplicate_keys.values().sum(),
+            "the next merge keeps the latest row of each",
+        ),
+        (
+            "Failed maintenance",
+            failed.count() as u64,
+            "steps; the reports are made without them",
+        ),
+    ] {
+        if number > 0 {
+            tiles.push(Tile {
+                is_alarming: true,
+                ..Tile::new(label, number, note.to_owned())
+            });
+        }
+    }
+    tiles
+}
+
 /// Returns the sum over the kinds.
 pub(super) fn folded(summary: &Summary) -> FoldCounts {
     summary
@@ -177,6 +219,7 @@ pub(super) fn folded(summary: &Summary) -> FoldCounts {
             updated: sum.updated + fold.updated,
             superseded: sum.superseded + fold.superseded,
             repeated: sum.repeated + fold.repeated,
+            healed: sum.healed + fold.healed,
         })
 }
 

@@ -10,7 +10,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use futures::stream;
 use md5::{Digest as _, Md5};
-use s3s::dto::{Range, StreamingBlob};
+use s3s::dto::{ETag, ETagCondition, Range, StreamingBlob};
 use s3s::{S3Result, s3_error};
 
 /// Bytes that are read from the file at once.
@@ -47,6 +47,19 @@ impl OpenObject {
             modified: metadata.modified()?,
             file,
         })
+    }
+
+    /// Refuses a reader that asks for another version (`If-Match`).
+    pub(super) fn check(&self, condition: Option<&ETagCondition>) -> S3Result<()> {
+        match condition {
+            Some(ETagCondition::ETag(ETag::Strong(e_tag))) if *e_tag != self.e_tag => {
+                Err(s3_error!(PreconditionFailed, "The object has another ETag"))
+            }
+            Some(ETagCondition::ETag(ETag::Weak(_))) => {
+                Err(s3_error!(PreconditionFailed, "A weak ETag matches no object"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Returns the bytes that a request asks for, as positions in the object.

@@ -1,8 +1,10 @@
 //! The options of `daily`.
 
 use clap::{Args, Subcommand};
+use event_model::Kind;
 use jiff::civil::Date;
 
+use super::rows::parse_kind;
 use crate::lake_options::LakeOptions;
 
 #[derive(Debug, Args)]
@@ -17,6 +19,17 @@ pub(crate) enum DailyCommand {
     Run(DailyRunOptions),
     /// List the latest attempt of each run date
     Runs {
+        #[command(flatten)]
+        lake: LakeOptions,
+    },
+    /// Forget what a table holds, so that the next run merges everything in `clean/` again
+    Remerge {
+        /// The table: pin, geo or user
+        #[arg(value_name = "TABLE", value_parser = parse_kind)]
+        table: Kind,
+        /// Drop the table's files that are gone or damaged; rows that are still in `clean/` come back with the next run
+        #[arg(long)]
+        drop_damaged: bool,
         #[command(flatten)]
         lake: LakeOptions,
     },
@@ -49,7 +62,7 @@ pub(crate) struct DailyRunOptions {
     #[arg(long, value_name = "NAME", default_value = "pinflow-events")]
     pub(crate) stream: String,
     /// Time after which somebody else may take a run over that says nothing, in seconds
-    #[arg(long, value_name = "N", default_value_t = 900, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) expiry_seconds: u32,
     /// Age from which files that no version of a table names are deleted, in hours
     #[arg(long, value_name = "N", default_value_t = 168, value_parser = clap::value_parser!(u32).range(1..))]

@@ -25,6 +25,6 @@ pub(crate) struct CleanOptions {
     pub(crate) kind: Option<Kind>,
 }
 
-fn parse_kind(text: &str) -> Result<Kind, String> {
+pub(super) fn parse_kind(text: &str) -> Result<Kind, String> {
     Kind::from_name(text).ok_or_else(|| "a kind is pin, geo or user".to_owned())
 }

@@ -10,7 +10,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::compact::compact;
-use crate::test_lake::{DAY, batch, memory, posted, put, put_as, put_batch, put_bytes};
+use crate::manifest::Manifest;
+use crate::test_lake::{DAY, batch, memory, posted, put, put_as, put_batch, put_bytes, with_damaged_values};
 
 fn clock() -> Clock {
     Clock::new(|| UNIX_EPOCH + Duration::from_hours(48))
@@ -20,8 +21,16 @@ fn date(days: i64) -> Date {
     ArrivalHour::of(days * DAY * 1_000_000).date
 }
 
+fn work(lake: &Lake) -> Work {
+    Work {
+        lake: lake.clone(),
+        sizes: Sizes::default(),
+        clock: clock(),
+    }
+}
+
 async fn fold_users(lake: &Lake, through: i64) -> Result<FoldCounts, DailyError> {
-    let outcome = fold(lake, Kind::User, date(through), 1, &clock()).await?;
+    let outcome = fold(&work(lake), Kind::User, date(through), 1).await?;
     Ok(outcome.counts)
 }
 
@@ -172,10 +181,9 @@ async fn a_lost_manifest_costs_time_and_no_row() {
     let lake = memory();
     put(&lake, &[posted(1, 20, 10, "100"), posted(2, 30, 10, "101")]).await;
     fold_users(&lake, 0).await.unwrap();
-    let table = table(&lake).await;
-    let number = table.manifest().await.unwrap().unwrap();
-    let manifest = Path::from(format!("curated/user/_folded/{number:020}.ndjson.gz"));
-    lake.store().delete(&manifest).await.unwrap();
+    Manifest::delete_all(lake.store().as_ref(), Kind::User)
+        .await
+        .unwrap();
     let counts = fold_users(&lake, 0).await.unwrap();
     assert_eq!(
         (counts.rows_in, counts.repeated, counts.inserted),
@@ -186,24 +194,46 @@ async fn a_lost_manifest_costs_time_and_no_row() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_object_that_cannot_be_read_is_named_and_the_table_stays() {
+async fn an_object_that_cannot_be_read_is_left_alone_until_it_changes() {
     let lake = memory();
     put(&lake, &[posted(1, 20, 10, "100")]).await;
     fold_users(&lake, 0).await.unwrap();
-    let before = version(&lake).await;
     let rows = [posted(2, 30, 10, "101")];
-    let path = put_bytes(&lake, 0, &rows, Bytes::from_static(b"PAR1 no")).await;
-    let error = fold_users(&lake, 0).await.unwrap_err();
-    assert!(error.to_string().contains(path.as_ref()), "{error}");
-    assert_eq!(error.error_type(), "CleanObject");
-    assert_eq!(
-        (version(&lake).await, users(&lake).await),
-        (before, vec!["1:20".to_owned()])
-    );
+    for bytes in [&b"PAR1 no"[..], b"", &parquet(&rows)[..200]] {
+        put_bytes(&lake, 0, &rows, Bytes::copy_from_slice(bytes)).await;
+        put(&lake, &[posted(1, 21, 11, "102")]).await;
+        for _ in 0..2 {
+            let outcome = fold(&work(&lake), Kind::User, date(0), 1).await.unwrap();
+            assert_eq!(outcome.unreadable, 1);
+            assert_eq!(users(&lake).await, ["1:21"]);
+        }
+        let before = version(&lake).await;
+        fold_users(&lake, 0).await.unwrap();
+        assert_eq!(version(&lake).await, before, "it is not read again");
+    }
+    put(&lake, &rows).await;
+    let outcome = fold(&work(&lake), Kind::User, date(0), 1).await.unwrap();
+    assert_eq!((outcome.unreadable, outcome.counts.inserted), (0, 1));
+    assert_eq!(users(&lake).await, ["1:21", "2:30"]);
+}
+
+fn parquet(rows: &[crate::test_lake::Posted]) -> Bytes {
+    lake::writer::write_parquet(&batch(rows)).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_object_with_a_column_of_another_type_is_named() {
+async fn values_that_turn_out_to_be_damaged_while_they_are_copied_cost_no_other_object() {
+    let lake = memory();
+    let rows = [posted(2, 30, 10, "101")];
+    put_bytes(&lake, 0, &rows, with_damaged_values(&parquet(&rows), "user_name")).await;
+    put(&lake, &[posted(1, 20, 10, "100")]).await;
+    let outcome = fold(&work(&lake), Kind::User, date(0), 1).await.unwrap();
+    assert_eq!((outcome.unreadable, outcome.counts.inserted), (1, 1));
+    assert_eq!(users(&lake).await, ["1:20"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_with_a_column_of_another_type_is_left_out() {
     let lake = memory();
     let rows = [posted(1, 20, 10, "100")];
     let good = batch(&rows);
@@ -219,11 +249,14 @@ async fn an_object_with_a_column_of_another_type_is_named() {
     columns[age] = Arc::new(arrow::array::StringArray::from(vec!["twenty"]));
     let wrong = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap();
     let path = put_batch(&lake, &rows, &wrong).await;
-    let error = anyhow::Error::from(fold_users(&lake, 0).await.unwrap_err());
-    let text = format!("{error:#}");
+    put(&lake, &[posted(2, 30, 10, "101")]).await;
+    let outcome = fold(&work(&lake), Kind::User, date(0), 1).await.unwrap();
+    assert_eq!((outcome.unreadable, outcome.counts.inserted), (1, 1));
+    let (manifest, _) = table(&lake).await.manifest().await.unwrap();
+    let (key, reason) = manifest.unreadable().next().unwrap();
     assert!(
-        text.contains(path.as_ref()) && text.contains("`age` is Utf8"),
-        "{text}"
+        key == path.as_ref() && reason.contains("`age` is Utf8"),
+        "{key}: {reason}"
     );
 }
 
@@ -259,7 +292,7 @@ async fn rows_that_were_deleted_by_a_deletion_vector_do_not_come_back() {
     put(&lake, &[posted(1, 20, 10, "100"), posted(2, 30, 10, "101")]).await;
     fold_users(&lake, 0).await.unwrap();
     let table = table(&lake).await;
-    let [file] = &table.files().unwrap()[..] else {
+    let [file] = &table.files().await.unwrap()[..] else {
         panic!("one file")
     };
     let (name, size) = (file.path.filename().unwrap(), file.size);
@@ -284,7 +317,7 @@ async fn a_new_column_is_added_without_a_rewrite() {
     put(&lake, &[posted(1, 20, 10, "100")]).await;
     fold_users(&lake, 0).await.unwrap();
     let files = async || -> Vec<_> {
-        let files = table(&lake).await.files().unwrap();
+        let files = table(&lake).await.files().await.unwrap();
         files.into_iter().map(|file| file.path).collect()
     };
     let before = files().await;
@@ -312,7 +345,7 @@ async fn a_new_column_is_added_without_a_rewrite() {
     // The next object lacks the column again.
     put(&lake, &[posted(3, 40, 10, "102"), posted(2, 31, 11, "103")]).await;
     fold_users(&lake, 0).await.unwrap();
-    compact(&lake, Kind::User, &clock()).await.unwrap();
+    compact(&work(&lake), Kind::User).await.unwrap();
     insta::assert_snapshot!(select(&lake, "SELECT ind, age, language FROM t ORDER BY ind").await, @r"
     +-----+-----+----------+
     | ind | age | language |
@@ -331,10 +364,11 @@ async fn compaction_leaves_one_file_and_every_row() {
         put(&lake, &[posted(ind, 20, 10, sequence)]).await;
         fold_users(&lake, 0).await.unwrap();
     }
-    assert_eq!(compact(&lake, Kind::User, &clock()).await.unwrap(), 3);
-    assert_eq!(compact(&lake, Kind::User, &clock()).await.unwrap(), 0);
+    let compaction = compact(&work(&lake), Kind::User).await.unwrap();
+    assert_eq!(compaction.unwrap().files, 3);
+    assert_eq!(compact(&work(&lake), Kind::User).await.unwrap(), None);
     let table = table(&lake).await;
-    let counts = table.counts().unwrap();
+    let counts = table.counts().await.unwrap();
     assert_eq!((counts.files, counts.rows), (1, 3));
     assert_eq!(users(&lake).await, ["1:20", "2:20", "3:20"]);
     // The manifest is that of the last fold.

@@ -6,7 +6,7 @@ use object_store::ObjectStoreExt as _;
 use object_store::path::Path;
 
 use super::*;
-use crate::test_lake::memory;
+use crate::test_lake::{memory, slow};
 
 const SAMPLE_FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../events/daily-batch");
 
@@ -126,9 +126,10 @@ async fn each_run_of_an_invocation_sends_its_metrics_and_one_by_hand_does_not() 
     app.run(&request, "process 1", &|_| {}).await.unwrap();
     assert_eq!(sent(), []);
 
-    let key = "clean/geo/date=2026-03-01/hour=00/shardId-000000000000-1-2.parquet";
+    let lock = "curated/geo/_delta_log/00000000000000000001.json";
+    let protocol = r#"{"protocol":{"minReaderVersion":9,"minWriterVersion":99}}"#;
     let store = app.runner.lake.store();
-    let put = store.put(&Path::from(key), "not Parquet".into()).await;
+    let put = store.put(&Path::from(lock), protocol.into()).await;
     put.unwrap();
     handle(&app, serde_json::json!({"run_date": "2026-03-01"}))
         .await
@@ -163,4 +164,51 @@ async fn catching_up_is_a_setting() {
         let event = serde_json::json!({"scheduled_time": format!("{day}T06:00:00Z")});
         assert_eq!(handle(&app, event).await.unwrap().len(), 1);
     }
+}
+
+/// Answers with the events with which the function was started again.
+fn app_that_restarts(app: App) -> (App, Arc<Mutex<Vec<(String, Value)>>>) {
+    let started = Arc::new(Mutex::new(Vec::new()));
+    let events = Arc::clone(&started);
+    let restart: Restart = Arc::new(move |function, event| {
+        events.lock().unwrap().push((function, event));
+        async { Ok(()) }.boxed()
+    });
+    (app.with_restart(restart), started)
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_invocation_whose_time_is_nearly_over_starts_the_function_again_for_the_days_that_are_left() {
+    let begun = tokio::time::Instant::now();
+    let clock = Clock::new(move || UNIX_EPOCH + Duration::from_hours(492_534) + begun.elapsed());
+    let app = App::new(memory(), None, Config::new("test"), clock);
+    let (mut app, started) = app_that_restarts(app);
+    let whole = app.runner.lake.clone();
+    // The second of three days is too slow.
+    app.runner.lake = slow(&whole, Duration::from_secs(200), "reports/date=2026-02-28/");
+    let event = serde_json::json!({"from": "2026-02-27", "to": "2026-03-01"});
+    let invoke = async |app: &App, event: &Value| {
+        let mut context = Context::default();
+        let now = app.ledger().now().as_millisecond();
+        context.deadline = u64::try_from(now).unwrap() + 900_000;
+        context.request_id = format!("at {now}");
+        context.env_config = Arc::new(lambda_runtime::Config {
+            function_name: "daily-batch".to_owned(),
+            ..lambda_runtime::Config::default()
+        });
+        app.handle(LambdaEvent::new(event.clone(), context)).await
+    };
+    let records = invoke(&app, &event).await.unwrap();
+    assert_eq!(records.len(), 1);
+    let again = serde_json::json!({"from": "2026-02-28", "to": "2026-03-01", "trigger": "backfill"});
+    assert_eq!(
+        *started.lock().unwrap(),
+        [("daily-batch".to_owned(), again.clone())]
+    );
+    // The bucket is itself again.
+    app.runner.lake = whole;
+    let records = invoke(&app, &again).await.unwrap();
+    let dates: Vec<_> = records.iter().map(|record| record.run_date.to_string()).collect();
+    assert_eq!(dates, ["2026-02-28", "2026-03-01"]);
+    assert_eq!(records[0].attempt, 2);
 }

@@ -19,11 +19,13 @@ use parquet::file::properties::WriterProperties;
 use tempfile::TempDir;
 
 use super::Report;
-use crate::table::{CuratedFile, CuratedTable};
+use crate::table::CuratedTable;
 use crate::tasks::workers;
 
 /// Rows of the largest table that one pass of the join takes: its hash tables then need some 300 MB.
 const ROWS_PER_PASS: u64 = 4_000_000;
+/// Bytes of the joined rows that wait in memory for their row group.
+const ROW_GROUP_BYTES: usize = 128 << 20;
 /// Name of the joined table.
 const POSTS: &str = "posts";
 
@@ -52,12 +54,7 @@ impl Posts {
             let provider = table.delta().table_provider().await.map_err(external)?;
             columns.append(table.kind(), &provider.schema());
             context.register_table(TableReference::bare(table.kind().as_str()), provider)?;
-            let rows = table
-                .files()
-                .map_err(external)?
-                .iter()
-                .map(CuratedFile::rows)
-                .sum();
+            let rows = table.rows().await.map_err(external)?;
             most_rows = most_rows.max(rows);
         }
         let needed = needed(&context, &columns, reports).await?;
@@ -177,6 +174,9 @@ async fn write_pass(
     let mut batches = frame.execute_stream().await?;
     while let Some(batch) = batches.try_next().await? {
         writer.write(&batch)?;
+        if writer.in_progress_size() > ROW_GROUP_BYTES {
+            writer.flush()?;
+        }
     }
     writer.close()?;
     Ok(())

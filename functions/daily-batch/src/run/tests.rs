@@ -32,6 +32,7 @@ fn runner(hands: &Hands) -> Runner {
         stream: None,
         config: Config::new("test"),
         clock: hands.clock(),
+        sizes: Sizes::default(),
     }
 }
 
@@ -40,7 +41,24 @@ fn day() -> Date {
 }
 
 async fn run(runner: &Runner, trigger: Trigger) -> Result<RunRecord, DailyError> {
-    runner.run(day(), trigger, "test", &|_| {}).await
+    run_as(runner, trigger, "test").await
+}
+
+/// Runs the day with so little time that nobody waits for a lease.
+async fn run_as(
+    runner: &Runner,
+    trigger: Trigger,
+    holder: &str,
+) -> Result<RunRecord, DailyError> {
+    let start = Start {
+        trigger,
+        holder,
+        deadline: Some(runner.ledger().now() + SignedDuration::from_secs(45)),
+    };
+    match runner.run(day(), start, &|_| {}).await? {
+        Ended::Done(record) => Ok(record),
+        Ended::Paused(stop) => Err(stop),
+    }
 }
 
 async fn put(runner: &Runner, key: &str, bytes: &'static [u8]) {
@@ -55,7 +73,7 @@ async fn put(runner: &Runner, key: &str, bytes: &'static [u8]) {
 /// Begins an attempt that somebody else holds.
 async fn begin(runner: &Runner) -> Attempt {
     let ledger = runner.ledger();
-    let begun = ledger.begin(day(), Trigger::Schedule, "another", &STEPS);
+    let begun = ledger.begin(day(), Trigger::Manual, "another", &STEPS);
     let Begun::Attempt(attempt) = begun.await.unwrap() else {
         panic!("the date is free")
     };
@@ -89,41 +107,123 @@ async fn a_day_without_rows_has_reports_and_a_page_too() {
     assert!(read(&runner, &page_key(day())).await.starts_with(b"<!"));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_failed_run_goes_on_at_the_step_that_failed() {
-    let hands = Hands::default();
-    let runner = runner(&hands);
-    put(&runner, BAD, b"not Parquet").await;
-    let error = run(&runner, Trigger::Manual).await.unwrap_err();
-    assert!(error.to_string().contains(BAD), "{error}");
-    let failed = runner
-        .ledger()
-        .attempts(day())
-        .await
-        .unwrap()
-        .pop()
-        .unwrap();
-    let states = |record: &RunRecord| -> Vec<_> {
-        record
-            .steps
-            .iter()
-            .take(4)
-            .map(|step| step.state.as_str())
-            .collect()
-    };
-    assert_eq!(
-        states(&failed),
-        ["succeeded", "failed", "pending", "pending"]
-    );
-    assert!(failed.error.unwrap().contains("not a Parquet file"));
+fn states(record: &RunRecord) -> Vec<&'static str> {
+    record.steps.iter().map(|step| step.state.as_str()).collect()
+}
 
-    runner.lake.store().delete(&Path::from(BAD)).await.unwrap();
-    let record = run(&runner, Trigger::Manual).await.unwrap();
-    assert_eq!(record.attempt, 2);
+async fn last_attempt(runner: &Runner) -> RunRecord {
+    let attempts = runner.ledger().attempts(day()).await.unwrap();
+    attempts.into_iter().next_back().unwrap()
+}
+
+/// Puts a commit of a newer protocol on top of a table, so that it can be read and written by nobody here.
+async fn lock_table(runner: &Runner, kind: Kind) -> Path {
+    let table = CuratedTable::open_or_create(&runner.lake, kind).await;
+    let next = table.unwrap().version() + 1;
+    let path = Path::from(format!("curated/{kind}/_delta_log/{next:020}.json"));
+    let protocol = r#"{"protocol":{"minReaderVersion":9,"minWriterVersion":99}}"#;
+    let put = runner.lake.store().put(&path, protocol.into()).await;
+    put.unwrap();
+    path
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_cannot_be_merged_stops_no_other_and_the_run_goes_on_there() {
+    let runner = runner(&Hands::default());
+    test_lake::put(&runner.lake, &[posted(1, 20, 10, "100")]).await;
+    let lock = lock_table(&runner, Kind::Geo).await;
+    let error = run(&runner, Trigger::Manual).await.unwrap_err();
+    assert!(error.to_string().contains("`curated/geo/`"), "{error}");
+    let failed = last_attempt(&runner).await;
     assert_eq!(
-        states(&record),
-        ["kept", "succeeded", "succeeded", "succeeded"]
+        states(&failed)[..4],
+        ["succeeded", "failed", "succeeded", "pending"]
     );
+    assert_eq!(failed.steps[2].counts["inserted"], 1);
+    assert!(failed.steps[1].error.is_some());
+
+    runner.lake.store().delete(&lock).await.unwrap();
+    let record = run(&runner, Trigger::Manual).await.unwrap();
+    assert_eq!((record.attempt, record.state), (2, RunState::Succeeded));
+    // What the first attempt merged is counted, and its tables are looked at again.
+    assert_eq!(record.steps[2].counts["inserted"], 1);
+    assert_eq!(states(&record), ["succeeded"; 7]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_that_cannot_be_read_keeps_no_report_back_and_is_told() {
+    let runner = runner(&Hands::default());
+    put(&runner, BAD, b"not Parquet").await;
+    let rejected = "quarantine/date=1970-01-01/shardId-000000000000-1-2.ndjson.gz";
+    put(&runner, rejected, b"not gzip").await;
+    for _ in 0..2 {
+        let record = run(&runner, Trigger::Manual).await.unwrap();
+        assert_eq!(record.state, RunState::Succeeded);
+        let summary = summary(&runner).await;
+        assert_eq!(summary.unreadable_objects["geo"], 1);
+        assert_eq!(summary.quarantine.unreadable, [rejected]);
+        let line = crate::metrics::line(&record, "daily-batch").unwrap();
+        assert!(line.contains(r#""objects_unreadable":1"#), "{line}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_compaction_that_fails_keeps_no_report_back_and_is_told() {
+    let runner = runner(&Hands::default());
+    for (ind, sequence) in [(1, "100"), (2, "101")] {
+        test_lake::put(&runner.lake, &[posted(ind, 20, 10, sequence)]).await;
+        fold(&runner.work(), Kind::User, day(), 1).await.unwrap();
+    }
+    // The footers are whole, the values are not.
+    let table = CuratedTable::open(&runner.lake, Kind::User).await.unwrap();
+    for file in table.unwrap().files().await.unwrap() {
+        let bytes = read(&runner, file.path.as_ref()).await;
+        let damaged = test_lake::with_damaged_values(&bytes, "user_name");
+        let put = runner.lake.store().put(&file.path, damaged.into()).await;
+        put.unwrap();
+    }
+    let record = run(&runner, Trigger::Manual).await.unwrap();
+    assert_eq!(record.state, RunState::Succeeded);
+    let compact = &record.steps[3];
+    assert_eq!(compact.state, RunState::Failed);
+    let error = compact.error.as_deref().unwrap();
+    assert!(error.contains("daily remerge user --drop-damaged"), "{error}");
+    let line = crate::metrics::line(&record, "daily-batch").unwrap();
+    assert!(line.contains(r#""maintenance_failed":1"#), "{line}");
+    assert!(!read(&runner, &page_key(day())).await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_resumed_run_reads_all_tables_as_of_one_moment() {
+    let runner = runner(&Hands::default());
+    test_lake::put(&runner.lake, &[posted(1, 20, 10, "100")]).await;
+    // The first attempt merges the users, and dies before geo is merged: nothing of it may be joined with later rows.
+    let lock = lock_table(&runner, Kind::Geo).await;
+    run(&runner, Trigger::Manual).await.unwrap_err();
+    assert!(last_attempt(&runner).await.tables.is_empty());
+    test_lake::put(&runner.lake, &[posted(2, 20, 10, "101")]).await;
+    runner.lake.store().delete(&lock).await.unwrap();
+    let record = run(&runner, Trigger::Manual).await.unwrap();
+    assert_eq!(summary(&runner).await.tables["user"].rows, 2);
+    assert_eq!(record.tables.len(), 3);
+
+    // The next one dies after every table is merged: its versions stay the run's, whatever comes later.
+    let mut attempt = begin(&runner).await;
+    for (place, kind) in Kind::ALL.into_iter().enumerate() {
+        let outcome = fold(&runner.work(), kind, day(), 3).await.unwrap();
+        let version = outcome.table.version;
+        attempt.record.tables.insert(kind.to_string(), version);
+        attempt.record.steps[place].state = RunState::Succeeded;
+    }
+    attempt.save().await.unwrap();
+    let failed = attempt.end(Err(DailyError::Bug("killed".to_owned()))).await;
+    failed.unwrap_err();
+    test_lake::put(&runner.lake, &[posted(3, 20, 10, "102")]).await;
+    fold(&runner.work(), Kind::User, day(), 9).await.unwrap();
+    let resumed = run(&runner, Trigger::Manual).await.unwrap();
+    assert_eq!(states(&resumed)[..3], ["kept"; 3]);
+    assert_eq!(resumed.tables["user"], attempt.record.tables["user"]);
+    assert_eq!(summary(&runner).await.tables["user"].rows, 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -141,9 +241,10 @@ async fn what_a_killed_attempt_committed_is_counted_once() {
     ] {
         test_lake::put(&runner.lake, &rows).await;
         assert_eq!(begin(&runner).await.record.attempt, attempt);
-        let folded = fold(&runner.lake, Kind::User, day(), attempt, &runner.clock);
-        assert_eq!(folded.await.unwrap().counts.inserted, rows.len() as u64);
-        hands.advance(901);
+        let work = runner.work();
+        let folded = fold(&work, Kind::User, day(), attempt).await.unwrap();
+        assert_eq!(folded.counts.inserted, rows.len() as u64);
+        hands.advance(61);
     }
     test_lake::put(&runner.lake, &[posted(4, 20, 10, "103")]).await;
     let record = run(&runner, Trigger::Schedule).await.unwrap();
@@ -163,9 +264,9 @@ async fn a_date_that_somebody_holds_is_refused_until_it_expires() {
     let error = run(&runner, Trigger::Manual).await.unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the run of 1970-01-01 is held by another until 1970-01-01T00:15:00Z; wait, or try again after that"
+        "the run of 1970-01-01 is held by another until 1970-01-01T00:01:00Z; wait, or try again after that"
     );
-    hands.advance(901);
+    hands.advance(61);
     let record = run(&runner, Trigger::Manual).await.unwrap();
     assert_eq!((record.attempt, record.state), (2, RunState::Succeeded));
     // The one that was taken over notices, and writes nothing more.
@@ -182,9 +283,9 @@ async fn a_holder_that_renews_is_not_taken_over() {
     let hands = Hands::default();
     let runner = runner(&hands);
     let mut other = begin(&runner).await;
-    hands.advance(800);
+    hands.advance(50);
     other.save().await.unwrap();
-    hands.advance(800);
+    hands.advance(20);
     assert!(matches!(
         run(&runner, Trigger::Manual).await,
         Err(DailyError::Held { .. })
@@ -195,7 +296,10 @@ async fn a_holder_that_renews_is_not_taken_over() {
 async fn of_two_runs_that_begin_at_once_one_works() {
     let runner = runner(&Hands::default());
     let (first, second) =
-        tokio::join!(run(&runner, Trigger::Manual), run(&runner, Trigger::Manual));
+        tokio::join!(
+            run_as(&runner, Trigger::Manual, "one"),
+            run_as(&runner, Trigger::Manual, "other")
+        );
     let held = [&first, &second]
         .into_iter()
         .filter(|run| matches!(run, Err(DailyError::Held { .. })))
@@ -274,4 +378,118 @@ async fn the_summary_tells_what_the_days_posts_cost() {
     );
     let page = read(&runner, &page_key(day())).await;
     assert!(str::from_utf8(&page).unwrap().contains("Cost of the day"));
+}
+
+/// A clock that follows tokio's, which a paused test moves.
+fn paused_clock() -> Clock {
+    let started = tokio::time::Instant::now();
+    Clock::new(move || UNIX_EPOCH + started.elapsed())
+}
+
+fn paused_runner() -> Runner {
+    Runner {
+        clock: paused_clock(),
+        ..runner(&Hands::default())
+    }
+}
+
+/// Runs the day as Lambda starts it: 15 minutes, under the identifier of a request.
+async fn start(runner: &Runner, request_id: &str) -> Result<Ended, DailyError> {
+    let start = Start {
+        trigger: Trigger::Schedule,
+        holder: request_id,
+        deadline: Some(runner.ledger().now() + SignedDuration::from_mins(15)),
+    };
+    runner.run(day(), start, &|_| {}).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retry_of_the_same_request_takes_over_at_once_and_another_one_waits_for_the_lease() {
+    // Lambda starts an asynchronous event again 1 and 2 minutes after an attempt has failed; the process may also die right
+    // after it has renewed its lease.
+    for (retry_after, request_id, takes) in [
+        (0, "request", 0..1),
+        (60, "request", 0..1),
+        (1, "another", 55..66),
+        (60, "another", 0..10),
+        (120, "another", 0..1),
+    ] {
+        let runner = paused_runner();
+        let ledger = runner.ledger();
+        let dead = ledger.begin(day(), Trigger::Schedule, "request", &STEPS);
+        assert!(matches!(dead.await.unwrap(), Begun::Attempt(_)));
+        tokio::time::sleep(Duration::from_secs(retry_after)).await;
+        let before = runner.ledger().now();
+        let Ended::Done(record) = start(&runner, request_id).await.unwrap() else {
+            panic!("there is time enough")
+        };
+        let took = record.started_at.duration_since(before).as_secs();
+        assert_eq!((record.attempt, record.state), (2, RunState::Succeeded));
+        assert!(takes.contains(&took), "{request_id} after {retry_after} s: {took} s");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_holder_that_renews_its_lease_is_left_alone() {
+    let runner = paused_runner();
+    let ledger = runner.ledger();
+    let begun = ledger.begin(day(), Trigger::Schedule, "alive", &STEPS).await;
+    let Begun::Attempt(attempt) = begun.unwrap() else {
+        panic!("the date is free")
+    };
+    let (lost, is_lost) = oneshot::channel();
+    let mut renewal = JoinSet::new();
+    renewal.spawn(renew(Arc::new(Mutex::new(*attempt)), lost));
+    let held = start(&runner, "another").await;
+    assert!(matches!(held, Err(DailyError::Held { .. })), "{held:?}");
+    assert!(runner.ledger().now().as_second() <= 30);
+    // Whoever loses the lease all the same is told.
+    renewal.abort_all();
+    drop(is_lost);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_whose_time_is_nearly_over_is_saved_and_goes_on_at_the_next_start() {
+    let runner = paused_runner();
+    test_lake::put(&runner.lake, &[posted(1, 20, 10, "100")]).await;
+    let slow = Runner {
+        lake: test_lake::slow(&runner.lake, Duration::from_secs(100), "reports/"),
+        ..runner.clone()
+    };
+    let Ended::Paused(stop) = start(&slow, "first").await.unwrap() else {
+        panic!("the bucket is too slow")
+    };
+    assert_eq!(
+        stop.to_string(),
+        "the run of 1970-01-01 stopped in step `reports`, shortly before the end of the function's time; the next attempt \
+         goes on from there"
+    );
+    let paused = last_attempt(&runner).await;
+    assert_eq!(paused.state, RunState::Paused);
+    assert_eq!(states(&paused)[5], "paused");
+    assert_eq!(crate::metrics::line(&paused, ""), None);
+    // A second start that comes no further gives up, so that nobody starts it for ever.
+    let stuck = start(&slow, "second").await;
+    assert!(matches!(stuck, Err(DailyError::OutOfTime { .. })), "{stuck:?}");
+    let Ended::Done(record) = start(&runner, "third").await.unwrap() else {
+        panic!("there is time enough")
+    };
+    assert_eq!((record.attempt, record.state), (3, RunState::Succeeded));
+    assert_eq!(states(&record)[..5], ["kept"; 5]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_that_is_stored_and_answered_with_an_error_is_no_second_run() {
+    // The client tries again, and the bucket then says that the object is there already.
+    for prefix in ["runs/", "curated/user/_delta_log/", "curated/user/_merged/"] {
+        let whole = runner(&Hands::default());
+        let runner = Runner {
+            lake: test_lake::refusing_after_write(&whole.lake, prefix),
+            ..whole
+        };
+        test_lake::put(&runner.lake, &[posted(1, 20, 10, "100")]).await;
+        let record = run(&runner, Trigger::Manual).await.unwrap();
+        assert_eq!((record.attempt, record.state), (1, RunState::Succeeded), "{prefix}");
+        assert_eq!(record.steps[2].counts["inserted"], 1, "{prefix}");
+    }
 }

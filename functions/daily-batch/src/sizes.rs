@@ -1,0 +1,38 @@
+//! The sizes that bound the memory of a merge and the files of a table.
+
+use crate::tasks::workers;
+
+/// Sizes of what is read and written. Tests make them small, so that small tables have several files and writers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sizes {
+    /// Encoded bytes at which a file is closed: large enough that listing and opening files costs little, as Spark's
+    /// optimised writes.
+    pub(crate) file_bytes: usize,
+    /// Decoded bytes of a row group, at most, but for the last batch.
+    pub(crate) row_group_bytes: usize,
+    /// Decoded bytes that are read, filtered and encoded at once: at least one row.
+    pub(crate) batch_bytes: usize,
+    /// Encoded input for which one more writer is worth the additional file.
+    pub(crate) bytes_per_writer: u64,
+    /// Writers that work at once, at most.
+    pub(crate) writers: usize,
+}
+
+impl Sizes {
+    /// Returns the encoded size below which a file is small, and compaction packs it with others.
+    pub(crate) fn small_bytes(&self) -> u64 {
+        self.file_bytes as u64 / 2
+    }
+}
+
+impl Default for Sizes {
+    fn default() -> Self {
+        Self {
+            file_bytes: 128 << 20,
+            row_group_bytes: 128 << 20,
+            batch_bytes: 32 << 20,
+            bytes_per_writer: 64 << 20,
+            writers: workers(),
+        }
+    }
+}
