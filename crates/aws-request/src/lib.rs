@@ -78,9 +78,9 @@ impl AwsRequest {
         body: Vec<u8>,
     ) -> anyhow::Result<Answer> {
         let call = self.send(service, path, headers, body);
-        tokio::time::timeout(TIMEOUT, call).await.with_context(|| {
-            format!("no answer from `{service}` within {} s", TIMEOUT.as_secs())
-        })?
+        tokio::time::timeout(TIMEOUT, call)
+            .await
+            .with_context(|| format!("no answer from `{service}` within {} s", TIMEOUT.as_secs()))?
     }
 
     async fn send(

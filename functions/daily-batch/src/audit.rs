@@ -104,7 +104,10 @@ pub(crate) async fn audit(
         for (key, positions) in positions_of(lake, date).await? {
             let positions = positions.unwrap_or_else(|error| {
                 let error = chain(&error);
-                warn!(lake.key = key, error, "Left `{key}` out of the conservation check: it cannot be read");
+                warn!(
+                    lake.key = key,
+                    error, "Left `{key}` out of the conservation check: it cannot be read"
+                );
                 is_complete = false;
                 Vec::new()
             });

@@ -62,7 +62,9 @@ pub enum DailyError {
         step: String,
     },
     /// The function could not start itself again.
-    #[error("could not start the function again, to go on with the run of {run_date}; start it by hand")]
+    #[error(
+        "could not start the function again, to go on with the run of {run_date}; start it by hand"
+    )]
     Restart {
         /// The run date.
         run_date: Date,

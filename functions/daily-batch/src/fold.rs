@@ -373,4 +373,6 @@ fn sources(objects: &[(CleanObject, u64)], keys: Vec<RowKey>) -> Vec<Source> {
 }
 
 #[cfg(test)]
+mod model;
+#[cfg(test)]
 mod tests;

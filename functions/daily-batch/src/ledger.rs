@@ -166,7 +166,10 @@ impl Ledger {
             error: Some(if record.holder == holder {
                 "ended without a word; its own retry took over".to_owned()
             } else {
-                format!("said nothing until {}; {holder} took over", record.expires_at)
+                format!(
+                    "said nothing until {}; {holder} took over",
+                    record.expires_at
+                )
             }),
             ..record.clone()
         };
@@ -231,7 +234,8 @@ impl Ledger {
                 version: put.version,
             })),
             Err(
-                object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. },
+                object_store::Error::AlreadyExists { .. }
+                | object_store::Error::Precondition { .. },
             ) => {
                 let (found, version) = self.read(&(record.run_date, record.attempt)).await?;
                 Ok((found == *record).then_some(version))

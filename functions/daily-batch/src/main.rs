@@ -33,9 +33,7 @@ async fn main() -> Result<(), Error> {
         let _ = writeln!(std::io::stdout(), "{line}");
     });
     let lambda = AwsRequest::new(&aws, clock.clone())?;
-    let restart = Arc::new(move |function, event| {
-        restart(lambda.clone(), function, event).boxed()
-    });
+    let restart = Arc::new(move |function, event| restart(lambda.clone(), function, event).boxed());
     let app = App::new(lake, stream, config, clock)
         .with_metrics(publish)
         .with_restart(restart);

@@ -5,9 +5,7 @@ use embedded_metrics::Metric;
 use event_model::Kind;
 use jiff::Timestamp;
 
-use crate::run::{
-    ACCEPTED, DUPLICATE_KEYS, IS_COMPLETE, MAINTENANCE, PAGE, REJECTED, UNACCOUNTED,
-};
+use crate::run::{ACCEPTED, DUPLICATE_KEYS, IS_COMPLETE, MAINTENANCE, PAGE, REJECTED, UNACCOUNTED};
 use crate::summary::{UNREADABLE, fold_step, read_fold_counts, row_balance};
 
 /// Whether the schedule's day is done, which an alarm waits for.
@@ -22,7 +20,7 @@ pub(crate) fn line(record: &RunRecord, deployed: &str) -> Option<String> {
         RunState::Failed => false,
         RunState::Pending | RunState::Running | RunState::Kept | RunState::Paused => {
             return None;
-        },
+        }
     };
     let is_scheduled = matches!(record.trigger, Trigger::Schedule | Trigger::CatchUp);
     let finished_at = record.finished_at?;
@@ -32,9 +30,10 @@ pub(crate) fn line(record: &RunRecord, deployed: &str) -> Option<String> {
         Metric::count(SCHEDULED_RUNS_SUCCEEDED, u64::from(is_done && is_scheduled)),
         Metric::count("runs_failed", u64::from(!is_done)),
     ];
-    let maintenance = record.steps.iter().filter(|step| {
-        MAINTENANCE.contains(&step.name.as_str()) && step.state == RunState::Failed
-    });
+    let maintenance = record
+        .steps
+        .iter()
+        .filter(|step| MAINTENANCE.contains(&step.name.as_str()) && step.state == RunState::Failed);
     metrics.push(Metric::count(
         "maintenance_failed",
         maintenance.count() as u64,
@@ -205,7 +204,10 @@ mod tests {
             let line = line(&record, "daily-batch").unwrap();
             let line: serde_json::Value = serde_json::from_str(&line).unwrap();
             assert_eq!(line["reconciliation_complete"], complete);
-            assert_eq!(line["unaccounted"].as_u64(), published.then_some(unaccounted));
+            assert_eq!(
+                line["unaccounted"].as_u64(),
+                published.then_some(unaccounted)
+            );
         }
     }
 

@@ -27,7 +27,10 @@ pub(crate) fn plain_types() -> ArrowReaderOptions {
 }
 
 /// Opens a file whose batches hold some `batch_bytes` of decoded values, and at least one row.
-pub(crate) fn read(bytes: Bytes, batch_bytes: usize) -> Result<ParquetRecordBatchReader, RowsError> {
+pub(crate) fn read(
+    bytes: Bytes,
+    batch_bytes: usize,
+) -> Result<ParquetRecordBatchReader, RowsError> {
     let metadata = ArrowReaderMetadata::load(&bytes, plain_types())?;
     let options = plain_types().with_schema(with_views(metadata.schema()));
     let metadata = ArrowReaderMetadata::try_new(Arc::clone(metadata.metadata()), options)?;
@@ -57,12 +60,18 @@ pub(crate) fn with_views(schema: &SchemaRef) -> SchemaRef {
 fn batch_rows(metadata: &ParquetMetaData, batch_bytes: usize) -> usize {
     let widest = metadata.row_groups().iter().map(row_bytes).max();
     let rows = batch_bytes as u64 / widest.unwrap_or_default().max(1);
-    usize::try_from(rows).unwrap_or(BATCH_ROWS).clamp(1, BATCH_ROWS)
+    usize::try_from(rows)
+        .unwrap_or(BATCH_ROWS)
+        .clamp(1, BATCH_ROWS)
 }
 
 fn row_bytes(group: &RowGroupMetaData) -> u64 {
     let rows = u64::try_from(group.num_rows()).unwrap_or_default().max(1);
-    let bytes: u64 = group.columns().iter().map(|chunk| decoded_bytes(chunk, rows)).sum();
+    let bytes: u64 = group
+        .columns()
+        .iter()
+        .map(|chunk| decoded_bytes(chunk, rows))
+        .sum();
     bytes / rows
 }
 

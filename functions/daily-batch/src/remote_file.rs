@@ -38,7 +38,9 @@ pub(crate) async fn row_count(
     path: Path,
     size: u64,
 ) -> std::result::Result<u64, RowsError> {
-    let metadata = RemoteFile::new(store, path, size).get_metadata(None).await?;
+    let metadata = RemoteFile::new(store, path, size)
+        .get_metadata(None)
+        .await?;
     Ok(u64::try_from(metadata.file_metadata().num_rows()).unwrap_or_default())
 }
 

@@ -102,7 +102,8 @@ pub(crate) async fn rewrite(
     target: Target,
 ) -> Result<Vec<NewFile>, DailyError> {
     let input: u64 = sources.iter().map(|source| source.size).sum();
-    let useful = usize::try_from(input / target.sizes.bytes_per_writer.max(1)).unwrap_or(usize::MAX);
+    let useful =
+        usize::try_from(input / target.sizes.bytes_per_writer.max(1)).unwrap_or(usize::MAX);
     let writers = target.sizes.writers.min(useful.saturating_add(1));
     let queue = Arc::new(Mutex::new((sources.into_iter(), cached)));
     let tasks: Vec<_> = (0..writers)
@@ -162,11 +163,7 @@ async fn work(
     Ok(files)
 }
 
-async fn fetch(
-    store: &dyn ObjectStore,
-    source: &Source,
-    kind: Kind,
-) -> Result<Bytes, DailyError> {
+async fn fetch(store: &dyn ObjectStore, source: &Source, kind: Kind) -> Result<Bytes, DailyError> {
     if source.is_clean {
         return objects::fetch_version(store, &source.path, source.e_tag.as_deref()).await;
     }

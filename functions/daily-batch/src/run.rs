@@ -265,7 +265,10 @@ impl Runner {
             }
             match error {
                 Some(error) if MAINTENANCE.contains(&name) => {
-                    error!(error = chain(&error), "The step `{name}` failed; the reports are made without it");
+                    error!(
+                        error = chain(&error),
+                        "The step `{name}` failed; the reports are made without it"
+                    );
                 }
                 // The other tables do not depend on this one.
                 Some(error) if merged.is_some() => {
@@ -461,7 +464,10 @@ async fn renew(attempt: Arc<Mutex<Attempt>>, lost: oneshot::Sender<DailyError>) 
                 return;
             }
             // There are three more tries before the lease ends.
-            Err(error) => warn!(error = chain(&error), "Could not renew the lease of the run"),
+            Err(error) => warn!(
+                error = chain(&error),
+                "Could not renew the lease of the run"
+            ),
         }
     }
 }

@@ -101,9 +101,7 @@ pub(crate) fn table_counts(outcome: &FoldOutcome) -> [(&'static str, u64); 5] {
 /// Spells a row balance that does not hold, so that [`row_balance`] shows the difference.
 pub(crate) fn imbalance(expected: u64, found: u64) -> BTreeMap<String, u64> {
     let counts = [(ROWS_BEFORE, expected), (ROWS_AFTER, found)];
-    counts
-        .map(|(name, count)| (name.to_owned(), count))
-        .into()
+    counts.map(|(name, count)| (name.to_owned(), count)).into()
 }
 
 /// Reads the row balance of a merge from the counts of its step.
@@ -152,7 +150,9 @@ pub(crate) async fn gather(
                 }
             }
         }
-        summary.tables.insert(kind.to_string(), table.counts().await?);
+        summary
+            .tables
+            .insert(kind.to_string(), table.counts().await?);
         let (manifest, _) = table.manifest().await?;
         summary
             .rows_by_hour

@@ -506,9 +506,7 @@ fn note(info: &Value) -> Option<Note> {
 /// Returns the version that a restore went back to, which some tools write as a number and some as a text.
 fn restored_version(info: &Value) -> Option<u64> {
     let version = info.get("operationParameters")?.get("version")?;
-    version
-        .as_u64()
-        .or_else(|| version.as_str()?.parse().ok())
+    version.as_u64().or_else(|| version.as_str()?.parse().ok())
 }
 
 fn is_conflict(error: &DeltaTableError) -> bool {

@@ -17,8 +17,6 @@ pub(crate) async fn join<T>(task: JoinHandle<T>) -> Result<T, DailyError> {
 }
 
 /// Waits for a task that decodes somebody's bytes: if it panics, they are at fault.
-pub(crate) async fn join_reader<T>(
-    task: JoinHandle<Result<T, RowsError>>,
-) -> Result<T, RowsError> {
+pub(crate) async fn join_reader<T>(task: JoinHandle<Result<T, RowsError>>) -> Result<T, RowsError> {
     task.await.unwrap_or(Err(RowsError::Panic))
 }

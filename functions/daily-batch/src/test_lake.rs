@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use arrow::array::RecordBatch;
+use arrow::array::{Int32Array, RecordBatch};
 use async_trait::async_trait;
 use bytes::Bytes;
 use event_model::{Kind, ShardId};
-use lake::{ArrivalHour, CleanWriter, Lineage, ObjectKey, Sequence, SequenceRange};
 use futures::stream::BoxStream;
+use lake::{ArrivalHour, CleanWriter, Lineage, ObjectKey, Sequence, SequenceRange, schema};
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{
@@ -27,17 +27,17 @@ pub(crate) struct Posted {
     pub(crate) ind: i64,
     pub(crate) age: i32,
     pub(crate) arrival_seconds: i64,
-    pub(crate) sequence: &'static str,
+    pub(crate) sequence: String,
 }
 
 pub(crate) const DAY: i64 = 86_400;
 
-pub(crate) fn posted(ind: i64, age: i32, arrival_seconds: i64, sequence: &'static str) -> Posted {
+pub(crate) fn posted(ind: i64, age: i32, arrival_seconds: i64, sequence: &str) -> Posted {
     Posted {
         ind,
         age,
         arrival_seconds,
-        sequence,
+        sequence: sequence.to_owned(),
     }
 }
 
@@ -226,6 +226,14 @@ pub(crate) async fn put_as(lake: &Lake, shard: u32, rows: &[Posted]) -> Path {
 pub(crate) async fn put_batch(lake: &Lake, rows: &[Posted], batch: &RecordBatch) -> Path {
     let bytes = lake::writer::write_parquet(batch).unwrap();
     put_bytes(lake, 0, rows, bytes).await
+}
+
+/// Returns a batch as newer or older rules would have made it.
+pub(crate) fn with_rules(batch: &RecordBatch, rules: i32) -> RecordBatch {
+    let place = batch.schema_ref().index_of(schema::RULES).unwrap();
+    let mut columns = batch.columns().to_vec();
+    columns[place] = Arc::new(Int32Array::from(vec![rules; batch.num_rows()]));
+    RecordBatch::try_new(batch.schema(), columns).unwrap()
 }
 
 pub(crate) async fn put_bytes(lake: &Lake, shard: u32, rows: &[Posted], bytes: Bytes) -> Path {

@@ -17,7 +17,7 @@ pub(crate) const KEY_COLUMNS: [&str; 4] = ["ind", schema::SEQUENCE, schema::ARRI
 /// A row's age: by arrival, then by sequence number, both as numbers.
 ///
 /// The same record cleaned by two versions of the rules has one position; the newer rules win.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Version {
     arrival_micros: i64,
     number: SequenceNumber,
@@ -43,7 +43,7 @@ impl Version {
 }
 
 /// A row of a clean object, without its values. 64 bytes, as there is one for each row that a run folds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct RowKey {
     pub(crate) ind: i64,
     pub(crate) version: Version,

@@ -3,7 +3,7 @@
 use super::chart::{Figure, Place, Plot, Series, Shape, plot};
 use super::format;
 use crate::Summary;
-use crate::summary::{RowBalance, Conservation, Cost, FoldCounts, TableCounts};
+use crate::summary::{Conservation, Cost, FoldCounts, RowBalance, TableCounts};
 
 /// Whether every accepted record was found.
 #[derive(Debug)]

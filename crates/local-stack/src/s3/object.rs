@@ -55,9 +55,10 @@ impl OpenObject {
             Some(ETagCondition::ETag(ETag::Strong(e_tag))) if *e_tag != self.e_tag => {
                 Err(s3_error!(PreconditionFailed, "The object has another ETag"))
             }
-            Some(ETagCondition::ETag(ETag::Weak(_))) => {
-                Err(s3_error!(PreconditionFailed, "A weak ETag matches no object"))
-            }
+            Some(ETagCondition::ETag(ETag::Weak(_))) => Err(s3_error!(
+                PreconditionFailed,
+                "A weak ETag matches no object"
+            )),
             _ => Ok(()),
         }
     }

@@ -11,17 +11,22 @@ use proptest::prelude::*;
 use super::*;
 use crate::compact::compact;
 use crate::manifest::Manifest;
-use crate::test_lake::{DAY, batch, memory, posted, put, put_as, put_batch, put_bytes, with_damaged_values};
+use crate::remerge::{Remerge, remerge};
+use crate::rewrite::NewFile;
+use crate::test_lake::{
+    DAY, Posted, batch, memory, posted, put, put_as, put_batch, put_bytes, with_damaged_values,
+    with_rules,
+};
 
 fn clock() -> Clock {
     Clock::new(|| UNIX_EPOCH + Duration::from_hours(48))
 }
 
-fn date(days: i64) -> Date {
+pub(super) fn date(days: i64) -> Date {
     ArrivalHour::of(days * DAY * 1_000_000).date
 }
 
-fn work(lake: &Lake) -> Work {
+pub(super) fn work(lake: &Lake) -> Work {
     Work {
         lake: lake.clone(),
         sizes: Sizes::default(),
@@ -34,7 +39,7 @@ async fn fold_users(lake: &Lake, through: i64) -> Result<FoldCounts, DailyError>
     Ok(outcome.counts)
 }
 
-async fn table(lake: &Lake) -> CuratedTable {
+pub(super) async fn table(lake: &Lake) -> CuratedTable {
     let table = CuratedTable::open(lake, Kind::User).await;
     table.unwrap().unwrap()
 }
@@ -154,11 +159,7 @@ async fn an_object_written_again_with_other_rules_is_folded_again() {
     put(&lake, &rows).await;
     fold_users(&lake, 0).await.unwrap();
     // The same record, cleaned to another age by newer rules.
-    let newer = batch(&[posted(1, 22, 10, "100")]);
-    let rules = newer.schema().index_of(schema::RULES).unwrap();
-    let mut columns = newer.columns().to_vec();
-    columns[rules] = Arc::new(arrow::array::Int32Array::from(vec![1000]));
-    let newer = RecordBatch::try_new(newer.schema(), columns).unwrap();
+    let newer = with_rules(&batch(&[posted(1, 22, 10, "100")]), 1000);
     put_batch(&lake, &rows, &newer).await;
     fold_users(&lake, 0).await.unwrap();
     assert_eq!(users(&lake).await, ["1:22"]);
@@ -217,7 +218,7 @@ async fn an_object_that_cannot_be_read_is_left_alone_until_it_changes() {
     assert_eq!(users(&lake).await, ["1:21", "2:30"]);
 }
 
-fn parquet(rows: &[crate::test_lake::Posted]) -> Bytes {
+fn parquet(rows: &[Posted]) -> Bytes {
     lake::writer::write_parquet(&batch(rows)).unwrap()
 }
 
@@ -225,7 +226,13 @@ fn parquet(rows: &[crate::test_lake::Posted]) -> Bytes {
 async fn values_that_turn_out_to_be_damaged_while_they_are_copied_cost_no_other_object() {
     let lake = memory();
     let rows = [posted(2, 30, 10, "101")];
-    put_bytes(&lake, 0, &rows, with_damaged_values(&parquet(&rows), "user_name")).await;
+    put_bytes(
+        &lake,
+        0,
+        &rows,
+        with_damaged_values(&parquet(&rows), "user_name"),
+    )
+    .await;
     put(&lake, &[posted(1, 20, 10, "100")]).await;
     let outcome = fold(&work(&lake), Kind::User, date(0), 1).await.unwrap();
     assert_eq!((outcome.unreadable, outcome.counts.inserted), (1, 1));
@@ -384,6 +391,279 @@ async fn vacuum_deletes_what_no_version_names_and_keeps_the_manifests() {
     table.vacuum(1).await.unwrap();
     assert_eq!(users(&lake).await, ["1:20"]);
     assert_eq!(fold_users(&lake, 0).await.unwrap(), FoldCounts::default());
+}
+
+/// Sizes with which a table of some hundred rows has several files, row groups, batches and writers.
+fn small_sizes(writers: usize) -> Sizes {
+    Sizes {
+        file_bytes: 64 << 10,
+        row_group_bytes: 16 << 10,
+        batch_bytes: 4 << 10,
+        bytes_per_writer: 4 << 10,
+        writers,
+    }
+}
+
+/// Returns users with different `ind`s, each with its own age, all of one second.
+fn many(first: i64, count: i64, second: i64) -> Vec<Posted> {
+    (first..first + count)
+        .map(|ind| {
+            posted(
+                ind,
+                i32::try_from(ind % 97).unwrap(),
+                second,
+                &(10_000 + ind).to_string(),
+            )
+        })
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_day_and_a_repeated_run_lose_no_row_whatever_the_writers() {
+    for writers in [1, 2, 3, 8] {
+        let lake = memory();
+        let work = Work {
+            sizes: small_sizes(writers),
+            ..work(&lake)
+        };
+        for (day, (first, count)) in [(0, (0, 3000)), (1, (3000, 20)), (2, (3020, 1))] {
+            put(&lake, &many(first, count, day * DAY)).await;
+            fold(&work, Kind::User, date(day), 1).await.unwrap();
+            for _ in 0..2 {
+                compact(&work, Kind::User).await.unwrap();
+                fold(&work, Kind::User, date(day), 2).await.unwrap();
+            }
+            let rows = table(&lake).await.rows().await.unwrap();
+            assert_eq!(rows, (first + count).unsigned_abs(), "{writers} writers");
+            assert_eq!(users(&lake).await.len() as u64, rows, "{writers} writers");
+        }
+        // What is compacted stays as it is.
+        let before = version(&lake).await;
+        assert_eq!(compact(&work, Kind::User).await.unwrap(), None);
+        assert_eq!(version(&lake).await, before);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_that_adds_a_path_that_it_removes_is_refused() {
+    let lake = memory();
+    put(&lake, &[posted(1, 20, 10, "100")]).await;
+    fold_users(&lake, 0).await.unwrap();
+    let table = table(&lake).await;
+    let files = table.files().await.unwrap();
+    let add = |name: &str, rows| NewFile {
+        add: deltalake_core::kernel::Add {
+            path: name.to_owned(),
+            ..deltalake_core::kernel::Add::default()
+        },
+        rows,
+    };
+    let name = files[0].path.filename().unwrap().to_owned();
+    let (manifest, _) = table.manifest().await.unwrap();
+    let change = |adds, removes, inserted| Change {
+        adds,
+        removes,
+        schema: None,
+        manifest: manifest.clone(),
+        rows: RowChange {
+            inserted,
+            removed: 0,
+        },
+        merge: None,
+        operation: merge_operation(),
+    };
+    for (adds, removes, inserted, error_type) in [
+        (vec![add(&name, 1)], files.clone(), 0, "Bug"),
+        (vec![add(&name, 1)], vec![], 1, "Bug"),
+        (vec![add("a", 1), add("a", 1)], vec![], 2, "Bug"),
+        (vec![], [files.clone(), files.clone()].concat(), 0, "Bug"),
+        // A commit that loses a row, and one that brings one that it does not speak of.
+        (vec![], files.clone(), 0, "RowBalance"),
+        (vec![add("a", 2)], files.clone(), 0, "RowBalance"),
+    ] {
+        let table = CuratedTable::open(&lake, Kind::User).await.unwrap();
+        let committed = table.unwrap().commit(change(adds, removes, inserted)).await;
+        assert_eq!(committed.unwrap_err().error_type(), error_type);
+    }
+    assert_eq!(users(&lake).await, ["1:20"]);
+}
+
+/// Restores the table with the Delta library, as anybody's tool does.
+pub(super) async fn restore(lake: &Lake, version: u64) {
+    let delta = table(lake).await.delta().clone();
+    delta
+        .restore()
+        .with_version_to_restore(version)
+        .await
+        .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_was_restored_gets_again_what_the_version_lacks() {
+    let lake = memory();
+    put(&lake, &many(0, 10, 10)).await;
+    fold_users(&lake, 0).await.unwrap();
+    let first = version(&lake).await;
+    put(&lake, &many(10, 10, 20)).await;
+    fold_users(&lake, 0).await.unwrap();
+    compact(&work(&lake), Kind::User).await.unwrap();
+    for restored in [first, 0] {
+        restore(&lake, restored).await;
+        let lacking = 20 - table(&lake).await.rows().await.unwrap();
+        let counts = fold_users(&lake, 0).await.unwrap();
+        assert_eq!((counts.inserted, users(&lake).await.len()), (lacking, 20));
+        // Only what the version lacked was read.
+        assert_eq!(counts.rows_in, lacking);
+        assert_eq!(fold_users(&lake, 0).await.unwrap(), FoldCounts::default());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_others_rewrote_keeps_what_is_merged_and_what_they_deleted() {
+    let lake = memory();
+    put(&lake, &many(0, 10, 10)).await;
+    fold_users(&lake, 0).await.unwrap();
+    let delta = table(&lake).await.delta().clone();
+    delta.delete().with_predicate("ind = 7").await.unwrap();
+    put(&lake, &many(10, 1, 20)).await;
+    let counts = fold_users(&lake, 0).await.unwrap();
+    assert_eq!((counts.rows_in, counts.inserted), (1, 1));
+    assert_eq!(users(&lake).await.len(), 10);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_somebody_put_into_the_table_twice_is_healed_and_not_multiplied() {
+    let lake = memory();
+    put(&lake, &many(0, 5, 10)).await;
+    fold_users(&lake, 0).await.unwrap();
+    let append = async |rows: &[Posted]| {
+        let batch = batch(rows);
+        let delta = table(&lake).await.delta().clone();
+        delta.write(vec![batch]).await.unwrap();
+    };
+    // An old version of 3, a newer one of 4, and this very record of 2.
+    append(&[
+        posted(3, 90, 9, "1"),
+        posted(4, 91, 11, "20000"),
+        posted(2, 2, 10, "10002"),
+    ])
+    .await;
+    assert_eq!(table(&lake).await.rows().await.unwrap(), 8);
+    let counts = fold_users(&lake, 0).await.unwrap();
+    assert_eq!((counts.healed, counts.inserted), (3, 0));
+    let healed = ["0:0", "1:1", "2:2", "3:3", "4:91"];
+    assert_eq!(users(&lake).await, healed);
+
+    // With a new version of the key at the same time.
+    append(&[posted(1, 80, 9, "1"), posted(0, 81, 9, "2")]).await;
+    put(&lake, &[posted(1, 82, 30, "30000")]).await;
+    let counts = fold_users(&lake, 0).await.unwrap();
+    assert_eq!((counts.healed, counts.updated), (2, 1));
+    assert_eq!(users(&lake).await, ["0:0", "1:82", "2:2", "3:3", "4:91"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_that_is_replaced_while_it_is_read_is_read_anew() {
+    let lake = memory();
+    let path = put(&lake, &[posted(1, 20, 10, "100")]).await;
+    let listed = clean::list(lake.store().as_ref(), Kind::User, date(0)).await;
+    let object = listed.unwrap().remove(0);
+    // A redelivery by newer rules, between the listing and the reading, and between the two readings.
+    put(&lake, &[posted(1, 21, 10, "100")]).await;
+    let schema = schema::schema(Kind::User);
+    let store = lake.store();
+    let read = read_keys(&store, Kind::User, vec![object.clone()], &schema).await;
+    let is_changed = |error: Option<DailyError>| matches!(error, Some(DailyError::Changed { key }) if key == path.as_ref());
+    assert!(is_changed(read.err()));
+    let target = Target {
+        kind: Kind::User,
+        schema,
+        sizes: Sizes::default(),
+        at_ms: 0,
+    };
+    let sources = sources(&[(object, 1)], vec![RowKey::default()]);
+    let written = rewrite(&store, sources, HashMap::new(), target).await;
+    assert!(is_changed(written.err()));
+    fold_users(&lake, 0).await.unwrap();
+    assert_eq!(users(&lake).await, ["1:21"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_remerge_reads_everything_again_and_drops_damaged_files_only_if_asked() {
+    let lake = memory();
+    put(&lake, &many(0, 3, 10)).await;
+    fold_users(&lake, 0).await.unwrap();
+    put(&lake, &many(3, 3, 20)).await;
+    fold_users(&lake, 0).await.unwrap();
+    let work = work(&lake);
+    assert_eq!(
+        remerge(&work, Kind::User, false).await.unwrap(),
+        Remerge::default()
+    );
+    let counts = fold_users(&lake, 0).await.unwrap();
+    assert_eq!((counts.rows_in, counts.repeated), (6, 6));
+
+    // One file is gone, and another damaged: what the error advises brings the rows back.
+    let files = table(&lake).await.files().await.unwrap();
+    let [gone, damaged] = &files[..] else {
+        panic!("a file for each merge")
+    };
+    lake.store().delete(&gone.path).await.unwrap();
+    let store = lake.store();
+    let bytes = crate::objects::fetch(store.as_ref(), &damaged.path);
+    let bytes = with_damaged_values(&bytes.await.unwrap(), "ind");
+    lake.store().put(&damaged.path, bytes.into()).await.unwrap();
+    put(
+        &lake,
+        &[posted(1, 30, 30, "30000"), posted(4, 30, 30, "30001")],
+    )
+    .await;
+    let error = fold_users(&lake, 0).await.unwrap_err();
+    let advice = "run `pinflow daily remerge user --drop-damaged`";
+    assert!(error.to_string().ends_with(advice), "{error}");
+    let remerged = remerge(&work, Kind::User, true).await.unwrap();
+    assert_eq!((remerged.dropped.len(), remerged.dropped_rows), (2, 6));
+    let counts = fold_users(&lake, 0).await.unwrap();
+    assert_eq!(counts.inserted, 6);
+    assert_eq!(
+        users(&lake).await,
+        ["0:0", "1:30", "2:2", "3:3", "4:30", "5:5"]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_whose_text_is_large_and_compressible_are_merged_in_bounded_batches() {
+    let lake = memory();
+    let mut writer = lake::CleanWriter::new(Kind::User);
+    let shard = event_model::ShardId::from_number(0);
+    let name = "x".repeat(850_000);
+    for ind in 0..40 {
+        let text = format!(r#"{{"ind":{ind},"first_name":"{name}","age":20}}"#);
+        let text = cleaning::decode(text.as_bytes()).unwrap();
+        let lineage = lake::Lineage {
+            shard: &shard,
+            sequence: format!("{}", 100 + ind).parse().unwrap(),
+            arrival_micros: 10_000_000,
+        };
+        let row = cleaning::clean(&text, None).unwrap();
+        writer.append(&row, &lineage).unwrap();
+    }
+    let batch = writer.finish().unwrap();
+    put_batch(&lake, &many(0, 40, 10), &batch).await;
+    let mut work = work(&lake);
+    work.sizes.batch_bytes = 2 << 20;
+    work.sizes.row_group_bytes = 4 << 20;
+    fold(&work, Kind::User, date(0), 1).await.unwrap();
+    put(&lake, &many(40, 1, 20)).await;
+    fold(&work, Kind::User, date(0), 1).await.unwrap();
+    compact(&work, Kind::User).await.unwrap().unwrap();
+    let files = table(&lake).await.files().await.unwrap();
+    assert_eq!(files[0].rows, 41);
+    let store = lake.store();
+    let bytes = crate::objects::fetch(store.as_ref(), &files[0].path);
+    let reader = ParquetRecordBatchReaderBuilder::try_new(bytes.await.unwrap()).unwrap();
+    // 40 rows of 850 kB in row groups of 4 MiB, though each is a few bytes on disk.
+    assert!(reader.metadata().num_row_groups() >= 7);
 }
 
 const SEQUENCES: [&str; 6] = ["9", "10", "10:0", "10:1", "100", "101"];

@@ -178,7 +178,8 @@ fn app_that_restarts(app: App) -> (App, Arc<Mutex<Vec<(String, Value)>>>) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_invocation_whose_time_is_nearly_over_starts_the_function_again_for_the_days_that_are_left() {
+async fn an_invocation_whose_time_is_nearly_over_starts_the_function_again_for_the_days_that_are_left()
+ {
     let begun = tokio::time::Instant::now();
     let clock = Clock::new(move || UNIX_EPOCH + Duration::from_hours(492_534) + begun.elapsed());
     let app = App::new(memory(), None, Config::new("test"), clock);
@@ -200,7 +201,8 @@ async fn an_invocation_whose_time_is_nearly_over_starts_the_function_again_for_t
     };
     let records = invoke(&app, &event).await.unwrap();
     assert_eq!(records.len(), 1);
-    let again = serde_json::json!({"from": "2026-02-28", "to": "2026-03-01", "trigger": "backfill"});
+    let again =
+        serde_json::json!({"from": "2026-02-28", "to": "2026-03-01", "trigger": "backfill"});
     assert_eq!(
         *started.lock().unwrap(),
         [("daily-batch".to_owned(), again.clone())]
@@ -208,7 +210,10 @@ async fn an_invocation_whose_time_is_nearly_over_starts_the_function_again_for_t
     // The bucket is itself again.
     app.runner.lake = whole;
     let records = invoke(&app, &again).await.unwrap();
-    let dates: Vec<_> = records.iter().map(|record| record.run_date.to_string()).collect();
+    let dates: Vec<_> = records
+        .iter()
+        .map(|record| record.run_date.to_string())
+        .collect();
     assert_eq!(dates, ["2026-02-28", "2026-03-01"]);
     assert_eq!(records[0].attempt, 2);
 }

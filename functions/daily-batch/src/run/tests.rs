@@ -45,11 +45,7 @@ async fn run(runner: &Runner, trigger: Trigger) -> Result<RunRecord, DailyError>
 }
 
 /// Runs the day with so little time that nobody waits for a lease.
-async fn run_as(
-    runner: &Runner,
-    trigger: Trigger,
-    holder: &str,
-) -> Result<RunRecord, DailyError> {
+async fn run_as(runner: &Runner, trigger: Trigger, holder: &str) -> Result<RunRecord, DailyError> {
     let start = Start {
         trigger,
         holder,
@@ -108,7 +104,11 @@ async fn a_day_without_rows_has_reports_and_a_page_too() {
 }
 
 fn states(record: &RunRecord) -> Vec<&'static str> {
-    record.steps.iter().map(|step| step.state.as_str()).collect()
+    record
+        .steps
+        .iter()
+        .map(|step| step.state.as_str())
+        .collect()
 }
 
 async fn last_attempt(runner: &Runner) -> RunRecord {
@@ -187,7 +187,10 @@ async fn a_compaction_that_fails_keeps_no_report_back_and_is_told() {
     let compact = &record.steps[3];
     assert_eq!(compact.state, RunState::Failed);
     let error = compact.error.as_deref().unwrap();
-    assert!(error.contains("daily remerge user --drop-damaged"), "{error}");
+    assert!(
+        error.contains("daily remerge user --drop-damaged"),
+        "{error}"
+    );
     let line = crate::metrics::line(&record, "daily-batch").unwrap();
     assert!(line.contains(r#""maintenance_failed":1"#), "{line}");
     assert!(!read(&runner, &page_key(day())).await.is_empty());
@@ -295,11 +298,10 @@ async fn a_holder_that_renews_is_not_taken_over() {
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_runs_that_begin_at_once_one_works() {
     let runner = runner(&Hands::default());
-    let (first, second) =
-        tokio::join!(
-            run_as(&runner, Trigger::Manual, "one"),
-            run_as(&runner, Trigger::Manual, "other")
-        );
+    let (first, second) = tokio::join!(
+        run_as(&runner, Trigger::Manual, "one"),
+        run_as(&runner, Trigger::Manual, "other")
+    );
     let held = [&first, &second]
         .into_iter()
         .filter(|run| matches!(run, Err(DailyError::Held { .. })))
@@ -425,7 +427,10 @@ async fn a_retry_of_the_same_request_takes_over_at_once_and_another_one_waits_fo
         };
         let took = record.started_at.duration_since(before).as_secs();
         assert_eq!((record.attempt, record.state), (2, RunState::Succeeded));
-        assert!(takes.contains(&took), "{request_id} after {retry_after} s: {took} s");
+        assert!(
+            takes.contains(&took),
+            "{request_id} after {retry_after} s: {took} s"
+        );
     }
 }
 
@@ -433,7 +438,9 @@ async fn a_retry_of_the_same_request_takes_over_at_once_and_another_one_waits_fo
 async fn a_holder_that_renews_its_lease_is_left_alone() {
     let runner = paused_runner();
     let ledger = runner.ledger();
-    let begun = ledger.begin(day(), Trigger::Schedule, "alive", &STEPS).await;
+    let begun = ledger
+        .begin(day(), Trigger::Schedule, "alive", &STEPS)
+        .await;
     let Begun::Attempt(attempt) = begun.unwrap() else {
         panic!("the date is free")
     };
@@ -470,7 +477,10 @@ async fn a_run_whose_time_is_nearly_over_is_saved_and_goes_on_at_the_next_start(
     assert_eq!(crate::metrics::line(&paused, ""), None);
     // A second start that comes no further gives up, so that nobody starts it for ever.
     let stuck = start(&slow, "second").await;
-    assert!(matches!(stuck, Err(DailyError::OutOfTime { .. })), "{stuck:?}");
+    assert!(
+        matches!(stuck, Err(DailyError::OutOfTime { .. })),
+        "{stuck:?}"
+    );
     let Ended::Done(record) = start(&runner, "third").await.unwrap() else {
         panic!("there is time enough")
     };
@@ -489,7 +499,11 @@ async fn a_write_that_is_stored_and_answered_with_an_error_is_no_second_run() {
         };
         test_lake::put(&runner.lake, &[posted(1, 20, 10, "100")]).await;
         let record = run(&runner, Trigger::Manual).await.unwrap();
-        assert_eq!((record.attempt, record.state), (1, RunState::Succeeded), "{prefix}");
+        assert_eq!(
+            (record.attempt, record.state),
+            (1, RunState::Succeeded),
+            "{prefix}"
+        );
         assert_eq!(record.steps[2].counts["inserted"], 1, "{prefix}");
     }
 }

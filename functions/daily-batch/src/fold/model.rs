@@ -1,0 +1,296 @@
+//! Random sequences of all that can happen to a table, against a dictionary.
+//!
+//! The dictionary keeps the latest version of each `ind` for every version of the table, as the contract has it: what a
+//! merge brings is the set of rows in `clean/`, a restore goes back to a version, and nothing else changes a row.
+
+use std::collections::BTreeMap;
+
+use arrow::array::AsArray as _;
+use arrow::datatypes::{Int32Type, Int64Type};
+use futures::TryStreamExt as _;
+use object_store::ObjectStoreExt as _;
+use proptest::prelude::*;
+use tokio::runtime::Runtime;
+
+use super::tests::{date, table, work};
+use super::*;
+use crate::compact::compact;
+use crate::objects::fetch;
+use crate::parquet_input;
+use crate::test_lake::{Posted, batch, ending_after, memory, posted, put_batch, with_rules};
+
+/// Something that happens to a table.
+#[derive(Clone, Debug)]
+enum Step {
+    /// Rows arrive: each an `ind` and a second of arrival.
+    Post(Vec<(i64, i64)>),
+    /// An object is written again by newer rules.
+    Replace(prop::sample::Index),
+    Merge(Sizes),
+    Compact(Sizes),
+    /// A merge or a compaction ends after so many writes.
+    Kill(bool, Sizes, usize),
+    /// Files that the newest version does not name are deleted.
+    Vacuum,
+    /// Back to one of the versions whose files are there.
+    Restore(prop::sample::Index),
+    Remerge,
+}
+
+fn sizes() -> impl Strategy<Value = Sizes> {
+    (1_usize..9, 500_usize..6000, 1_u64..2000).prop_map(
+        |(writers, file_bytes, bytes_per_writer)| Sizes {
+            file_bytes,
+            row_group_bytes: 300,
+            batch_bytes: 100,
+            bytes_per_writer,
+            writers,
+        },
+    )
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let rows = prop::collection::vec((0_i64..24, 0_i64..4), 1..12);
+    prop_oneof![
+        4 => rows.prop_map(Step::Post),
+        1 => any::<prop::sample::Index>().prop_map(Step::Replace),
+        4 => sizes().prop_map(Step::Merge),
+        3 => sizes().prop_map(Step::Compact),
+        2 => (any::<bool>(), sizes(), 0_usize..8).prop_map(|(merges, sizes, writes)| Step::Kill(merges, sizes, writes)),
+        1 => Just(Step::Vacuum),
+        2 => any::<prop::sample::Index>().prop_map(Step::Restore),
+        1 => Just(Step::Remerge),
+    ]
+}
+
+/// The latest version of an `ind`: arrival, sequence number and rules, and the age that goes with it.
+type Latest = BTreeMap<i64, ((i64, u64, i32), i32)>;
+
+/// What the table must hold, and what it was made of.
+#[derive(Default)]
+struct Model {
+    /// Every object of `clean/`: its rows, and the rules that made them.
+    objects: Vec<(Vec<Posted>, i32)>,
+    /// The rows of each version of the table whose files are there.
+    versions: BTreeMap<u64, Latest>,
+    current: Latest,
+    posted: u64,
+}
+
+/// The age that a record is cleaned to by rules of a version.
+fn age(row: &Posted, rules: i32) -> i32 {
+    let sequence: i32 = row.sequence.parse().unwrap();
+    (sequence * 7 + rules * 13) % 140
+}
+
+impl Model {
+    fn post(&mut self, rows: &[(i64, i64)]) -> usize {
+        let rows = rows.iter().map(|&(ind, second)| {
+            self.posted += 1;
+            posted(ind, 0, second, &(1000 + self.posted).to_string())
+        });
+        self.objects.push((rows.collect(), 1));
+        self.objects.len() - 1
+    }
+
+    /// Returns the table after a merge of everything in `clean/`.
+    fn merged(&self) -> Latest {
+        let mut latest = self.current.clone();
+        for (rows, rules) in &self.objects {
+            for row in rows {
+                let version = (row.arrival_seconds, row.sequence.parse().unwrap(), *rules);
+                let new = (version, age(row, *rules));
+                let old = latest.entry(row.ind).or_insert(new);
+                *old = (*old).max(new);
+            }
+        }
+        latest
+    }
+}
+
+async fn put_object(lake: &Lake, (rows, rules): &(Vec<Posted>, i32)) {
+    let mut cleaned = rows.clone();
+    for row in &mut cleaned {
+        row.age = age(row, *rules);
+    }
+    let batch = with_rules(&batch(&cleaned), *rules);
+    put_batch(lake, rows, &batch).await;
+}
+
+/// Reads the table as its log has it: `ind` → age, and the number of rows.
+async fn rows(lake: &Lake) -> (u64, BTreeMap<i64, i32>, usize) {
+    let table = table(lake).await;
+    let mut found = BTreeMap::new();
+    let mut count = 0;
+    for file in table.files().await.unwrap() {
+        let bytes = fetch(lake.store().as_ref(), &file.path).await.unwrap();
+        for batch in parquet_input::read(bytes, 1 << 20).unwrap() {
+            let batch = batch.unwrap();
+            let inds = batch
+                .column_by_name("ind")
+                .unwrap()
+                .as_primitive::<Int64Type>();
+            let ages = batch
+                .column_by_name("age")
+                .unwrap()
+                .as_primitive::<Int32Type>();
+            count += batch.num_rows();
+            found.extend(
+                inds.values()
+                    .iter()
+                    .copied()
+                    .zip(ages.values().iter().copied()),
+            );
+        }
+    }
+    (table.version(), found, count)
+}
+
+fn ages(latest: &Latest) -> BTreeMap<i64, i32> {
+    latest.iter().map(|(ind, (_, age))| (*ind, *age)).collect()
+}
+
+async fn take(lake: &Lake, model: &mut Model, step: Step) {
+    let at = |sizes| Work {
+        sizes,
+        ..work(lake)
+    };
+    match step {
+        Step::Post(rows) => {
+            let object = model.post(&rows);
+            put_object(lake, &model.objects[object]).await;
+        }
+        Step::Replace(index) => {
+            if model.objects.is_empty() {
+                return;
+            }
+            let object = index.index(model.objects.len());
+            model.objects[object].1 += 1;
+            put_object(lake, &model.objects[object]).await;
+        }
+        Step::Merge(sizes) => {
+            fold(&at(sizes), Kind::User, date(0), 1).await.unwrap();
+            model.current = model.merged();
+            // Again, it finds nothing to do.
+            let again = fold(&at(sizes), Kind::User, date(0), 1).await.unwrap();
+            assert_eq!(again.counts, FoldCounts::default());
+        }
+        Step::Compact(sizes) => {
+            compact(&at(sizes), Kind::User).await.unwrap();
+        }
+        Step::Kill(merges, sizes, writes) => {
+            let dying = Work {
+                lake: ending_after(lake, writes),
+                ..at(sizes)
+            };
+            let is_done = if merges {
+                fold(&dying, Kind::User, date(0), 1).await.is_ok()
+            } else {
+                compact(&dying, Kind::User).await.is_ok()
+            };
+            CuratedTable::open_or_create(lake, Kind::User)
+                .await
+                .unwrap();
+            let (_, found, _) = rows(lake).await;
+            // All of it is there, or nothing.
+            if merges && (is_done || found == ages(&model.merged())) {
+                model.current = model.merged();
+            }
+        }
+        Step::Vacuum => {
+            table(lake).await.vacuum(0).await.unwrap();
+            model.versions.clear();
+        }
+        Step::Restore(index) => {
+            let current = table(lake).await.version();
+            let versions: Vec<_> = model
+                .versions
+                .range(..current)
+                .map(|(version, _)| *version)
+                .collect();
+            if versions.is_empty() {
+                return;
+            }
+            let version = *index.get(&versions);
+            super::tests::restore(lake, version).await;
+            model.current = model.versions[&version].clone();
+        }
+        Step::Remerge => {
+            crate::remerge::remerge(&at(Sizes::default()), Kind::User, true)
+                .await
+                .unwrap();
+        }
+    }
+    let (version, found, count) = rows(lake).await;
+    assert_eq!(found, ages(&model.current));
+    assert_eq!(count, found.len(), "a key appears twice");
+    model.versions.insert(version, model.current.clone());
+}
+
+/// Leaves the table and what it must hold in a folder, for other readers of Delta, if somebody asks for it.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test has no `main` that could read the environment"
+)]
+async fn leave(lake: &Lake, model: &Model) {
+    let Ok(folder) = std::env::var("PINFLOW_MODEL_TABLES") else {
+        return;
+    };
+    let folder = std::path::Path::new(&folder).join(uuid::Uuid::new_v4().to_string());
+    let objects: Vec<_> = lake
+        .store()
+        .list(Some(&Path::from("curated")))
+        .try_collect()
+        .await
+        .unwrap();
+    for object in objects {
+        let path = folder.join(object.location.as_ref());
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let bytes = lake
+            .store()
+            .get(&object.location)
+            .await
+            .unwrap()
+            .bytes()
+            .await;
+        std::fs::write(path, bytes.unwrap()).unwrap();
+    }
+    let expected = serde_json::to_string(&ages(&model.current)).unwrap();
+    std::fs::write(folder.join("expected.json"), expected).unwrap();
+}
+
+fn run(runtime: &Runtime, steps: Vec<Step>) {
+    runtime.block_on(async {
+        let (lake, mut model) = (memory(), Model::default());
+        CuratedTable::open_or_create(&lake, Kind::User)
+            .await
+            .unwrap();
+        for step in steps {
+            take(&lake, &mut model, step).await;
+        }
+        leave(&lake, &model).await;
+    });
+}
+
+macro_rules! sequences {
+    ($($name:ident),+) => {
+        proptest! {
+            #![proptest_config(ProptestConfig {
+                failure_persistence: None,
+                max_shrink_iters: 200,
+                ..ProptestConfig::with_cases(1000)
+            })]
+            $(#[test]
+            fn $name(steps in prop::collection::vec(step(), 1..16)) {
+                let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
+                run(&runtime, steps);
+            })+
+        }
+    };
+}
+
+// Two, so that both processors work.
+sequences!(
+    a_table_holds_what_the_contract_says_after_anything,
+    a_table_holds_what_the_contract_says_after_anything_else
+);
