@@ -393,14 +393,13 @@ async fn vacuum_deletes_what_no_version_names_and_keeps_the_manifests() {
     assert_eq!(fold_users(&lake, 0).await.unwrap(), FoldCounts::default());
 }
 
-/// Sizes with which a table of some hundred rows has several files, row groups, batches and writers.
+/// Sizes with which a table of some thousand rows has several files and writers.
 fn small_sizes(writers: usize) -> Sizes {
     Sizes {
-        file_bytes: 64 << 10,
-        row_group_bytes: 16 << 10,
-        batch_bytes: 4 << 10,
+        file_bytes: 256 << 10,
         bytes_per_writer: 4 << 10,
         writers,
+        ..Sizes::default()
     }
 }
 
