@@ -16,6 +16,8 @@ use jiff::civil::Date;
 use object_store::path::Path;
 
 use self::posts::Posts;
+#[cfg(test)]
+pub(crate) use self::posts::provider;
 use crate::error::RowsError;
 use crate::objects::{fetch, put};
 use crate::table::CuratedTable;

@@ -180,6 +180,11 @@ impl CuratedTable {
         self.kind
     }
 
+    pub(crate) fn lake(&self) -> &Lake {
+        &self.lake
+    }
+
+    #[cfg(test)]
     pub(crate) fn delta(&self) -> &DeltaTable {
         &self.delta
     }

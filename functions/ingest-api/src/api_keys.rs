@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use anyhow::Context as _;
-use aws_sdk_ssm::Client;
+use anyhow::{Context as _, ensure};
+use aws_request::AwsRequest;
 use event_model::Clock;
 use lambda_http::http::HeaderMap;
 use sha2::{Digest as _, Sha256};
@@ -47,7 +47,7 @@ struct Digests(Vec<[u8; 32]>);
 
 /// A parameter of SSM that holds keys, and what is known of it.
 struct Parameter {
-    ssm: Client,
+    ssm: AwsRequest,
     name: String,
     clock: Clock,
     reading: Mutex<Reading>,
@@ -80,7 +80,7 @@ impl ApiKeys {
 
     /// Reads the keys from a parameter of SSM, which may be encrypted, and reads them again while requests come: when they are
     /// five minutes old, and when a request brings a key that is not among them.
-    pub async fn from_parameter(ssm: Client, name: &str, clock: Clock) -> anyhow::Result<Self> {
+    pub async fn from_parameter(ssm: AwsRequest, name: &str, clock: Clock) -> anyhow::Result<Self> {
         let digests = read(&ssm, name).await?;
         let now = clock.now();
         Ok(Self(Source::Parameter(Arc::new(Parameter {
@@ -131,7 +131,7 @@ impl Parameter {
         reading.digests.contain(given)
     }
 
-    /// The reason must not be the SDK's `Debug`, which shows the answer.
+    /// The reason must not show the answer.
     fn warn(&self, reason: &str) {
         let parameter = &self.name;
         warn!(
@@ -182,18 +182,33 @@ impl fmt::Debug for ApiKeys {
     }
 }
 
-async fn read(ssm: &Client, name: &str) -> anyhow::Result<Digests> {
-    let request = ssm.get_parameter().name(name).with_decryption(true);
-    let output = request
-        .send()
+async fn read(ssm: &AwsRequest, name: &str) -> anyhow::Result<Digests> {
+    let list = get_parameter(ssm, name)
         .await
         .with_context(|| format!("could not read the API keys from the SSM parameter `{name}`"))?;
-    let list = output
-        .parameter()
-        .and_then(|parameter| parameter.value())
-        .unwrap_or_default();
-    Digests::parse(list)
+    Digests::parse(&list)
         .with_context(|| format!("the SSM parameter `{name}` has no usable API keys"))
+}
+
+/// Calls `GetParameter`, and returns the decrypted value.
+async fn get_parameter(ssm: &AwsRequest, name: &str) -> anyhow::Result<String> {
+    let headers = [
+        ("content-type", "application/x-amz-json-1.1"),
+        ("x-amz-target", "AmazonSSM.GetParameter"),
+    ];
+    let body = serde_json::json!({"Name": name, "WithDecryption": true}).to_string();
+    let answer = ssm.post("ssm", "/", &headers, body.into_bytes()).await?;
+    let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    // An error's message may be shown, an answer may not.
+    ensure!(
+        answer.status == 200,
+        "SSM answered {}: {} {}",
+        answer.status,
+        body["__type"].as_str().unwrap_or_default(),
+        body["message"].as_str().unwrap_or_default()
+    );
+    let value = &body["Parameter"]["Value"];
+    Ok(value.as_str().unwrap_or_default().to_owned())
 }
 
 fn digest(key: impl AsRef<[u8]>) -> [u8; 32] {

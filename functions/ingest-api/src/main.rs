@@ -3,6 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use aws_config::BehaviorVersion;
+use aws_request::AwsRequest;
 use event_model::Clock;
 use ingest_api::{ApiKeys, App, Config};
 use lambda_http::{Error, Request, run, service_fn, tracing};
@@ -23,7 +24,7 @@ async fn main() -> Result<(), Error> {
     let kinesis = aws_sdk_kinesis::Client::new(&aws);
     let mut app = App::new(kinesis, config.clone(), clock.clone(), u64::from(seed));
     if let Some(parameter) = &config.api_keys {
-        let ssm = aws_sdk_ssm::Client::new(&aws);
+        let ssm = AwsRequest::new(&aws, clock.clone())?;
         app = app.with_api_keys(ApiKeys::from_parameter(ssm, parameter, clock).await?);
     }
 

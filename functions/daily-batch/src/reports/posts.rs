@@ -7,7 +7,12 @@ use std::sync::Arc;
 use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use datafusion::common::TableReference;
 use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::catalog::TableProvider;
 use datafusion::datasource::empty::EmptyTable;
+use datafusion::datasource::file_format::parquet::ParquetFormat;
+use datafusion::datasource::listing::{
+    ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl,
+};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::{ParquetReadOptions, SessionConfig, SessionContext};
@@ -19,6 +24,7 @@ use parquet::file::properties::WriterProperties;
 use tempfile::TempDir;
 
 use super::Report;
+use crate::parquet_input::with_views;
 use crate::table::CuratedTable;
 use crate::tasks::workers;
 
@@ -51,7 +57,7 @@ impl Posts {
         let mut columns = Columns::default();
         let mut most_rows = 0;
         for table in tables {
-            let provider = table.delta().table_provider().await.map_err(external)?;
+            let provider = provider(&context, table).await?;
             columns.append(table.kind(), &provider.schema());
             context.register_table(TableReference::bare(table.kind().as_str()), provider)?;
             let rows = table.rows().await.map_err(external)?;
@@ -78,6 +84,31 @@ impl Posts {
     pub(super) fn context(&self) -> &SessionContext {
         &self.context
     }
+}
+
+/// Makes a table of the query engine from the files of a curated table.
+pub(crate) async fn provider(
+    context: &SessionContext,
+    table: &CuratedTable,
+) -> Result<Arc<dyn TableProvider>, DataFusionError> {
+    let lake = table.lake();
+    let bucket = url::Url::parse(lake.url()).map_err(external)?;
+    context.register_object_store(&bucket, lake.store());
+    // A value that a dictionary repeats is in memory once.
+    let schema = with_views(&table.schema().map_err(external)?);
+    let files = table.files().await.map_err(external)?;
+    if files.is_empty() {
+        return Ok(Arc::new(EmptyTable::new(schema)));
+    }
+    let urls = files
+        .iter()
+        .map(|file| ListingTableUrl::parse(format!("{}{}", lake.url(), file.path)))
+        .collect::<Result<Vec<_>, _>>()?;
+    let options = ListingOptions::new(Arc::new(ParquetFormat::default()));
+    let config = ListingTableConfig::new_with_multi_paths(urls)
+        .with_listing_options(options)
+        .with_schema(schema);
+    Ok(Arc::new(ListingTable::try_new(config)?))
 }
 
 fn external(error: impl std::error::Error + Send + Sync + 'static) -> DataFusionError {

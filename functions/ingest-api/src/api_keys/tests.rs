@@ -1,9 +1,11 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::UNIX_EPOCH;
 
-use aws_sdk_ssm::operation::get_parameter::{GetParameterError, GetParameterOutput};
-use aws_sdk_ssm::types;
-use aws_smithy_mocks::{MockResponse, Rule, RuleMode, mock, mock_client};
+use aws_config::{Region, SdkConfig};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use serde_json::{Value, json};
+use test_server::TestServer;
 
 use super::*;
 
@@ -43,30 +45,40 @@ impl Ssm {
         self.seconds.fetch_add(seconds, Ordering::Relaxed);
     }
 
-    /// The keys, and the rule that counts the readings.
-    async fn keys(&self) -> (ApiKeys, Rule) {
-        let (keys, get) = self.start().await;
-        (keys.unwrap(), get)
+    /// The keys, and the service that counts the readings.
+    async fn keys(&self) -> (ApiKeys, TestServer) {
+        let (keys, server) = self.start().await;
+        (keys.unwrap(), server)
     }
 
-    async fn start(&self) -> (anyhow::Result<ApiKeys>, Rule) {
+    async fn start(&self) -> (anyhow::Result<ApiKeys>, TestServer) {
         let list = Arc::clone(&self.list);
-        let get = mock!(Client::get_parameter)
-            .match_requests(|input| {
-                input.name() == Some("/keys") && input.with_decryption() == Some(true)
-            })
-            .then_compute_response(move |_| match list.lock().unwrap().clone() {
-                Some(list) => {
-                    let parameter = types::Parameter::builder().value(list).build();
-                    let output = GetParameterOutput::builder().parameter(parameter).build();
-                    MockResponse::Output(output)
-                }
-                None => MockResponse::Error(GetParameterError::unhandled("out of order")),
-            });
-        let ssm = mock_client!(aws_sdk_ssm, RuleMode::MatchAny, [&get]);
+        let server = TestServer::start(move |request| {
+            let body: Value = serde_json::from_slice(request.body()).unwrap();
+            assert_eq!(body, json!({"Name": "/keys", "WithDecryption": true}));
+            assert_eq!(request.headers()["x-amz-target"], "AmazonSSM.GetParameter");
+            let authorization = request.headers()["authorization"].to_str().unwrap();
+            assert!(authorization.contains("/us-east-1/ssm/aws4_request"), "{authorization}");
+            match &*list.lock().unwrap() {
+                Some(list) => (200, json!({"Parameter": {"Value": list}}).to_string()),
+                None => (400, json!({"__type": "ParameterNotFound", "message": "no"}).to_string()),
+            }
+        });
+        let server = server.await.unwrap();
+        let ssm = ssm(server.url(), self.clock());
         let keys = ApiKeys::from_parameter(ssm, "/keys", self.clock()).await;
-        (keys, get)
+        (keys, server)
     }
+}
+
+fn ssm(endpoint: &str, clock: Clock) -> AwsRequest {
+    let credentials = Credentials::new("key", "secret", None, None, "test");
+    let config = SdkConfig::builder()
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .region(Region::from_static("us-east-1"))
+        .endpoint_url(endpoint)
+        .build();
+    AwsRequest::new(&config, clock).unwrap()
 }
 
 #[tokio::test]
@@ -101,7 +113,7 @@ async fn keys_come_from_a_parameter_that_is_decrypted() {
     ssm.put(&[FIRST, SECOND]);
     let (keys, get) = ssm.keys().await;
     assert!(keys.allow(&headers(SECOND)).await);
-    assert_eq!(get.num_calls(), 1, "young keys are not read again");
+    assert_eq!(get.calls(), 1, "young keys are not read again");
 }
 
 #[tokio::test]
@@ -109,8 +121,8 @@ async fn without_a_usable_list_there_is_no_start() {
     let ssm = Ssm::default();
     let (keys, _) = ssm.start().await;
     assert_eq!(
-        keys.unwrap_err().to_string(),
-        "could not read the API keys from the SSM parameter `/keys`"
+        format!("{:#}", keys.unwrap_err()),
+        "could not read the API keys from the SSM parameter `/keys`: SSM answered 400: ParameterNotFound no"
     );
     ssm.put(&["short"]);
     let (keys, _) = ssm.start().await;
@@ -152,7 +164,7 @@ async fn known_keys_stay_valid_while_the_list_cannot_be_read() {
         ssm.advance(300);
         assert!(keys.allow(&headers(FIRST)).await);
         assert!(keys.allow(&headers(FIRST)).await);
-        assert_eq!(get.num_calls(), calls, "one try in 30 s");
+        assert_eq!(get.calls(), calls, "one try in 30 s");
     }
     // A list that protects nothing is not one either.
     ssm.put(&["short"]);
@@ -174,20 +186,17 @@ async fn unknown_keys_cause_one_reading_in_half_a_minute() {
         assert!(!keys.allow(&headers(UNKNOWN)).await);
         assert!(!keys.allow(&HeaderMap::new()).await);
     }
-    assert_eq!(get.num_calls(), 1 + 3);
+    assert_eq!(get.calls(), 1 + 3);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_request_does_not_wait_long_for_a_list_that_does_not_come() {
     // It takes connections and never answers.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let config = aws_sdk_ssm::Config::builder()
-        .with_test_defaults_v2()
-        .endpoint_url(format!("http://{}", silent.local_addr().unwrap()))
-        .build();
+    let endpoint = format!("http://{}", silent.local_addr().unwrap());
     let ssm = Ssm::default();
     let keys = ApiKeys(Source::Parameter(Arc::new(Parameter {
-        ssm: Client::from_conf(config),
+        ssm: super::tests::ssm(&endpoint, ssm.clock()),
         name: "/keys".to_owned(),
         clock: ssm.clock(),
         reading: Mutex::new(Reading {
