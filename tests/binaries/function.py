@@ -170,7 +170,7 @@ def running(binary, url, timeout=TIMEOUT_SECONDS):
 
 
 def function_environment(url):
-    """Returns the variables by which a function finds the stack, as the README has them."""
+    """Returns the variables by which a function finds the stack, as CONTRIBUTING.md has them."""
     return {
         "AWS_ENDPOINT_URL": url,
         "AWS_ACCESS_KEY_ID": "local",

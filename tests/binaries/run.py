@@ -252,7 +252,7 @@ INVOKERS = {"daily-batch": DailyBatch, "ingest-api": IngestApi, "stream-cleaner"
 
 
 def check_watch(report, pinflow):
-    """Checks that `cargo lambda watch` and `cargo lambda invoke` work as the README says."""
+    """Checks that `cargo lambda watch` and `cargo lambda invoke` work as CONTRIBUTING.md says."""
     name = f"cargo lambda watch: invokes ingest-api with {WATCH_EVENT}"
     with tempfile.TemporaryDirectory() as folder, local_stack(pinflow, folder) as url, watching(url) as port:
         command = ["cargo", "lambda", "invoke", "ingest-api", "--invoke-port", str(port), "--data-file", WATCH_EVENT]

@@ -1,5 +1,7 @@
 //! What the documents say of the code.
 
+use cleaning::{RejectionCode, Rule};
+
 use crate::{names, read};
 
 /// Names in the first column of the table under `heading`, without their backticks and links.
@@ -37,6 +39,16 @@ fn every_variable_of_a_function_is_in_its_readme() {
 fn every_function_is_in_the_readme() {
     let readme = read("README.md");
     assert_eq!(first_column(&readme, "Functions"), names("functions"));
+}
+
+#[test]
+fn every_rule_and_every_rejection_is_explained() {
+    let readme = read("crates/cleaning/README.md");
+    assert_eq!(first_column(&readme, "Rules"), Rule::ALL.map(Rule::as_str));
+    assert_eq!(
+        first_column(&readme, "Rejections"),
+        RejectionCode::ALL.map(RejectionCode::as_str)
+    );
 }
 
 #[test]

@@ -210,7 +210,7 @@ def user(pipeline, name, policy=None):
 
 
 def poster_user(pipeline):
-    """Makes a user with the one right that a client needs, as the README has it."""
+    """Makes a user with the one right that a client needs, as infra/README.md has it."""
     statement = {"Effect": "Allow", "Action": "execute-api:Invoke", "Resource": f"{pipeline.outputs['execution_arn']}/*"}
     pipeline.poster = user(pipeline, "poster", {"Version": "2012-10-17", "Statement": [statement]})
     return pipeline.poster
