@@ -49,6 +49,11 @@ daily: $(VENV)/.installed ## Compute the tables and reports again, and repeat, c
 	cargo build --locked --package pinflow
 	$(VENV)/bin/python tests/daily/run.py --data $(DATA)
 
+.PHONY: large
+large: $(VENV)/.installed package ## Merge three days of rows from 100 bytes to 1 MiB with the package, and compare each row
+	cargo build --locked --package pinflow
+	$(VENV)/bin/python tests/daily/large.py
+
 .PHONY: mysql
 mysql: $(VENV)/.installed ## Post from a MariaDB server of its own, in each order, and kill it in the middle
 	cargo build --locked --package pinflow

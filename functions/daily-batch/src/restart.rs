@@ -45,7 +45,12 @@ mod tests {
             let path = "/2015-03-31/functions/dev-daily-batch/invocations";
             assert_eq!(request.uri().path(), path);
             assert_eq!(request.headers()["x-amz-invocation-type"], "Event");
-            assert!(request.headers()["authorization"].to_str().unwrap().contains("/lambda/"));
+            assert!(
+                request.headers()["authorization"]
+                    .to_str()
+                    .unwrap()
+                    .contains("/lambda/")
+            );
             assert_eq!(request.body(), r#"{"from":"2026-03-01"}"#);
             (status, "throttled".to_owned())
         });

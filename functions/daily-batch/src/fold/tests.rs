@@ -542,7 +542,10 @@ async fn a_table_that_others_rewrote_keeps_what_is_merged_and_what_they_deleted(
     fold_users(&lake, 0).await.unwrap();
     let all = table(&lake).await.files().await.unwrap();
     // As another program deletes a row: a file without it takes the place of the file with it.
-    let rows: Vec<_> = many(0, 10, 10).into_iter().filter(|row| row.ind != 7).collect();
+    let rows: Vec<_> = many(0, 10, 10)
+        .into_iter()
+        .filter(|row| row.ind != 7)
+        .collect();
     append(&lake, &rows, all[0].path.filename()).await;
     put(&lake, &many(10, 1, 20)).await;
     let counts = fold_users(&lake, 0).await.unwrap();

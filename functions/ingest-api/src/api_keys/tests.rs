@@ -58,10 +58,16 @@ impl Ssm {
             assert_eq!(body, json!({"Name": "/keys", "WithDecryption": true}));
             assert_eq!(request.headers()["x-amz-target"], "AmazonSSM.GetParameter");
             let authorization = request.headers()["authorization"].to_str().unwrap();
-            assert!(authorization.contains("/us-east-1/ssm/aws4_request"), "{authorization}");
+            assert!(
+                authorization.contains("/us-east-1/ssm/aws4_request"),
+                "{authorization}"
+            );
             match &*list.lock().unwrap() {
                 Some(list) => (200, json!({"Parameter": {"Value": list}}).to_string()),
-                None => (400, json!({"__type": "ParameterNotFound", "message": "no"}).to_string()),
+                None => (
+                    400,
+                    json!({"__type": "ParameterNotFound", "message": "no"}).to_string(),
+                ),
             }
         });
         let server = server.await.unwrap();
