@@ -139,7 +139,10 @@ async fn of_many_writes_on_one_version_one_wins() {
         .get_object()
         .bucket("pinflow-lake")
         .key("runs/1.json");
-    assert_eq!(get.send().await.unwrap().e_tag(), Some(e_tag.as_str()));
+    assert_eq!(
+        get.clone().send().await.unwrap().e_tag(),
+        Some(e_tag.as_str())
+    );
 
     let puts = (1..8).map(|number| put(vec![number; 100]).if_match(&e_tag).send());
     let outcomes = futures::future::join_all(puts).await;
@@ -150,6 +153,15 @@ async fn of_many_writes_on_one_version_one_wins() {
     let mut statuses: Vec<_> = statuses.collect();
     statuses.sort_unstable();
     assert_eq!(statuses, [200, 412, 412, 412, 412, 412, 412]);
+    // A reader that knows the old version gets that one or none.
+    let read = get.clone().if_match(&e_tag).send().await;
+    let refusal = read.unwrap_err();
+    assert_eq!(refusal.raw_response().unwrap().status().as_u16(), 412);
+    let newest = get.send().await.unwrap();
+    let read = rig.s3.get_object().bucket("pinflow-lake").key("runs/1.json");
+    let read = read.if_match(newest.e_tag().unwrap()).send().await;
+    assert_eq!(read.unwrap().content_length(), Some(100));
+
     let absent = put(vec![9])
         .key("runs/2.json")
         .if_match(&e_tag)
