@@ -44,6 +44,8 @@ fn dependencies_point_one_way() {
     let functions = names("functions");
     for (folder, name, allowed) in [
         ("crates", "event-model", &[][..]),
+        ("crates", "aws-request", &["event-model"]),
+        ("crates", "test-server", &[]),
         ("crates", "cleaning", &["event-model"]),
         ("crates", "cost", &[]),
         ("crates", "lake", &["cleaning", "event-model"]),
@@ -53,6 +55,7 @@ fn dependencies_point_one_way() {
             "functions",
             "daily-batch",
             &[
+                "aws-request",
                 "cleaning",
                 "cost",
                 "daily-report",
@@ -61,7 +64,7 @@ fn dependencies_point_one_way() {
                 "lake",
             ],
         ),
-        ("functions", "ingest-api", &["event-model"]),
+        ("functions", "ingest-api", &["aws-request", "event-model"]),
         (
             "functions",
             "stream-cleaner",

@@ -142,7 +142,7 @@ async fn without_a_usable_list_there_is_no_start() {
 async fn a_key_goes_from_old_to_new_without_a_gap() {
     let ssm = Ssm::default();
     ssm.put(&[FIRST]);
-    let (keys, _) = ssm.keys().await;
+    let (keys, _server) = ssm.keys().await;
     let allowed = async || {
         (
             keys.allow(&headers(FIRST)).await,

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use jiff::civil::{Date, date};
 
 use crate::summary::{
-    Conservation, Cost, FoldCounts, Quarantine, RejectedExample, TableCounts, Triples,
+    Conservation, Cost, FoldCounts, Quarantine, RejectedExample, RowBalance, TableCounts, Triples,
 };
 use crate::{RunState, StepRecord, Summary, Trigger};
 pub(super) use reports::reports;
@@ -38,6 +38,7 @@ pub(super) fn summary(run_date: Date) -> Summary {
         updated: rows_in / 10,
         superseded: 31,
         repeated: rows_in - rows_in * 8 / 10 - rows_in / 10 - 31,
+        healed: 0,
     };
     let rows_in = 11_000 + spread(day, 2_400);
     let rows = 250_000 + day * 9_700;
@@ -65,6 +66,9 @@ pub(super) fn summary(run_date: Date) -> Summary {
             ("pin", fold(rows_in + 12)),
             ("user", fold(rows_in - 7)),
         ]),
+        row_balance: owned(&[("pin", RowBalance::default())]),
+        unreadable_objects: owned(&[("pin", 0)]),
+        duplicate_keys: owned(&[("pin", 0)]),
         tables: owned(&[
             (
                 "geo",
@@ -190,6 +194,7 @@ fn quarantine(day: u64) -> Quarantine {
                 "{\"unique_id\": \"fbe53c66\",\n \"category\": \"art\"}",
             ),
         ],
+        unreadable: Vec::new(),
     }
 }
 
@@ -242,6 +247,7 @@ fn steps(run_date: Date) -> Vec<StepRecord> {
             started_at: Some(started_at),
             duration_ms: Some(duration_ms),
             counts,
+            error: None,
         }
     })
     .into()
