@@ -5,6 +5,8 @@ SHELL := /bin/bash
 VENV ?= .venv
 DATA ?= ../shared/data
 MINUTES ?= 10
+# Where random sequences leave tables for other readers of Delta.
+MODEL_TABLES := $(abspath $(or $(CARGO_TARGET_DIR),target))/model-tables
 TOOLS := $(abspath $(or $(CARGO_TARGET_DIR),target))/tools
 CARGO_DENY := 0.20.2
 
@@ -47,7 +49,9 @@ interop: $(VENV)/.installed ## Read the lake with DuckDB and Polars, and post wi
 .PHONY: daily
 daily: $(VENV)/.installed ## Compute the tables and reports again, and repeat, cut, split and kill what makes them
 	cargo build --locked --package pinflow
-	$(VENV)/bin/python tests/daily/run.py --data $(DATA)
+	rm -rf $(MODEL_TABLES)
+	PINFLOW_MODEL_TABLES=$(MODEL_TABLES) cargo test --workspace --locked --lib -- fold::model::a_table_that_others_read
+	$(VENV)/bin/python tests/daily/run.py --data $(DATA) --model-tables $(MODEL_TABLES)
 
 .PHONY: large
 large: $(VENV)/.installed package ## Merge three days of rows from 100 bytes to 1 MiB with the package, and compare each row

@@ -47,10 +47,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--binary", type=Path, help="the program to check, else the one that cargo built")
     parser.add_argument("--data", type=Path, help="a folder of real rows; generated ones are taken without it")
+    parser.add_argument("--model-tables", type=Path, help="tables that the model's random sequences left, to be read as well")
     parser.add_argument("--seed", type=int, default=random.randrange(10**6), help="of rows, cuts and kills")
     options = parser.parse_args()
     print(f"        seed {options.seed}", flush=True)
     report = Report()
+    if options.model_tables:
+        with report.group("tables of the model"):
+            check_model_tables(report, options.model_tables)
     with report.group("the binary"):
         binary = (options.binary or pinflow_binary()).absolute()
         with tempfile.TemporaryDirectory(prefix="pinflow-") as folder:
@@ -59,6 +63,19 @@ def main():
                     check_source(report, binary, source, options.seed, Path(folder, source.label.replace(" ", "-")))
     print(f"{report.passed} passed, {report.failed} failed, {report.skipped} skipped")
     return 1 if report.failed else 0
+
+
+def check_model_tables(report, folder):
+    """Reads what random sequences of merges, compactions, kills and restores came to, with a reader that is not ours."""
+    tables, differing = 0, []
+    for expected in sorted(folder.glob("*/expected.json")):
+        table = deltalake.DeltaTable(str(expected.parent / "curated" / "user")).to_pyarrow_table(columns=["ind", "age"])
+        found = sorted(zip(table["ind"].to_pylist(), table["age"].to_pylist(), strict=True))
+        wanted = sorted((int(ind), age) for ind, age in json.loads(expected.read_text()).items())
+        tables += 1
+        if found != wanted:
+            differing.append((expected.parent.name, found[:5], wanted[:5]))
+    report.check(f"model: {tables} tables read by {TABLE_READER}", tables > 0 and not differing, differing[:3])
 
 
 @dataclass

@@ -162,6 +162,43 @@ mod tests {
     ];
 
     #[tokio::test(flavor = "multi_thread")]
+    async fn a_damaged_table_is_repaired_as_the_error_advises() {
+        let stack = TestStack::start().await;
+        let api = stack.stack.endpoint();
+        let posted = run(&format!("post --api {api} --generate --seed 1 --limit 20")).await;
+        posted.exit.unwrap();
+        stack.drain().await;
+        let before = stack.run("daily run").await;
+        before.exit.unwrap();
+        let files = stack.objects("pinflow-lake/curated/pin");
+        let is_data = |(key, _): &&(String, Vec<u8>)| key.ends_with(".zstd.parquet");
+        let (damaged, _) = files.iter().find(is_data).unwrap();
+        stack.write(damaged, b"PAR1 and no more");
+        // A new row of the same table meets the damage.
+        let again = run(&format!("post --api {api} --generate --seed 1 --limit 20")).await;
+        again.exit.unwrap();
+        stack.drain().await;
+        let error = stack.run("daily run").await.exit.unwrap_err();
+        let advice = "pinflow daily remerge pin --drop-damaged";
+        assert!(error.contains(advice), "{error}");
+        let remerged = stack.run("daily remerge pin --drop-damaged").await;
+        remerged.exit.unwrap();
+        assert!(
+            remerged.out.starts_with("Dropped curated/pin/"),
+            "{}",
+            remerged.out
+        );
+        let repaired = stack.run("daily run").await;
+        repaired.exit.unwrap();
+        let rows = |out: &str| {
+            let step = out.lines().find(|line| line.contains("fold-pin")).unwrap();
+            let (_, rows) = step.split_once("rows_after ").unwrap();
+            rows.split(',').next().unwrap().to_owned()
+        };
+        assert_eq!(rows(&repaired.out), rows(&before.out));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
     async fn a_lake_that_is_not_there_says_what_to_do() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());

@@ -24,8 +24,13 @@ pub(super) async fn show(
         bail!("there was no run of {date}; `pinflow daily runs` lists those that were");
     };
     writeln!(terminal.out, "{}", table::run(last))?;
+    for step in &last.steps {
+        if let Some(error) = &step.error {
+            writeln!(terminal.out, "The step {} failed: {error}", step.name)?;
+        }
+    }
     if let Some(error) = &last.error {
-        writeln!(terminal.out, "It failed: {error}")?;
+        writeln!(terminal.out, "The run failed: {error}")?;
     }
     let key = page_key(date);
     let page = match lake.store().get(&Path::from(key.as_str())).await {

@@ -158,7 +158,11 @@ async fn of_many_writes_on_one_version_one_wins() {
     let refusal = read.unwrap_err();
     assert_eq!(refusal.raw_response().unwrap().status().as_u16(), 412);
     let newest = get.send().await.unwrap();
-    let read = rig.s3.get_object().bucket("pinflow-lake").key("runs/1.json");
+    let read = rig
+        .s3
+        .get_object()
+        .bucket("pinflow-lake")
+        .key("runs/1.json");
     let read = read.if_match(newest.e_tag().unwrap()).send().await;
     assert_eq!(read.unwrap().content_length(), Some(100));
 
