@@ -13,8 +13,8 @@ locals {
 
   # What `pinflow post` needs to be let in.
   post_options = {
-    api_key = " --api-key \"$KEY\""
+    api_key = " --api-key-file FILE"
     iam     = " --sigv4 --region ${local.region}"
-    jwt     = " --token \"$TOKEN\""
+    jwt     = " --token-file FILE"
   }
 }

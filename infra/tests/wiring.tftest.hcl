@@ -70,7 +70,7 @@ run "with_keys_ingest_api_may_read_them_too" {
   }
 
   assert {
-    condition     = endswith(output.post_command, " --api-key \"$KEY\"")
+    condition     = endswith(output.post_command, " --api-key-file FILE")
     error_message = "The command to paste posts without what the API asks for."
   }
 }
@@ -160,7 +160,7 @@ run "tokens_are_told_right_from_wrong_by_the_api" {
   }
 
   assert {
-    condition     = endswith(output.post_command, " --token \"$TOKEN\"")
+    condition     = endswith(output.post_command, " --token-file FILE")
     error_message = "The command to paste posts without what the API asks for."
   }
 }

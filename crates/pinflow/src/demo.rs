@@ -13,7 +13,7 @@ use event_model::Clock;
 use lake::reader::Position;
 use local_stack::{Stack, StackConfig, Totals};
 
-use crate::cli::{AccessOptions, DemoOptions};
+use crate::cli::{Access, DemoOptions};
 use crate::post::{Api, Pace, Poster, Tally, post_turns};
 use crate::source::Source;
 use crate::stop::Stop;
@@ -137,7 +137,7 @@ async fn post(
     stop: &Stop,
 ) -> anyhow::Result<(Tally, HashSet<Position>)> {
     let url = stack.url().parse().context("the stack has no URL")?;
-    let api = Api::try_new(&url, options.wire, &AccessOptions::default())?;
+    let api = Api::try_new(&url, options.wire, &Access::default())?;
     let poster = Poster::new(api, options.seed, stop.clone());
     let pace = Pace {
         done: 0,

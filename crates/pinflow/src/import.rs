@@ -114,7 +114,7 @@ async fn post(
 ) -> anyhow::Result<Exit> {
     let objects = sink.len();
     let url = options.api.as_ref().context("--api is missing")?;
-    let mut api = Api::try_new(url, options.wire, &options.access)?;
+    let mut api = Api::try_new(url, options.wire, &options.access.resolve(options.sigv4)?)?;
     if let Some(identity) = options.identity() {
         let signer = tokio::select! {
             signer = Signer::find(&identity, url, clock) => signer?,

@@ -20,7 +20,7 @@ pub(crate) async fn command(
 ) -> anyhow::Result<Exit> {
     let mut config = StackConfig::new(options.out.clone());
     config.port = options.port;
-    config.api_keys.clone_from(&options.api_key);
+    config.api_keys = options.key.resolve()?;
     let (bucket, stream) = (config.bucket.clone(), config.stream.clone());
     let stack = Stack::start(config, clock.clone()).await?;
     let mut runs = None;

@@ -96,7 +96,11 @@ pub(crate) async fn command(
 }
 
 async fn api(options: &PostOptions, clock: Clock) -> anyhow::Result<Api> {
-    let api = Api::try_new(&options.api, options.wire, &options.access)?;
+    let api = Api::try_new(
+        &options.api,
+        options.wire,
+        &options.access.resolve(options.signing.sigv4)?,
+    )?;
     Ok(match options.signing.identity() {
         Some(identity) => api.signed(Signer::find(&identity, &options.api, clock).await?),
         None => api,

@@ -7,7 +7,8 @@ use clap::Args;
 use reqwest::Url;
 
 use super::Wire;
-use super::post::{AccessOptions, parse_base_url};
+use super::access::AccessOptions;
+use super::post::parse_base_url;
 use crate::lake_options::AwsOptions;
 use crate::post::Identity;
 

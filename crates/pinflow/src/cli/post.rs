@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 use reqwest::Url;
 
 use super::DEFAULT_SEED;
+use super::access::AccessOptions;
 use crate::lake_options::parse_http_url;
 use crate::post::Identity;
 
@@ -65,17 +66,6 @@ pub(crate) struct PostOptions {
     /// Go on after the last turn that the state file tells of, with any source; --limit counts the turns before it, too
     #[arg(long)]
     pub(crate) resume: bool,
-}
-
-/// What an API that is not open asks each request for, besides a signature.
-#[derive(Debug, Default, Args)]
-pub(crate) struct AccessOptions {
-    /// Key to send in the header x-api-key
-    #[arg(long, value_name = "KEY")]
-    pub(crate) api_key: Option<String>,
-    /// JSON Web Token to send in the header Authorization, as an API with JWT authorization asks for
-    #[arg(long, value_name = "JWT", conflicts_with = "sigv4")]
-    pub(crate) token: Option<String>,
 }
 
 /// Whether requests are signed, and with whose credentials.

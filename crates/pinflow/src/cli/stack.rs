@@ -7,6 +7,7 @@ use clap::Args;
 use jiff::SignedDuration;
 use jiff::civil::Time;
 
+use super::access::KeyOptions;
 use super::{DEFAULT_SEED, Wire};
 
 #[derive(Debug, Args)]
@@ -39,9 +40,9 @@ pub(crate) struct LocalOptions {
     /// Port of the stack; 0 takes a free one
     #[arg(long, value_name = "N", default_value_t = 9000)]
     pub(crate) port: u16,
-    /// Key of at least 16 characters that the API then asks for in the header x-api-key [default: the API is open]
-    #[arg(long, value_name = "KEY")]
-    pub(crate) api_key: Option<String>,
+    // The key, of at least 16 characters, that the API asks for. Without one, it is open.
+    #[command(flatten)]
+    pub(crate) key: KeyOptions,
     /// Run the daily batch at this time of each day (UTC), as 06:00, for the day before
     #[arg(long, value_name = "HH:MM", conflicts_with = "daily_every")]
     pub(crate) daily_at: Option<Time>,

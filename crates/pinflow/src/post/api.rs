@@ -15,7 +15,7 @@ use super::answer::{self, RowAnswer};
 use super::batch::Row;
 use super::signer::{Signer, SignerError};
 use super::wire;
-use crate::cli::{AccessOptions, Wire};
+use crate::cli::{Access, Wire};
 
 /// What makes it pointless to go on.
 #[derive(Debug, thiserror::Error)]
@@ -58,7 +58,7 @@ pub(crate) enum PostError {
     },
     /// The API asks for more than the requests have.
     #[error(
-        "{url} does not let the request in: {answer}; give --api-key, --token or --sigv4, whichever the API asks for"
+        "{url} does not let the request in: {answer}; give --api-key-file, --token-file or --sigv4, whichever the API asks for"
     )]
     Unauthorized {
         /// The URL that was posted to.
@@ -124,11 +124,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Api {
     /// Makes the client of an API; nothing is sent yet.
-    pub(crate) fn try_new(
-        url: &Url,
-        wire: Wire,
-        access: &AccessOptions,
-    ) -> Result<Self, PostError> {
+    pub(crate) fn try_new(url: &Url, wire: Wire, access: &Access) -> Result<Self, PostError> {
         let mut http = Client::builder()
             .default_headers(access_headers(access)?)
             .timeout(ANSWER_TIMEOUT)
@@ -284,16 +280,16 @@ impl Answered {
 }
 
 /// Returns the headers that let a request in.
-fn access_headers(access: &AccessOptions) -> Result<HeaderMap, PostError> {
+fn access_headers(access: &Access) -> Result<HeaderMap, PostError> {
     let bearer = access.token.as_ref().map(|token| format!("Bearer {token}"));
     let mut headers = HeaderMap::new();
     for (name, option, value) in [
         (
             HeaderName::from_static("x-api-key"),
-            "--api-key",
+            "the API key",
             &access.api_key,
         ),
-        (AUTHORIZATION, "--token", &bearer),
+        (AUTHORIZATION, "the token", &bearer),
     ] {
         if let Some(value) = value {
             let mut value =

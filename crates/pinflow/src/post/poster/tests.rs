@@ -7,7 +7,7 @@ use reqwest::Url;
 use tokio::sync::watch;
 
 use super::*;
-use crate::cli::{AccessOptions, Wire};
+use crate::cli::{Access, Wire};
 use crate::post::Signer;
 use crate::post::server::Server;
 
@@ -23,7 +23,7 @@ fn rows(offsets: &[i64]) -> Vec<Row> {
 }
 
 fn poster(url: &Url, wire: Wire) -> Poster {
-    posting_to(Api::try_new(url, wire, &AccessOptions::default()).unwrap())
+    posting_to(Api::try_new(url, wire, &Access::default()).unwrap())
 }
 
 fn posting_to(api: Api) -> Poster {
@@ -124,7 +124,7 @@ async fn ctrl_c_ends_the_waiting() {
     let server = Server::start(vec![("502 Bad Gateway", "retry-after: 50\r\n", "")]);
     let (sender, _) = watch::channel(false);
     let poster = Poster::new(
-        Api::try_new(&server.url, Wire::Kafka, &AccessOptions::default()).unwrap(),
+        Api::try_new(&server.url, Wire::Kafka, &Access::default()).unwrap(),
         1,
         Stop::on(&sender),
     );
@@ -158,22 +158,22 @@ async fn told(answer: (&'static str, &'static str, &'static str), wire: Wire) ->
 #[tokio::test]
 async fn an_api_that_lets_nobody_in_says_what_to_give() {
     let unauthorized = ("401 Unauthorized", "", r#"{"message":"Unauthorized"}"#);
-    insta::assert_snapshot!(told(unauthorized, Wire::Events).await, @"http://127.0.0.1:PORT/Dev/events/pin does not let the request in: 401 Unauthorized: Unauthorized; give --api-key, --token or --sigv4, whichever the API asks for");
+    insta::assert_snapshot!(told(unauthorized, Wire::Events).await, @"http://127.0.0.1:PORT/Dev/events/pin does not let the request in: 401 Unauthorized: Unauthorized; give --api-key-file, --token-file or --sigv4, whichever the API asks for");
     let forbidden = ("403 Forbidden", "", r#"{"message":"Forbidden"}"#);
-    insta::assert_snapshot!(told(forbidden, Wire::Events).await, @"http://127.0.0.1:PORT/Dev/events/pin does not let the request in: 403 Forbidden: Forbidden; give --api-key, --token or --sigv4, whichever the API asks for");
+    insta::assert_snapshot!(told(forbidden, Wire::Events).await, @"http://127.0.0.1:PORT/Dev/events/pin does not let the request in: 403 Forbidden: Forbidden; give --api-key-file, --token-file or --sigv4, whichever the API asks for");
 }
 
 #[tokio::test]
 async fn a_token_goes_out_with_each_request() {
     let server = Server::start(vec![ACCEPTED]);
-    let access = |token: &str| AccessOptions {
+    let access = |token: &str| Access {
         api_key: None,
         token: Some(token.to_owned()),
     };
     let api = |token| Api::try_new(&server.url, Wire::Kinesis, &access(token));
     assert_eq!(
         api("aaa\n").unwrap_err().to_string(),
-        "the value has characters that a header cannot hold; look at --token"
+        "the value has characters that a header cannot hold; look at the token"
     );
     let poster = posting_to(api("aaa.bbb.ccc").unwrap());
     poster.deliver(Kind::Pin, rows(&[1])).await.unwrap();
@@ -241,7 +241,7 @@ fn signing_poster(url: &Url) -> Poster {
         UNIX_EPOCH + Duration::from_secs(seconds.fetch_add(1, Ordering::Relaxed))
     });
     let signer = Signer::fixed(Some("TOKEN"), "eu-west-1", clock);
-    let access = AccessOptions {
+    let access = Access {
         api_key: Some("a-key-of-16-chars".to_owned()),
         token: None,
     };
