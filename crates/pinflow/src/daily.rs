@@ -164,10 +164,15 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn a_damaged_table_is_repaired_as_the_error_advises() {
         let stack = TestStack::start().await;
-        let api = stack.stack.endpoint();
-        let posted = run(&format!("post --api {api} --generate --seed 1 --limit 20")).await;
-        posted.exit.unwrap();
-        stack.drain().await;
+        let api = format!("{}/events/pin", stack.stack.endpoint());
+        let post = async || {
+            let rows = r#"[{"index":1,"title":"One","category":"art"},{"index":2,"title":"Two","category":"art"}]"#;
+            let request = reqwest::Client::new().post(&api).body(rows);
+            let request = request.header("content-type", "application/json");
+            assert_eq!(request.send().await.unwrap().status(), 200);
+            stack.drain().await;
+        };
+        post().await;
         let before = stack.run("daily run").await;
         before.exit.unwrap();
         let files = stack.objects("pinflow-lake/curated/pin");
@@ -175,9 +180,7 @@ mod tests {
         let (damaged, _) = files.iter().find(is_data).unwrap();
         stack.write(damaged, b"PAR1 and no more");
         // A new row of the same table meets the damage.
-        let again = run(&format!("post --api {api} --generate --seed 1 --limit 20")).await;
-        again.exit.unwrap();
-        stack.drain().await;
+        post().await;
         let error = stack.run("daily run").await.exit.unwrap_err();
         let advice = "pinflow daily remerge pin --drop-damaged";
         assert!(error.contains(advice), "{error}");
