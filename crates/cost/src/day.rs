@@ -1,6 +1,6 @@
-//! What a day's posts cost, from what the daily run knows of the day.
+//! What a day costs, from what the daily run knows of the day.
 
-use crate::bill::Service;
+use crate::bill::{Bill, Service};
 use crate::load::{Settings, Stream};
 use crate::measured::{Architecture, Measurements, billed_ms};
 use crate::usage::Usage;
@@ -10,7 +10,7 @@ use crate::{prices, stack};
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Day {
     /// Accepted records: clean rows and rejected ones.
-    pub posts: u64,
+    pub rows: u64,
     /// Clean objects of the day.
     pub objects: u64,
     /// Bytes of those.
@@ -27,13 +27,15 @@ pub struct Day {
     pub architecture: Architecture,
 }
 
-/// What a day's posts cost.
+/// What a day costs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DayCost {
     /// The whole day, in USD.
     pub usd: f64,
-    /// The same for a million posts of such a day, in USD.
-    pub usd_per_million_posts: f64,
+    /// What a month of 730 hours costs in which no row arrives, with the tables as they are, in USD.
+    pub usd_fixed_per_month: f64,
+    /// What a million further rows add that arrive as this day's did, in USD.
+    pub usd_per_million_rows: f64,
     /// The day by service, in USD, the dearest first.
     pub by_service: Vec<(Service, f64)>,
     /// What was assumed, in one sentence.
@@ -41,37 +43,52 @@ pub struct DayCost {
 }
 
 impl Day {
-    /// Computes what the day cost; `None` when nothing was posted.
+    /// Computes what the day cost; `None` when no row arrived.
     ///
-    /// It is at most this much: each post is taken to be a request of its own, and each object a batch.
+    /// It is at most this much: each row is taken to be a request of its own, and each object a batch.
     pub fn cost(&self, measured: &Measurements) -> Option<DayCost> {
-        if self.posts == 0 {
+        if self.rows == 0 {
             return None;
         }
+        let bill = self.bill(measured, 24.0, 1.0);
+        let by_service = Service::ALL
+            .iter()
+            .filter_map(|service| Some((*service, bill.service(*service)?)));
+        let mut by_service: Vec<_> = by_service.collect();
+        by_service.sort_by(|(_, a), (_, b)| b.total_cmp(a));
+        let usd = bill.total();
+        // Not the day's bill by its rows: that would charge them the stream's shard, which they share with all others.
+        let twice = self.bill(measured, 24.0, 2.0).total();
+        Some(DayCost {
+            usd,
+            usd_fixed_per_month: self.bill(measured, prices::HOURS_A_MONTH, 0.0).total(),
+            usd_per_million_rows: (twice - usd) / as_f64(self.rows) * 1e6,
+            by_service,
+            assumptions: self.assumptions(),
+        })
+    }
+
+    /// Computes the bill of some hours, with a run a day, in which so many times the day's rows arrive.
+    fn bill(&self, measured: &Measurements, hours: f64, times: f64) -> Bill {
         let stream = self.stream.unwrap_or(Stream::Provisioned { shards: 1.0 });
         let settings = Settings {
             architecture: self.architecture,
             stream,
             retention_hours: f64::from(self.retention_hours),
         };
-        let [posts, objects, clean_bytes, table_bytes, run_ms] = [
-            self.posts,
-            self.objects,
-            self.clean_bytes,
-            self.table_bytes,
-            self.run_ms,
-        ]
-        .map(as_f64);
+        let [table_bytes, run_ms] = [self.table_bytes, self.run_ms].map(as_f64);
+        let [rows, objects, clean_bytes] =
+            [self.rows, self.objects, self.clean_bytes].map(|number| as_f64(number) * times);
         let bytes = measured.row_bytes;
-        let rows_a_batch = posts / objects.max(1.0);
+        let rows_a_batch = rows / objects.max(1.0);
         let cold = stack::COLD_STARTS;
         let ingest_api = &measured.ingest_api;
         let cleaner = &measured.stream_cleaner;
         let usage = Usage {
-            hours: 24.0,
-            posts,
+            hours,
+            posts: rows,
             post_bytes: bytes,
-            requests: posts,
+            requests: rows,
             request_ms: billed_ms(
                 stack::INGEST_API_WAIT_MS,
                 ingest_api.cpu_ms(1.0, bytes, bytes) + cold * ingest_api.init_cpu_ms,
@@ -83,25 +100,13 @@ impl Day {
                 cleaner.cpu_ms(rows_a_batch, bytes, bytes) + cold * cleaner.init_cpu_ms,
                 stack::STREAM_CLEANER_MEMORY_MB,
             ),
-            runs: 1.0,
+            runs: hours / 24.0,
             run_ms,
             objects,
             clean_bytes,
             table_bytes,
         };
-        let bill = usage.bill(&settings);
-        let by_service = Service::ALL
-            .iter()
-            .filter_map(|service| Some((*service, bill.service(*service)?)));
-        let mut by_service: Vec<_> = by_service.collect();
-        by_service.sort_by(|(_, a), (_, b)| b.total_cmp(a));
-        let usd = bill.total();
-        Some(DayCost {
-            usd,
-            usd_per_million_posts: usd / posts * 1e6,
-            by_service,
-            assumptions: self.assumptions(),
-        })
+        usage.bill(&settings)
     }
 
     fn assumptions(&self) -> String {
@@ -112,7 +117,7 @@ impl Day {
             Some(Stream::OnDemand { .. }) => "an on-demand stream".to_owned(),
         };
         format!(
-            "At most: one post a request and one object a batch, {stream}, {}, at the list prices of {} that were noted on {}, \
+            "At most: one row per request and one object per batch, {stream}, {}, at the list prices of {} that were noted on {}, \
              without free tiers",
             self.architecture.as_str(),
             prices::REGION,
@@ -157,9 +162,9 @@ mod tests {
         },
     };
 
-    fn day(posts: u64) -> Day {
+    fn day(rows: u64) -> Day {
         Day {
-            posts,
+            rows,
             objects: 3,
             clean_bytes: 1_000_000,
             table_bytes: 1_000_000,
@@ -190,8 +195,13 @@ mod tests {
         let close = |got: f64, expected: f64| assert!((got - expected).abs() < 1e-9, "{got}");
         close(kinesis(&few), 24.0 * 0.015 + 1e3 * 0.014e-6);
         close(kinesis(&many), 24.0 * 0.015 + 0.014);
-        assert!(few.usd_per_million_posts > 100.0 * many.usd_per_million_posts);
-        close(many.usd_per_million_posts, many.usd);
+        // What a further row adds does not depend on how many share the shard; objects and their bytes grow with the rows.
+        let per_object = |cost: &DayCost, rows: f64| cost.usd_per_million_rows * rows / 1e6;
+        assert!(per_object(&few, 1e3) < 0.02 && few.usd > 0.3);
+        assert!(many.usd_per_million_rows < many.usd && many.usd_per_million_rows > 0.5);
+        // 730 hours of the shard, the key, alarms and the dashboard, whatever arrives.
+        close(few.usd_fixed_per_month, many.usd_fixed_per_month);
+        assert!((15.0..20.0).contains(&few.usd_fixed_per_month), "{few:?}");
         let sum: f64 = many.by_service.iter().map(|(_, usd)| usd).sum();
         close(sum, many.usd);
         assert!(many.by_service.is_sorted_by(|(_, a), (_, b)| a >= b));

@@ -42,19 +42,21 @@ pub struct Summary {
     pub triples: Triples,
     /// Whether every accepted record was found.
     pub conservation: Conservation,
-    /// What the day cost; `None` when nothing was posted, and in summaries that are older than this member.
+    /// What the day cost; `None` when no row arrived, and in summaries that are older than this member.
     #[serde(default)]
     pub cost: Option<Cost>,
     /// The run's steps, with their times.
     pub steps: Vec<StepRecord>,
 }
 
-/// What the posts of the run date cost, in USD.
+/// What the run date cost, in USD.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Cost {
-    /// What a million posts of such a day cost.
-    pub usd_per_million_posts: f64,
-    /// What the day's posts cost.
+    /// What a month costs in which no row arrives.
+    pub usd_fixed_per_month: f64,
+    /// What a million further rows add.
+    pub usd_per_million_rows: f64,
+    /// What the day cost: its part of the month, and its rows.
     pub usd: f64,
     /// The same by service, the dearest first.
     pub usd_by_service: Vec<(String, f64)>,

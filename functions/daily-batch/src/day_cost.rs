@@ -1,4 +1,4 @@
-//! What the run date's posts cost, from what the run knows of the day.
+//! What the run date cost, from what the run knows of the day.
 
 use cost::{Architecture, Day, MEASUREMENTS};
 use daily_report::run::{RunRecord, RunState};
@@ -14,7 +14,7 @@ use crate::{DailyError, Lake};
 /// Hours that a stream keeps a record, where nothing else was set.
 const DEFAULT_RETENTION_HOURS: u32 = 24;
 
-/// Computes the cost; `None` when nothing was posted on the date.
+/// Computes the cost; `None` when no row arrived on the date.
 pub(crate) async fn of_day(
     lake: &Lake,
     summary: &Summary,
@@ -40,7 +40,7 @@ pub(crate) async fn of_day(
     let quarantined = list(store.as_ref(), &format!("{QUARANTINE_PREFIX}date={date}/")).await?;
     objects += quarantined.len() as u64;
     let day = Day {
-        posts: rows + rejected,
+        rows: rows + rejected,
         objects,
         clean_bytes,
         table_bytes: tables.map(|table| table.size_bytes).sum(),
@@ -55,7 +55,8 @@ pub(crate) async fn of_day(
         },
     };
     Ok(day.cost(&MEASUREMENTS).map(|cost| Cost {
-        usd_per_million_posts: rounded(cost.usd_per_million_posts),
+        usd_fixed_per_month: rounded(cost.usd_fixed_per_month),
+        usd_per_million_rows: rounded(cost.usd_per_million_rows),
         usd: rounded(cost.usd),
         usd_by_service: cost
             .by_service

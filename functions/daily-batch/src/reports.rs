@@ -165,10 +165,25 @@ pub(crate) async fn read(lake: &Lake, run_date: Date) -> Result<Vec<ReportTable>
             description: report.note("about").to_owned(),
             chart: report.chart(),
             columns: rows.0,
-            rows: rows.1,
+            rows: in_order(rows.1, report.note("order")),
         });
     }
     Ok(tables)
+}
+
+/// Returns rows in the order that a report's note gives to some texts, such as age groups, which no alphabet sorts. Other
+/// rows come after them, and rows of one text stay as the report has them.
+fn in_order(mut rows: Vec<Vec<Cell>>, order: &str) -> Vec<Vec<Cell>> {
+    let order: Vec<&str> = order.split(", ").collect();
+    let place = |row: &Vec<Cell>| {
+        let texts = row.iter().filter_map(|cell| match cell {
+            Cell::Text(text) => order.iter().position(|listed| listed == text),
+            _ => None,
+        });
+        texts.min().unwrap_or(order.len())
+    };
+    rows.sort_by_key(place);
+    rows
 }
 
 fn cells(bytes: Bytes) -> Result<(Vec<String>, Vec<Vec<Cell>>), RowsError> {
@@ -217,4 +232,28 @@ fn column_cells(column: &Arc<dyn Array>) -> Result<Vec<Cell>, RowsError> {
             .map(|value| value.map_or(Cell::Null, |text| Cell::Text(text.to_owned())))
             .collect()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_shown_in_the_order_of_the_note_and_else_as_they_are() {
+        let row = |group: &str, year: i64| vec![Cell::Text(group.to_owned()), Cell::Integer(year)];
+        let rows = vec![
+            row("+50", 2015),
+            row("+50", 2016),
+            row("18-24", 2015),
+            row("25-35", 2015),
+            row("else", 2015),
+        ];
+        let ordered = in_order(rows.clone(), "18-24, 25-35, 36-50, +50");
+        let places: Vec<_> = ordered
+            .iter()
+            .map(|row| rows.iter().position(|found| found == row).unwrap())
+            .collect();
+        assert_eq!(places, [2, 3, 0, 1, 4]);
+        assert_eq!(in_order(rows.clone(), ""), rows);
+    }
 }

@@ -241,7 +241,9 @@ fn table_tile(kind: &str, table: &TableCounts) -> Tile {
 /// What the day's posts cost.
 #[derive(Debug)]
 pub(super) struct CostView<'a> {
-    /// For a million posts.
+    /// For a month without rows.
+    pub(super) fixed: String,
+    /// For a million rows, beside that.
     pub(super) per_million: String,
     /// For the day.
     pub(super) day: String,
@@ -261,7 +263,8 @@ impl<'a> CostView<'a> {
             .map(|(name, usd)| format!("{name} {}", format::usd(*usd)))
             .collect();
         Self {
-            per_million: format::usd(cost.usd_per_million_posts),
+            fixed: format::usd(cost.usd_fixed_per_month),
+            per_million: format::usd(cost.usd_per_million_rows),
             day: format::usd(cost.usd),
             services: services.join(", "),
             assumptions: &cost.assumptions,

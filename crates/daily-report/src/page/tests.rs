@@ -99,7 +99,9 @@ fn the_sections_stand_in_their_order() {
 fn the_cost_of_the_day_is_told_with_what_was_assumed() {
     let page = sample_page();
     for text in [
-        "<dd class=\"number\">$31.25</dd><dd class=\"dim\">$1.16 for this day</dd>",
+        "<dd class=\"number\">$17.46</dd><dd class=\"dim\">USD per month, without any row</dd>",
+        "<dd class=\"number\">$3.25</dd><dd class=\"dim\">USD per million rows, in addition</dd>",
+        "<dd class=\"number\">$1.16</dd><dd class=\"dim\">USD, its part of the month and its rows</dd>",
         "Kinesis $0.36, CloudWatch and X-Ray $0.30, Lambda $0.21, KMS $0.04. At most: one post a request",
     ] {
         assert!(page.contains(text), "{text}");

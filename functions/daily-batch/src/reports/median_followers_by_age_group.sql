@@ -1,6 +1,7 @@
 -- title: Median of the followers by age group
 -- about: The exact median of the follower counts of the posts of each age group.
 -- chart: columns age_group median_follower_count
+-- order: 18-24, 25-35, 36-50, +50
 SELECT
     CASE
         WHEN age BETWEEN 18 AND 24 THEN '18-24'

@@ -1,6 +1,7 @@
 -- title: Median of the followers by year of joining and age group
 -- about: The exact median of the follower counts of the posts, by age group and by the year in which their users joined, 2015 to 2020.
 -- chart: lines post_year median_follower_count age_group
+-- order: 18-24, 25-35, 36-50, +50
 SELECT
     CASE
         WHEN age BETWEEN 18 AND 24 THEN '18-24'

@@ -1,6 +1,7 @@
 -- title: The most popular category of each age group
 -- about: Posts are counted by their user's age group and category; of each group the category with the most posts is kept, several when they tie.
 -- chart: columns age_group category_count category
+-- order: 18-24, 25-35, 36-50, +50
 WITH counted AS (
     SELECT
         CASE

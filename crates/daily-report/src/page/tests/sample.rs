@@ -136,7 +136,8 @@ pub(super) fn summary(run_date: Date) -> Summary {
 
 fn cost() -> Cost {
     Cost {
-        usd_per_million_posts: 31.25,
+        usd_fixed_per_month: 17.46,
+        usd_per_million_rows: 3.25,
         usd: 1.164_2,
         usd_by_service: [
             ("Kinesis", 0.360_5),
