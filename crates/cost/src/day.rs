@@ -118,10 +118,11 @@ impl Day {
         };
         format!(
             "At most: one row per request and one object per batch, {stream}, {}, at the list prices of {} that were noted on {}, \
-             without free tiers",
+             without free tiers; a month in which rows arrive also has {:.2} USD of metrics, however many rows they are",
             self.architecture.as_str(),
             prices::REGION,
-            prices::NOTED_ON
+            prices::NOTED_ON,
+            (stack::STREAM_CLEANER_METRICS + stack::API_METRICS) * prices::cloudwatch::METRIC_MONTH
         )
     }
 }

@@ -52,9 +52,11 @@ pub struct Summary {
 /// What the run date cost, in USD.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Cost {
-    /// What a month costs in which no row arrives.
+    /// What a month costs in which no row arrives; 0 in summaries that are older than this member.
+    #[serde(default)]
     pub usd_fixed_per_month: f64,
-    /// What a million further rows add.
+    /// What a million further rows add; 0 in summaries that are older than this member.
+    #[serde(default)]
     pub usd_per_million_rows: f64,
     /// What the day cost: its part of the month, and its rows.
     pub usd: f64,
