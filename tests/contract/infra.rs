@@ -159,6 +159,11 @@ fn alarms_and_dashboard_look_at_metrics_that_the_functions_send() {
     let dashboard = read("infra/dashboard.tf");
     for metric in [
         "unaccounted",
+        "duplicate_keys",
+        "maintenance_failed",
+        "objects_unreadable",
+        "reconciliation_complete",
+        "row_imbalance",
         "scheduled_runs_succeeded",
         "rejected",
         "user_records_in",
