@@ -12,7 +12,8 @@ pub(crate) struct Sizes {
     pub(crate) row_group_bytes: usize,
     /// Decoded bytes that are read, filtered and encoded at once: at least one row.
     pub(crate) batch_bytes: usize,
-    /// Encoded input for which one more writer is worth the additional file.
+    /// Encoded input for which one more writer is worth the additional file: with less, writers leave small files behind, and
+    /// compaction writes all rows once more.
     pub(crate) bytes_per_writer: u64,
     /// Writers that work at once, at most.
     pub(crate) writers: usize,
@@ -31,7 +32,7 @@ impl Default for Sizes {
             file_bytes: 128 << 20,
             row_group_bytes: 128 << 20,
             batch_bytes: 32 << 20,
-            bytes_per_writer: 64 << 20,
+            bytes_per_writer: 128 << 20,
             writers: workers(),
         }
     }
