@@ -21,14 +21,15 @@ use crate::DailyError;
 use crate::clean::{self, CleanObject};
 use crate::error::{RowsError, chain};
 use crate::lake_store::Lake;
-use crate::matching::{find_duplicates, match_table};
+use crate::manifest::Manifest;
+use crate::matching::{Places, find_duplicates, match_table};
 use crate::objects::fetch_version;
 use crate::parquet_input::plain_types;
 use crate::rewrite::{Rows, Source, Target, conform, rewrite};
 use crate::sizes::Sizes;
 use crate::summary::fold_counts;
 use crate::table::{
-    Change, Committed, CuratedTable, MergeNote, RowChange, evolved, merge_operation,
+    Change, Committed, CuratedFile, CuratedTable, MergeNote, RowChange, evolved, merge_operation,
 };
 use crate::tasks::{join, join_reader, workers};
 use crate::versions::{KEY_COLUMNS, RowKey, append_keys, keep_latest};
@@ -82,7 +83,7 @@ pub(crate) async fn fold(
     let mut times = 0;
     while times < ATTEMPTS {
         let table = CuratedTable::open_or_create(&work.lake, kind).await?;
-        match merge.into_table(table).await {
+        match merge.merge(table).await {
             Ok(Some(outcome)) => {
                 info!(
                     fold.objects = outcome.counts.objects,
@@ -119,7 +120,7 @@ struct Merge<'a> {
 
 impl Merge<'_> {
     /// Merges into this version of the table; `None` when it has to begin again.
-    async fn into_table(&mut self, table: CuratedTable) -> Result<Option<FoldOutcome>, DailyError> {
+    async fn merge(&mut self, table: CuratedTable) -> Result<Option<FoldOutcome>, DailyError> {
         let (store, kind) = (self.work.lake.store(), table.kind());
         let (mut manifest, is_own_state) = table.manifest().await?;
         let listed = clean::list(store.as_ref(), kind, self.through).await?;
@@ -178,24 +179,7 @@ impl Merge<'_> {
         outcome.counts.inserted = keys.len() as u64 - outcome.counts.updated;
 
         let mut sources = sources(&read.objects, keys);
-        let mut removes = Vec::new();
-        for ((file, mut rows), gone) in files.into_iter().zip(replaced).zip(gone) {
-            rows.extend(gone);
-            if rows.is_empty() {
-                continue;
-            }
-            rows.sort_unstable();
-            if (rows.len() as u64) < file.rows {
-                sources.push(Source {
-                    path: file.path.clone(),
-                    e_tag: None,
-                    size: file.size,
-                    rows: Rows::AllBut(rows),
-                    is_clean: false,
-                });
-            }
-            removes.push(file);
-        }
+        let removes = replace(files, replaced, gone, &mut sources);
         let target = Target {
             kind,
             schema: new_schema.clone().unwrap_or(table_schema),
@@ -207,12 +191,7 @@ impl Merge<'_> {
         for (object, rows) in &read.objects {
             manifest.insert(object, *rows);
         }
-        for object in &unreadable {
-            let reason = self.unreadable.get(object.path.as_ref());
-            let reason = reason.map(chain).unwrap_or_default();
-            error!(lake.key = %object.path, lake.version = object.version, error = reason, "Left `{}` out: it cannot be read", object.path);
-            manifest.insert_unreadable(object, reason);
-        }
+        self.note_unreadable(&unreadable, &mut manifest);
         manifest.retain_listed(&listed, self.through);
         outcome.unreadable = manifest.unreadable().count() as u64;
         let change = Change {
@@ -237,6 +216,44 @@ impl Merge<'_> {
         outcome.table = committed;
         Ok(Some(outcome))
     }
+
+    /// Notes the objects that this merge leaves out.
+    fn note_unreadable(&self, objects: &[CleanObject], manifest: &mut Manifest) {
+        for object in objects {
+            let reason = self.unreadable.get(object.path.as_ref());
+            let reason = reason.map(chain).unwrap_or_default();
+            error!(lake.key = %object.path, lake.version = object.version, error = reason, "Left `{}` out: it cannot be read", object.path);
+            manifest.insert_unreadable(object, reason);
+        }
+    }
+}
+
+/// Returns the files that lose rows, and makes sources of the rows that stay of them.
+fn replace(
+    files: Vec<CuratedFile>,
+    replaced: Places,
+    gone: Places,
+    sources: &mut Vec<Source>,
+) -> Vec<CuratedFile> {
+    let mut removes = Vec::new();
+    for ((file, mut rows), gone) in files.into_iter().zip(replaced).zip(gone) {
+        rows.extend(gone);
+        if rows.is_empty() {
+            continue;
+        }
+        rows.sort_unstable();
+        if (rows.len() as u64) < file.rows {
+            sources.push(Source {
+                path: file.path.clone(),
+                e_tag: None,
+                size: file.size,
+                rows: Rows::AllBut(rows),
+                is_clean: false,
+            });
+        }
+        removes.push(file);
+    }
+    removes
 }
 
 /// What the first reading of the new objects brought.

@@ -131,7 +131,7 @@ impl App {
             return Err(stop);
         };
         info!("{stop}");
-        restart(function.to_owned(), request.from_day(day))
+        restart(function.to_owned(), request.event_from(day))
             .await
             .map_err(|source| DailyError::Restart {
                 run_date: day,

@@ -332,7 +332,7 @@ impl Attempt {
             Err(DailyError::OutOfTime { .. }) => RunState::Paused,
             Err(_) => RunState::Failed,
         };
-        self.record.error = outcome.as_ref().err().map(|error| chain(error));
+        self.record.error = outcome.as_ref().err().map(chain);
     }
 
     /// Returns the length of time after which the record should be saved again while a step is at work.

@@ -107,7 +107,7 @@ pub fn days(from: Date, to: Date) -> Result<Vec<Date>, DailyError> {
 
 impl Request {
     /// Returns the event that asks for the days from `first` on.
-    pub(crate) fn from_day(&self, first: Date) -> serde_json::Value {
+    pub(crate) fn event_from(&self, first: Date) -> serde_json::Value {
         let last = self.run_dates.last().copied().unwrap_or(first);
         serde_json::json!({"from": first, "to": last.max(first), "trigger": self.trigger.as_str()})
     }

@@ -32,7 +32,7 @@ use crate::rewrite::NewFile;
 /// Name of the pipeline's own note in a commit.
 const NOTE: &str = "pinflow";
 /// Newest commits whose notes are read: those of a month, when a day makes three.
-const NOTED_COMMITS: u64 = 100;
+const NOTED_COMMITS: usize = 100;
 /// Newest commits in which the manifest of a state is looked for that somebody else made.
 const SEARCHED_COMMITS: usize = 1000;
 
@@ -245,7 +245,7 @@ impl CuratedTable {
     pub(crate) async fn merge_notes(&self) -> Result<Vec<MergeNote>, DailyError> {
         let mut notes = Vec::new();
         let newest = self.version();
-        for version in (0..=newest).rev().take(NOTED_COMMITS as usize) {
+        for version in (0..=newest).rev().take(NOTED_COMMITS) {
             let Some(info) = self.commit_info(version).await? else {
                 break;
             };

@@ -12,13 +12,24 @@ use clap::Args;
 #[derive(Debug, Default, Args)]
 pub(crate) struct KeyOptions {
     /// Key for the header x-api-key; other users of this machine can see it, unlike --api-key-file and `PINFLOW_API_KEY`
-    #[arg(long, value_name = "KEY")]
-    pub(crate) api_key: Option<String>,
+    #[arg(id = "api_key", long = "api-key", value_name = "KEY")]
+    pub(crate) value: Option<String>,
     /// File with the key for the header x-api-key [default: the environment variable `PINFLOW_API_KEY`]
-    #[arg(long, value_name = "FILE", conflicts_with = "api_key")]
-    pub(crate) api_key_file: Option<PathBuf>,
-    #[arg(long, hide = true, env = "PINFLOW_API_KEY", hide_env_values = true)]
-    pub(crate) api_key_from_environment: Option<String>,
+    #[arg(
+        id = "api_key_file",
+        long = "api-key-file",
+        value_name = "FILE",
+        conflicts_with = "api_key"
+    )]
+    pub(crate) file: Option<PathBuf>,
+    #[arg(
+        id = "api_key_from_environment",
+        long = "api-key-from-environment",
+        hide = true,
+        env = "PINFLOW_API_KEY",
+        hide_env_values = true
+    )]
+    pub(crate) environment: Option<String>,
 }
 
 /// The options of a token that requests are sent with.
@@ -55,9 +66,9 @@ impl KeyOptions {
     /// Returns the key: the option, else the file's, else the environment's.
     pub(crate) fn resolve(&self) -> anyhow::Result<Option<String>> {
         resolve(
-            self.api_key.as_deref(),
-            self.api_key_file.as_deref(),
-            self.api_key_from_environment.as_deref(),
+            self.value.as_deref(),
+            self.file.as_deref(),
+            self.environment.as_deref(),
         )
     }
 }

@@ -166,8 +166,11 @@ async fn catching_up_is_a_setting() {
     }
 }
 
-/// Answers with the events with which the function was started again.
-fn app_that_restarts(app: App) -> (App, Arc<Mutex<Vec<(String, Value)>>>) {
+/// A function and the event with which it was started.
+type Started = (String, Value);
+
+/// Returns an app, and the events with which it starts the function again.
+fn app_that_restarts(app: App) -> (App, Arc<Mutex<Vec<Started>>>) {
     let started = Arc::new(Mutex::new(Vec::new()));
     let events = Arc::clone(&started);
     let restart: Restart = Arc::new(move |function, event| {

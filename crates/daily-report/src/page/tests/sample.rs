@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use jiff::civil::{Date, date};
 
 use crate::summary::{
-    Conservation, Cost, FoldCounts, Quarantine, RejectedExample, RowBalance, TableCounts, Triples,
+    Conservation, Cost, FoldCounts, Quarantine, RejectedExample, TableCounts, Triples,
 };
 use crate::{RunState, StepRecord, Summary, Trigger};
 pub(super) use reports::reports;
@@ -66,9 +66,6 @@ pub(super) fn summary(run_date: Date) -> Summary {
             ("pin", fold(rows_in + 12)),
             ("user", fold(rows_in - 7)),
         ]),
-        row_balance: owned(&[("pin", RowBalance::default())]),
-        unreadable_objects: owned(&[("pin", 0)]),
-        duplicate_keys: owned(&[("pin", 0)]),
         tables: owned(&[
             (
                 "geo",
@@ -131,6 +128,7 @@ pub(super) fn summary(run_date: Date) -> Summary {
         },
         cost: Some(cost()),
         steps: steps(run_date),
+        ..Summary::default()
     }
 }
 
