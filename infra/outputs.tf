@@ -1,6 +1,6 @@
 output "api_keys_command" {
-  description = "Makes the first key of the API (api_auth = \"api_key\"). A key a line: with two in it, both are valid, so that clients change over."
-  value       = "aws ssm put-parameter --region ${local.region} --name ${local.api_keys_parameter} --type SecureString --key-id ${aws_kms_alias.main.name} --value \"$(openssl rand -hex 24)\" --overwrite"
+  description = "Creates the first key of the API (api_auth = \"api_key\"). One key per line; two keys are valid at once, so that clients can change over."
+  value       = "openssl rand -hex 24 | aws ssm put-parameter --region ${local.region} --name ${local.api_keys_parameter} --type SecureString --key-id ${aws_kms_alias.main.name} --value file:///dev/stdin --overwrite"
 }
 
 output "athena_command" {
@@ -51,8 +51,8 @@ output "invoke_url" {
 }
 
 output "post_command" {
-  description = "Posts 100 generated turns."
-  value       = "cargo pinflow post --api ${trimsuffix(aws_apigatewayv2_stage.main.invoke_url, "/")} --limit 100${lookup(local.post_options, var.api_auth, "")}"
+  description = "Sends 100 generated posts."
+  value       = "cargo pinflow post --api ${trimsuffix(aws_apigatewayv2_stage.main.invoke_url, "/")} --posts 100${lookup(local.post_options, var.api_auth, "")}"
 }
 
 output "stream" {

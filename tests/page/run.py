@@ -233,7 +233,7 @@ def check_fake(report, browser, url):
     report.equal("another status: base URL", dom.texts.get("base"), f"{url}/Dev")
     report.check("another status: the stage", "Stage Dev" in dom.texts.get("where", ""), dom.texts.get("where"))
     lines = dom.texts.get("posts", "")
-    report.equal("another status: lines with a key", lines.count("-H \"x-api-key: $API_KEY\""), 3)
+    report.equal("another status: lines with a key", lines.count("-H \"x-api-key: $PINFLOW_API_KEY\""), 3)
     report.equal("another status: given up", dom.texts.get("dropped"), "12 records given up")
     report.equal("another status: megabytes", dom.texts.get("bytes"), "8.90 MB")
     report.equal("another status: no markup of others", dom.names & {"img", "b"}, set())

@@ -1,9 +1,10 @@
 //! What an API that is not open asks each request for: keys and tokens, and where they come from.
 
+use std::env::{self, VarError};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use clap::Args;
 
 /// The options of a key that requests are sent with, or that a stack asks for.
@@ -22,14 +23,6 @@ pub(crate) struct KeyOptions {
         conflicts_with = "api_key"
     )]
     pub(crate) file: Option<PathBuf>,
-    #[arg(
-        id = "api_key_from_environment",
-        long = "api-key-from-environment",
-        hide = true,
-        env = "PINFLOW_API_KEY",
-        hide_env_values = true
-    )]
-    pub(crate) environment: Option<String>,
 }
 
 /// The options of a token that requests are sent with.
@@ -37,13 +30,11 @@ pub(crate) struct KeyOptions {
 pub(crate) struct TokenOptions {
     /// JSON Web Token for the header Authorization; other users of this machine can see it, unlike --token-file and
     /// `PINFLOW_TOKEN`
-    #[arg(long, value_name = "JWT", conflicts_with = "sigv4")]
-    pub(crate) token: Option<String>,
+    #[arg(id = "token", long, value_name = "JWT", conflicts_with = "sigv4")]
+    pub(crate) value: Option<String>,
     /// File with the JSON Web Token for the header Authorization [default: the environment variable `PINFLOW_TOKEN`]
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["token", "sigv4"])]
-    pub(crate) token_file: Option<PathBuf>,
-    #[arg(long, hide = true, env = "PINFLOW_TOKEN", hide_env_values = true)]
-    pub(crate) token_from_environment: Option<String>,
+    #[arg(id = "token_file", long = "token-file", value_name = "FILE", conflicts_with_all = ["token", "sigv4"])]
+    pub(crate) file: Option<PathBuf>,
 }
 
 /// What an API that is not open asks each request for, besides a signature.
@@ -63,52 +54,84 @@ pub(crate) struct Access {
 }
 
 impl KeyOptions {
-    /// Returns the key: the option, else the file's, else the environment's.
+    /// Returns the key: the option's, else the file's, else the environment's.
     pub(crate) fn resolve(&self) -> anyhow::Result<Option<String>> {
-        resolve(
-            self.value.as_deref(),
-            self.file.as_deref(),
-            self.environment.as_deref(),
-        )
+        self.or_else(from_environment)
+    }
+
+    fn or_else(&self, environment: Environment) -> anyhow::Result<Option<String>> {
+        match first(self.value.as_deref(), "--api-key", self.file.as_deref())? {
+            None => environment("PINFLOW_API_KEY"),
+            given => Ok(given),
+        }
+    }
+}
+
+impl TokenOptions {
+    fn or_else(&self, environment: Environment) -> anyhow::Result<Option<String>> {
+        match first(self.value.as_deref(), "--token", self.file.as_deref())? {
+            None => environment("PINFLOW_TOKEN"),
+            given => Ok(given),
+        }
     }
 }
 
 impl AccessOptions {
     /// Returns the secrets. A request has one header Authorization, so a signed one takes no token from the environment.
     pub(crate) fn resolve(&self, is_signed: bool) -> anyhow::Result<Access> {
-        let token = &self.token;
-        let environment = token.token_from_environment.as_deref();
+        self.or_else(is_signed, from_environment)
+    }
+
+    fn or_else(&self, is_signed: bool, environment: Environment) -> anyhow::Result<Access> {
         Ok(Access {
-            api_key: self.key.resolve()?,
-            token: resolve(
-                token.token.as_deref(),
-                token.token_file.as_deref(),
-                environment.filter(|_| !is_signed),
-            )?,
+            api_key: self.key.or_else(environment)?,
+            token: if is_signed {
+                None
+            } else {
+                self.token.or_else(environment)?
+            },
         })
     }
 }
 
-/// Returns the first of three values that is there. An empty variable is as good as none.
-fn resolve(
-    option: Option<&str>,
-    file: Option<&Path>,
-    environment: Option<&str>,
-) -> anyhow::Result<Option<String>> {
-    if let Some(file) = file {
-        return read(file).map(Some);
+/// Looks up the secret in an environment variable.
+type Environment = fn(&str) -> anyhow::Result<Option<String>>;
+
+/// Returns the secret in an environment variable. A variable that is blank counts as not set.
+fn from_environment(name: &str) -> anyhow::Result<Option<String>> {
+    match env::var(name) {
+        Ok(value) if value.trim().is_empty() => Ok(None),
+        Ok(value) => Ok(Some(value)),
+        Err(VarError::NotPresent) => Ok(None),
+        Err(VarError::NotUnicode(_)) => {
+            bail!("the environment variable {name} is not UTF-8; set it to the key or token")
+        }
     }
-    let environment = environment.filter(|value| !value.is_empty());
-    Ok(option.or(environment).map(str::to_owned))
+}
+
+/// Returns the secret of an option, else of a file.
+fn first(value: Option<&str>, option: &str, file: Option<&Path>) -> anyhow::Result<Option<String>> {
+    if let Some(value) = value {
+        ensure!(
+            !value.trim().is_empty(),
+            "the value of {option} is blank; leave the option out, or give it the key or token"
+        );
+        return Ok(Some(value.to_owned()));
+    }
+    file.map(read).transpose()
 }
 
 fn read(file: &Path) -> anyhow::Result<String> {
-    let text = fs::read_to_string(file)
-        .with_context(|| format!("could not read the secret in {}", file.display()))?;
+    let text = fs::read_to_string(file).with_context(|| {
+        format!(
+            "could not read the secret in {}; write the key or token into that file, as UTF-8, and let only yourself read it",
+            file.display()
+        )
+    })?;
     let secret = text.trim_end_matches(['\r', '\n']);
     ensure!(
-        !secret.is_empty(),
-        "{} is empty; write the key or token there, and nothing else",
+        !secret.trim().is_empty(),
+        "{} is blank; write the key or token there, and nothing else",
         file.display()
     );
     Ok(secret.to_owned())
@@ -116,7 +139,10 @@ fn read(file: &Path) -> anyhow::Result<String> {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
+
     use super::*;
+    use crate::cli::{Cli, Command};
 
     fn file(text: &str) -> tempfile::NamedTempFile {
         let file = tempfile::NamedTempFile::new().unwrap();
@@ -124,55 +150,88 @@ mod tests {
         file
     }
 
-    #[test]
-    fn an_option_wins_over_the_environment_and_so_does_a_file() {
-        let key = file("from-the-file\n");
-        for (option, path, environment, expected) in [
-            (Some("option"), None, Some("environment"), Some("option")),
-            (
-                None,
-                Some(key.path()),
-                Some("environment"),
-                Some("from-the-file"),
-            ),
-            (None, None, Some("environment"), Some("environment")),
-            (None, None, Some(""), None),
-            (None, None, None, None),
-        ] {
-            let found = resolve(option, path, environment).unwrap();
-            assert_eq!(found.as_deref(), expected);
-        }
-    }
-
-    #[test]
-    fn a_file_without_a_secret_is_an_error_that_names_it() {
-        for text in ["", "\n", "\r\n"] {
-            let empty = file(text);
-            let error = resolve(None, Some(empty.path()), None).unwrap_err();
-            assert!(
-                error
-                    .to_string()
-                    .ends_with("is empty; write the key or token there, and nothing else"),
-                "{error}"
-            );
-        }
-        let error = resolve(None, Some(Path::new("no/such/file")), Some("environment"));
-        assert!(error.unwrap_err().to_string().ends_with("no/such/file"));
-    }
-
-    #[test]
-    fn a_signed_request_takes_no_token_from_the_environment() {
-        let options = AccessOptions {
-            token: TokenOptions {
-                token_from_environment: Some("token".to_owned()),
-                ..TokenOptions::default()
-            },
-            ..AccessOptions::default()
+    /// What `pinflow post` would send, given these options and variables `<name>` whose value is `<name>` itself.
+    fn post(options: &[&str], environment: Environment) -> anyhow::Result<Access> {
+        let command = ["pinflow", "post", "--api", "http://localhost"];
+        let cli = Cli::try_parse_from(command.iter().chain(options))?;
+        let Command::Post(options) = cli.command else {
+            panic!("another command")
         };
-        assert_eq!(options.resolve(true).unwrap().token, None);
-        assert_eq!(
-            options.resolve(false).unwrap().token.as_deref(),
-            Some("token")
-        );
+        options.access.or_else(options.signing.sigv4, environment)
+    }
+
+    fn unset(_: &str) -> anyhow::Result<Option<String>> {
+        Ok(None)
+    }
+
+    fn set(name: &str) -> anyhow::Result<Option<String>> {
+        Ok(Some(name.to_owned()))
+    }
+
+    #[test]
+    fn an_option_or_a_file_wins_over_the_environment() {
+        let secret = file("from-the-file\r\n");
+        let path = secret.path().to_str().unwrap();
+        let cases: [(&[&str], Environment, [Option<&str>; 2]); 8] = [
+            (&[], unset, [None, None]),
+            (&[], set, [Some("PINFLOW_API_KEY"), Some("PINFLOW_TOKEN")]),
+            (&["--api-key", "k"], set, [Some("k"), Some("PINFLOW_TOKEN")]),
+            (
+                &["--api-key-file", path],
+                set,
+                [Some("from-the-file"), Some("PINFLOW_TOKEN")],
+            ),
+            (&["--token", "t"], set, [Some("PINFLOW_API_KEY"), Some("t")]),
+            (
+                &["--token-file", path],
+                set,
+                [Some("PINFLOW_API_KEY"), Some("from-the-file")],
+            ),
+            (
+                &["--api-key", "k", "--token-file", path],
+                unset,
+                [Some("k"), Some("from-the-file")],
+            ),
+            // A signature takes the header Authorization.
+            (&["--sigv4"], set, [Some("PINFLOW_API_KEY"), None]),
+        ];
+        for (options, environment, [api_key, token]) in cases {
+            let access = post(options, environment).unwrap();
+            let found = (access.api_key.as_deref(), access.token.as_deref());
+            assert_eq!(found, (api_key, token), "{options:?}");
+        }
+    }
+
+    #[test]
+    fn secrets_that_are_blank_or_given_twice_are_errors() {
+        let blank = file(" \n");
+        let path = blank.path().to_str().unwrap();
+        for (options, expected) in [
+            (vec!["--api-key", ""], "the value of --api-key is blank"),
+            (vec!["--token", " "], "the value of --token is blank"),
+            (
+                vec!["--api-key-file", path],
+                "is blank; write the key or token there",
+            ),
+            (
+                vec!["--token-file", "no/such/file"],
+                "write the key or token into that file",
+            ),
+            (
+                vec!["--api-key", "k", "--api-key-file", path],
+                "cannot be used with",
+            ),
+            (
+                vec!["--token", "t", "--token-file", path],
+                "cannot be used with",
+            ),
+            (vec!["--token", "t", "--sigv4"], "cannot be used with"),
+            (vec!["--token-file", path, "--sigv4"], "cannot be used with"),
+        ] {
+            let Err(error) = post(&options, unset) else {
+                panic!("{options:?} is accepted")
+            };
+            assert!(error.to_string().contains(expected), "{error}");
+        }
     }
 }
