@@ -27,7 +27,7 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: ## Post 500 turns through the embedded stack
+demo: ## Send 500 posts through the embedded stack
 	cargo demo
 
 .PHONY: test

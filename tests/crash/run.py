@@ -241,7 +241,7 @@ def steady_load(report, binary, minutes):
     with tempfile.TemporaryDirectory() as folder:
         port = free_port()
         with local_stack(binary, folder, port, on_start=lambda stack: stacks.append(stack)) as url:
-            post = [binary, "post", "--api", url, "--forever", "--rate", "50", "--batch", "5"]
+            post = [binary, "post", "--api", url, "--forever", "--posts-per-second", "50", "--rows-per-request", "5"]
             with subprocess.Popen(post, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as poster:
                 sizes = memory_over(stacks.pop().pid, minutes * 60)
                 poster.send_signal(signal.SIGINT)

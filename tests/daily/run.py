@@ -37,7 +37,7 @@ from harness import BUCKET, STREAM, Report, local_stack, pinflow_binary, run_pin
 KILLS = 20
 # How long a run that died holds its date.
 EXPIRY_SECONDS = 1
-GENERATED_TURNS = 400
+GENERATED_POSTS = 400
 # Rows of one object that is cut anew.
 BATCH = (1, 7, 200)
 TABLE_READER = "deltalake"
@@ -106,7 +106,7 @@ def awkward_halves(seed):
 
 
 def post_events(url, rows):
-    """Posts rows in turns of up to a hundred of one kind, so that several versions of a row arrive at one moment."""
+    """Posts rows in posts of up to a hundred of one kind, so that several versions of a row arrive at one moment."""
     for start in range(0, len(rows), 100):
         for kind in KINDS:
             body = [row for of, row in rows[start : start + 100] if of == kind]
@@ -148,14 +148,14 @@ def real_halves(binary, data, folder):
 
 def generated_halves(binary, seed):
     return [
-        post_command(binary, GENERATED_TURNS, "--generate", "--seed", seed),
-        post_command(binary, GENERATED_TURNS, "--generate", "--seed", seed + 1, "--wire", "events"),
+        post_command(binary, GENERATED_POSTS, "--generate", "--seed", seed),
+        post_command(binary, GENERATED_POSTS, "--generate", "--seed", seed + 1, "--wire", "events"),
     ]
 
 
-def post_command(binary, turns, *arguments):
-    # In one request per kind, several turns arrive at one moment.
-    return lambda url: run_pinflow(binary, "post", "--api", url, "--limit", turns, "--batch", 20, *arguments)
+def post_command(binary, posts, *arguments):
+    # In one request per kind, several posts arrive at one moment.
+    return lambda url: run_pinflow(binary, "post", "--api", url, "--posts", posts, "--rows-per-request", 20, *arguments)
 
 
 def daily_run(binary, url, date, expiry_seconds=None):

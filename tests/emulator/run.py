@@ -36,11 +36,11 @@ from function import FUNCTIONS  # noqa: E402
 from harness import BUCKET, KINDS, ROOT, Report, local_stack, pinflow_binary, run_pinflow, wait_until  # noqa: E402
 from stack import STATE_BUCKET, Stack  # noqa: E402
 
-# Turns in each wire format, under a seed of its own.
-TURNS = 300
+# Posts in each wire format, under a seed of its own.
+POSTS = 300
 WIRES = {"kinesis": 1, "kafka": 2, "events": 3}
-# What must be there after the posts: each turn is a row of each kind, and one record is dirt.
-POSTED = TURNS * len(WIRES) * len(KINDS)
+# What must be there after the posts: each post is a row of each kind, and one record is dirt.
+POSTED = POSTS * len(WIRES) * len(KINDS)
 
 # All that a second plan shows in the emulator and would not show in AWS: attributes by type of resource. A plan that shows something
 # else fails, and so does one that lacks any of it: then the emulator has become better, and a line goes.
@@ -182,8 +182,8 @@ def check_refused(report, pipeline, label, attempts):
 
 
 def check_allowed(report, pipeline, name, *options):
-    """A turn that the command line posts with what the API asks for must be accepted."""
-    post = ["post", "--api", pipeline.url, "--wire", "events", "--limit", 1, *options]
+    """A post that the command line sends with what the API asks for must be accepted."""
+    post = ["post", "--api", pipeline.url, "--wire", "events", "--posts", 1, *options]
     printed = run_pinflow(pinflow_binary(), *post, environment=pipeline.aws.environment)
     report.check(name, f"{len(KINDS)} rows accepted, 0 failed" in printed, printed[-300:])
 
@@ -217,12 +217,12 @@ def poster_user(pipeline):
 
 
 def check_posts(report, pipeline):
-    """Posts turns in each wire format with the command line, and one record of dirt."""
+    """Sends posts in each wire format with the command line, and one record of dirt."""
     for wire, seed in WIRES.items():
-        options = ["--api", pipeline.url, "--wire", wire, "--limit", TURNS, "--seed", seed, "--batch", 10]
+        options = ["--api", pipeline.url, "--wire", wire, "--posts", POSTS, "--seed", seed, "--rows-per-request", 10]
         printed = run_pinflow(pinflow_binary(), "post", *options, "--sigv4", environment=pipeline.poster_environment())
-        expected = f"{TURNS * len(KINDS)} rows accepted, 0 failed"
-        report.check(f"posts: {TURNS} turns as {wire}", expected in printed, printed[-300:])
+        expected = f"{POSTS * len(KINDS)} rows accepted, 0 failed"
+        report.check(f"posts: {POSTS} posts as {wire}", expected in printed, printed[-300:])
     kinesis = pipeline.aws.client("kinesis")
     kinesis.put_record(StreamName=pipeline.outputs["stream"], Data=b"dirt", PartitionKey="pin/1")
     wait_until(120, lambda: sum(deployed_records(pipeline)) >= POSTED + 1)
@@ -264,7 +264,7 @@ def check_daily_batch(report, pipeline, folder):
         pipeline.download(prefix, deployed)
     with local_stack(pinflow_binary(), embedded) as url:
         for wire, seed in WIRES.items():
-            run_pinflow(pinflow_binary(), "post", "--api", url, "--wire", wire, "--limit", TURNS, "--seed", seed, "--batch", 10)
+            run_pinflow(pinflow_binary(), "post", "--api", url, "--wire", wire, "--posts", POSTS, "--seed", seed, "--rows-per-request", 10)
         wait_until(60, lambda: sum(lake_records(embedded / BUCKET)) >= POSTED)
         run_pinflow(pinflow_binary(), "daily", "run", "--endpoint", url)
     for kind in KINDS:

@@ -26,9 +26,9 @@ from harness import BUCKET, KINDS, STREAM, Report, local_stack, pinflow_binary, 
 
 HERE = Path(__file__).parent
 
-GENERATED_TURNS = 500
-# Long enough that some hundred of the turns repeat an earlier one.
-REAL_TURNS = 2239
+GENERATED_POSTS = 500
+# Long enough that some hundred of the posts repeat an earlier one.
+REAL_POSTS = 2239
 
 # The type of a column as DuckDB names it, and as Polars does.
 TEXT = ("VARCHAR", polars.String)
@@ -64,10 +64,10 @@ def main():
     with report.group("the binary"):
         binary = pinflow_binary()
         with report.group("generated rows"):
-            check_lake(report, "generated rows", binary, generated_rows(binary), "--posts", GENERATED_TURNS)
+            check_lake(report, "generated rows", binary, generated_rows(binary), "--posts", GENERATED_POSTS)
         if data and data.is_dir():
             with report.group("real rows"):
-                check_lake(report, "real rows", binary, real_rows(data), "--posts", REAL_TURNS, "--data", data)
+                check_lake(report, "real rows", binary, real_rows(data), "--posts", REAL_POSTS, "--data", data)
         else:
             report.skip("real rows", "there is no data folder" if data is None else f"`{data}` is not a folder")
         with report.group("local stack"), tempfile.TemporaryDirectory() as folder:
@@ -82,10 +82,10 @@ def main():
 
 
 def generated_rows(binary):
-    """Returns what the demo posts of generated rows, as (kind, JSON): each turn is a pin, a geo and a user row."""
-    lines = run_pinflow(binary, "generate", "--posts", GENERATED_TURNS).removesuffix("\n").split("\n")
-    if len(lines) != GENERATED_TURNS * len(KINDS):
-        raise ValueError(f"`pinflow generate` printed {len(lines)} lines for {GENERATED_TURNS} turns")
+    """Returns what the demo posts of generated rows, as (kind, JSON): each post is a pin, a geo and a user row."""
+    lines = run_pinflow(binary, "generate", "--posts", GENERATED_POSTS).removesuffix("\n").split("\n")
+    if len(lines) != GENERATED_POSTS * len(KINDS):
+        raise ValueError(f"`pinflow generate` printed {len(lines)} lines for {GENERATED_POSTS} posts")
     return [(KINDS[number % len(KINDS)], line) for number, line in enumerate(lines)]
 
 
@@ -98,9 +98,9 @@ def real_rows(data):
             if line.strip():
                 offset = json.loads(line)["index" if kind == "pin" else "ind"]
                 rows.setdefault(offset, []).append((kind, line))
-    # The sequence also has offsets without a row in the folder, and such a one is no turn.
-    turns = [offset for offset in json.loads((data / "row_sequence.json").read_text()) if offset in rows]
-    return [row for offset in turns[:REAL_TURNS] for row in rows[offset]]
+    # The sequence also has offsets without a row in the folder, and such a one is no post.
+    posts = [offset for offset in json.loads((data / "row_sequence.json").read_text()) if offset in rows]
+    return [row for offset in posts[:REAL_POSTS] for row in rows[offset]]
 
 
 def check_lake(report, label, binary, rows, *arguments):
@@ -278,7 +278,7 @@ def differences(db, expected, got):
 
 
 def turn_of_the_old_script(ind):
-    """Returns the rows of a turn as the old script has them from its database, with datetimes of Python."""
+    """Returns the rows of a post as the old script has them from its database, with datetimes of Python."""
     return {
         "pin": {
             "index": ind,
@@ -403,7 +403,7 @@ CLIENTS = [
 
 
 def check_clients(report, url, lake):
-    """Posts a turn in each way, and then looks for its rows in the lake."""
+    """Sends a post in each way, and then looks for its rows in the lake."""
     for client in CLIENTS:
         for kind in KINDS:
             with report.group(f"{client.name}: {kind}: posts"):

@@ -37,8 +37,8 @@ FITS = {
     "geo": {"ind": int, "timestamp": MOMENT, "latitude": float, "longitude": float, "country": TEXT},
     "user": {"ind": int, "first_name": TEXT, "last_name": TEXT, "age": int, "date_joined": MOMENT},
 }  # fmt: skip
-GENERATED_TURNS = 400
-KILL_AFTER_TURNS = 30
+GENERATED_POSTS = 400
+KILL_AFTER_POSTS = 30
 
 
 def main():
@@ -91,7 +91,7 @@ def lines_of(path):
 def generated_rows(binary):
     """Returns the generated rows that a table can hold, by kind; some keys stand there more than once."""
     rows = {kind: [] for kind in KINDS}
-    printed = run_pinflow(binary, "generate", "--posts", GENERATED_TURNS).removesuffix("\n").split("\n")
+    printed = run_pinflow(binary, "generate", "--posts", GENERATED_POSTS).removesuffix("\n").split("\n")
     for number, line in enumerate(printed):
         kind = KINDS[number % len(KINDS)]
         try:
@@ -130,7 +130,7 @@ def post(binary, url, *arguments, cwd):
 
 
 def accepted(done):
-    found = re.search(r"Posted (\d+) turns? in .*: (\d+) rows accepted, 0 failed", done.stdout)
+    found = re.search(r"Sent (\d+) posts? in .*: (\d+) rows accepted, 0 failed", done.stdout)
     if not found:
         raise OSError(f"`pinflow post` exited with {done.returncode}: {(done.stderr + done.stdout)[-600:]}")
     return tuple(map(int, found.groups()))
@@ -204,24 +204,24 @@ def compare(report, label, binary, server, folder, database, rows, tables):
     total = sum(map(len, rows.values()))
     offsets = {row[KEY_OF[kind]] for kind in KINDS for row in rows[kind]}
     with lake(binary, folder, f"{database}-folder") as (url, from_folder):
-        done = post(binary, url, "--data", data, "--limit", len(offsets), cwd=folder)
+        done = post(binary, url, "--data", data, "--posts", len(offsets), cwd=folder)
         report.equal(f"{label}: the folder's rows are accepted", accepted(done)[1], total)
         wait_for(report, f"{label}: from the folder", from_folder, total)
     sequence = list(range(longest + 50))
     random.Random(3).shuffle(sequence)
     # Beside the file with the login, where it is found by itself.
     (folder / "row_sequence.json").write_text(json.dumps(sequence))
-    for order, *options in (["table", "--batch", 20], ["sequence"]):
+    for order, *options in (["table", "--rows-per-request", 20], ["sequence"]):
         name = f"{label}: from the database, in order {order}"
         with lake(binary, folder, f"{database}-{order}") as (url, bucket):
-            arguments = ["--mysql", creds, "--order", order, "--limit", longest, *options]
+            arguments = ["--mysql", creds, "--order", order, "--posts", longest, *options]
             done = post(binary, url, *arguments, cwd=folder)
-            report.equal(f"{name}: turns and rows that are accepted", accepted(done), (longest, total))
+            report.equal(f"{name}: posts and rows that are accepted", accepted(done), (longest, total))
             wait_for(report, name, bucket, total)
             same_tables(report, name, from_folder, bucket)
     name = f"{label}: from the database, in order random"
     with lake(binary, folder, f"{database}-random") as (url, bucket):
-        done = post(binary, url, "--mysql", creds, "--seed", 5, "--limit", longest, cwd=folder)
+        done = post(binary, url, "--mysql", creds, "--seed", 5, "--posts", longest, cwd=folder)
         rows_accepted = accepted(done)[1]
         wait_for(report, name, bucket, rows_accepted)
         for kind in KINDS:
@@ -234,7 +234,7 @@ def compare(report, label, binary, server, folder, database, rows, tables):
                          foreign == 0 and 0.5 < share < 0.75, f"{foreign}, {share}")  # fmt: skip
     with recorder() as (url, first), recorder() as (other_url, second):
         for place, seed in ((url, 5), (other_url, 5)):
-            accepted(post(binary, place, "--mysql", creds, "--seed", seed, "--limit", 50, cwd=folder))
+            accepted(post(binary, place, "--mysql", creds, "--seed", seed, "--posts", 50, cwd=folder))
         report.check(f"{label}: a seed draws the same rows again", sorted(first) == sorted(second) != [], first[:2])
 
 
@@ -307,7 +307,7 @@ def check_values(report, binary, server, folder):
                 for row in cursor:
                     expected.append(f"{kind} {json.dumps(row, default=str)}")
     with recorder() as (url, bodies):
-        done = post(binary, url, "--mysql", creds, "--sequence", folder / "edges.json", "--limit", 4, cwd=folder)
+        done = post(binary, url, "--mysql", creds, "--sequence", folder / "edges.json", "--posts", 4, cwd=folder)
         report.equal("the old script's JSON: rows that are accepted", accepted(done), (4, len(expected)))
         bodies = [json.loads(body) for body in bodies]
         got = sorted(f"{body['PartitionKey']} {json.dumps(body['Data'])}" for body in bodies)
@@ -340,7 +340,7 @@ def check_failures(report, binary, server, folder):
     ]  # fmt: skip
     with recorder() as (url, bodies):
         for name, path, part in cases:
-            done = post(binary, url, "--mysql", path(), "--order", "table", "--limit", 2, cwd=folder)
+            done = post(binary, url, "--mysql", path(), "--order", "table", "--posts", 2, cwd=folder)
             report.check(f"{name}: {done.stderr.strip()[:110]}", done.returncode == 1 and part in done.stderr,
                          f"{done.returncode}: {done.stderr}")  # fmt: skip
             secret = PASSWORD in done.stderr + done.stdout or "s3cret" in done.stderr + done.stdout
@@ -353,20 +353,20 @@ def check_resume(report, binary, server, folder, database, rows):
     longest = max(map(len, rows.values()))
     creds = server.creds(folder / "resume.yaml", "reader", database)
     state = folder / "resume-state.json"
-    arguments = ["--mysql", creds, "--order", "table", "--state", state, "--limit", longest]
+    arguments = ["--mysql", creds, "--order", "table", "--state", state, "--posts", longest]
     with lake(binary, folder, "resumed") as (url, bucket):
-        command = [binary, "post", "--api", url, *arguments, "--rate", 60]
+        command = [binary, "post", "--api", url, *arguments, "--posts-per-second", 60]
         process = subprocess.Popen(list(map(str, command)), cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                    text=True, encoding="utf-8")  # fmt: skip
-        wait_until(60, lambda: state.exists() and json.loads(state.read_text())["turns_done"] >= KILL_AFTER_TURNS)
+        wait_until(60, lambda: state.exists() and json.loads(state.read_text())["turns_done"] >= KILL_AFTER_POSTS)
         server.stop(is_killed=True)
         out, err = process.communicate(timeout=120)
         done = subprocess.CompletedProcess(command, process.returncode, out, err)
-        turns, first_rows = accepted(done)
+        posts, first_rows = accepted(done)
         report.check(f"a killed server: {err.strip()[:110]}",
-                     done.returncode == 1 and "went away" in err and KILL_AFTER_TURNS <= turns < longest, done)  # fmt: skip
-        report.check("a killed server: what was posted is told, and the next turn",
-                     f"The next turn is {turns + 1}; the same command with --resume goes on" in out, out)  # fmt: skip
+                     done.returncode == 1 and "went away" in err and KILL_AFTER_POSTS <= posts < longest, done)  # fmt: skip
+        report.check("a killed server: what was posted is told, and the next post",
+                     f"The next post is {posts + 1}; the same command with --resume goes on" in out, out)  # fmt: skip
         again = post(binary, url, *arguments, "--resume", cwd=folder)
         report.check("a server that is still gone: nothing is posted",
                      again.returncode == 1 and "check HOST and PORT" in again.stderr and not again.stdout, again)  # fmt: skip
@@ -385,7 +385,7 @@ def check_resume(report, binary, server, folder, database, rows):
                          refused.returncode == 1 and f"its {name} was" in refused.stderr, refused)  # fmt: skip
         done = post(binary, url, *arguments, "--resume", cwd=folder)
         rest, rest_rows = accepted(done)
-        report.equal("a resume posts the rest, and not from the start", (done.returncode, rest), (0, longest - turns))
+        report.equal("a resume posts the rest, and not from the start", (done.returncode, rest), (0, longest - posts))
         total = sum(map(len, rows.values()))
         report.equal("a resume: rows of both runs", first_rows + rest_rows, total)
         wait_for(report, "a resume", bucket, total)

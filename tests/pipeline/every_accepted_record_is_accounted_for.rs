@@ -9,14 +9,14 @@ use crate::support::TestStack;
 async fn every_accepted_record_is_clean_or_quarantined_and_none_is_both() {
     let stack = TestStack::start().await;
     let mut accepted = Vec::new();
-    for turn in 0..20 {
+    for post in 0..20 {
         let rows: Vec<_> = (0..10)
-            .map(|row| json!({"ind": turn * 10 + row, "first_name": "Ada"}))
+            .map(|row| json!({"ind": post * 10 + row, "first_name": "Ada"}))
             .collect();
         accepted.extend(stack.post(Kind::User, &rows).await);
         accepted.extend(
             stack
-                .post(Kind::Pin, &[json!({"index": turn, "category": "art"})])
+                .post(Kind::Pin, &[json!({"index": post, "category": "art"})])
                 .await,
         );
         accepted.extend(

@@ -1,4 +1,4 @@
-//! What else could take the posts: Firehose, which writes Parquet itself, and the system that pinflow replaces.
+//! What else could take the rows: Firehose, which writes Parquet itself, and the system that pinflow replaces.
 
 use crate::bill::{Bill, Service, count};
 use crate::load::{Load, Settings};
@@ -20,7 +20,7 @@ pub fn firehose(load: &Load, settings: &Settings, measured: &Measurements) -> Bi
     usage.add_api(&mut bill);
     usage.add_lambda(&mut bill, settings.architecture, false);
     let unit = prices::firehose::RECORD_BYTES;
-    let gb = usage.posts * (load.post_bytes / unit).ceil() * unit / prices::GB;
+    let gb = usage.rows * (load.row_bytes / unit).ceil() * unit / prices::GB;
     bill.add(
         Service::Firehose,
         format!("{} GB taken in, by the 5 KB of a record", count(gb)),
@@ -31,9 +31,9 @@ pub fn firehose(load: &Load, settings: &Settings, measured: &Measurements) -> Bi
         format!("{} GB converted to Parquet", count(gb)),
         gb * prices::firehose::CONVERTED_GB,
     );
-    let by_size = usage.posts * load.post_bytes / FIREHOSE_BUFFER_BYTES;
+    let by_size = usage.rows * load.row_bytes / FIREHOSE_BUFFER_BYTES;
     let by_time = stack::KINDS * prices::SECONDS_A_MONTH / FIREHOSE_BUFFER_SECONDS;
-    let objects = by_size.max(by_time.min(usage.posts));
+    let objects = by_size.max(by_time.min(usage.rows));
     usage.add_lake(&mut bill, objects);
     usage.add_kms(&mut bill, objects);
     usage.add_cloudwatch(&mut bill, false);
@@ -61,9 +61,9 @@ const CLIENT_GB: f64 = 8.0;
 /// A REST API leads to a Kafka REST proxy on EC2, MSK keeps the records, MSK Connect writes one object for each, and Airflow starts a
 /// notebook on a cluster of Databricks once a day.
 pub fn old_stack(load: &Load) -> Bill {
-    let posts = load.posts_per_second * prices::SECONDS_A_MONTH;
-    let bytes_a_second = load.posts_per_second * load.post_bytes;
-    let requests = posts / load.posts_per_request;
+    let rows = load.rows_per_second * prices::SECONDS_A_MONTH;
+    let bytes_a_second = load.rows_per_second * load.row_bytes;
+    let requests = rows / load.rows_per_request;
     let hours = prices::HOURS_A_MONTH;
     let mut bill = Bill::default();
     bill.add(
@@ -96,10 +96,10 @@ pub fn old_stack(load: &Load) -> Bill {
     bill.add(
         Service::S3,
         format!(
-            "{0} PUT and {0} GET requests: one object a post",
-            count(posts)
+            "{0} PUT and {0} GET requests: one object per row",
+            count(rows)
         ),
-        posts * (prices::s3::PUT + prices::s3::GET),
+        rows * (prices::s3::PUT + prices::s3::GET),
     );
     let gb = bytes_a_second * 86_400.0 * stack::CLEAN_DAYS / prices::GB;
     bill.add(

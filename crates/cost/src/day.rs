@@ -86,8 +86,8 @@ impl Day {
         let cleaner = &measured.stream_cleaner;
         let usage = Usage {
             hours,
-            posts: rows,
-            post_bytes: bytes,
+            rows,
+            row_bytes: bytes,
             requests: rows,
             request_ms: billed_ms(
                 stack::INGEST_API_WAIT_MS,
@@ -192,7 +192,7 @@ mod tests {
                 .unwrap()
                 .1
         };
-        // 24 hours of the shard, and a payload unit a post.
+        // 24 hours of the shard, and a payload unit a row.
         let close = |got: f64, expected: f64| assert!((got - expected).abs() < 1e-9, "{got}");
         close(kinesis(&few), 24.0 * 0.015 + 1e3 * 0.014e-6);
         close(kinesis(&many), 24.0 * 0.015 + 0.014);

@@ -6,12 +6,12 @@ use crate::stack;
 /// What clients post, evenly over the month.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Load {
-    /// Posts a second; a post is one row of one kind.
-    pub posts_per_second: f64,
-    /// Bytes of a post.
-    pub post_bytes: f64,
-    /// Posts of a request.
-    pub posts_per_request: f64,
+    /// Rows of all tables per second.
+    pub rows_per_second: f64,
+    /// Bytes of a row.
+    pub row_bytes: f64,
+    /// Rows per request.
+    pub rows_per_request: f64,
     /// Rows of the curated tables; `None` is those of [`stack::TABLE_DAYS`] days.
     pub table_rows: Option<f64>,
 }
@@ -45,8 +45,8 @@ pub struct Settings {
 impl Load {
     /// Returns how many shards take the load.
     pub fn shards(&self) -> f64 {
-        let bytes = self.posts_per_second * self.post_bytes / stack::SHARD_IN_BYTES;
-        let records = self.posts_per_second / stack::SHARD_IN_RECORDS;
+        let bytes = self.rows_per_second * self.row_bytes / stack::SHARD_IN_BYTES;
+        let records = self.rows_per_second / stack::SHARD_IN_RECORDS;
         bytes.max(records).ceil().max(1.0)
     }
 
@@ -55,11 +55,11 @@ impl Load {
         (self.shards() * 2.0).max(stack::ON_DEMAND_SHARDS)
     }
 
-    /// Returns the posts of an event of stream-cleaner: those of the window, or as many as fit.
-    pub(crate) fn posts_a_batch(&self, shards: f64) -> f64 {
-        let record = (self.post_bytes / 3.0).ceil() * 4.0 + stack::EVENT_RECORD_BYTES;
+    /// Returns the rows of an event of stream-cleaner: those of the window, or as many as fit.
+    pub(crate) fn rows_per_batch(&self, shards: f64) -> f64 {
+        let record = (self.row_bytes / 3.0).ceil() * 4.0 + stack::EVENT_RECORD_BYTES;
         let fitting = (stack::MAX_EVENT_BYTES / record).floor();
-        let arriving = self.posts_per_second / shards * stack::BATCHING_WINDOW_SECONDS;
+        let arriving = self.rows_per_second / shards * stack::BATCHING_WINDOW_SECONDS;
         let most = fitting.clamp(1.0, stack::MAX_BATCH_RECORDS);
         arriving.clamp(1.0, most)
     }

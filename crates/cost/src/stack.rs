@@ -24,7 +24,7 @@ pub const EVENT_RECORD_BYTES: f64 = 480.0;
 pub const CLEAN_DAYS: f64 = 90.0;
 /// Days that quarantined records are kept.
 pub const QUARANTINE_DAYS: f64 = 365.0;
-/// Days of posts in the curated tables, where nothing else is said: no post repeats an earlier `ind`.
+/// Days of rows in the curated tables, where nothing else is said: no row repeats an earlier `ind`.
 pub const TABLE_DAYS: f64 = 90.0;
 /// How often the bytes of the curated tables are stored: replaced files stay for 30 days as old versions.
 pub const TABLE_COPIES: f64 = 2.0;
@@ -64,7 +64,7 @@ pub const SHARD_OUT_BYTES: f64 = 2.0 * 1_048_576.0;
 /// Share of invocations that are cold starts; AWS says that it is below this. The daily run always is one.
 pub const COLD_STARTS: f64 = 0.01;
 
-/// Share of rejected posts.
+/// Share of rejected rows.
 pub const REJECTED: f64 = 0.01;
 /// Requests to S3 of a daily run beside those for clean objects: PUT and LIST.
 pub const RUN_PUTS: f64 = 500.0;
@@ -95,5 +95,5 @@ pub const ON_DEMAND_SHARDS: f64 = 4.0;
 pub const SHARD_IN_BYTES: f64 = 1_048_576.0;
 /// Records a second that a shard takes (a limit of Kinesis).
 pub const SHARD_IN_RECORDS: f64 = 1_000.0;
-/// Kinds of posts; a batch makes one clean object of each.
+/// Kinds of rows; a batch makes one clean object of each.
 pub const KINDS: f64 = 3.0;

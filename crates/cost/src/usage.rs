@@ -10,10 +10,10 @@ use crate::{prices, stack};
 pub struct Usage {
     /// Length of the time.
     pub hours: f64,
-    /// Posts that are accepted.
-    pub posts: f64,
-    /// Bytes of a post.
-    pub post_bytes: f64,
+    /// Rows that are accepted.
+    pub rows: f64,
+    /// Bytes of a row.
+    pub row_bytes: f64,
     /// Requests to the API.
     pub requests: f64,
     /// How long Lambda bills ingest-api for a request.
@@ -37,35 +37,35 @@ pub struct Usage {
 impl Usage {
     /// Computes what a month of a load uses, by what the functions were measured to need.
     pub fn month(load: &Load, settings: &Settings, measured: &Measurements) -> Self {
-        let posts = load.posts_per_second * prices::SECONDS_A_MONTH;
-        let posts_a_batch = load.posts_a_batch(settings.stream.shards());
-        let batches = posts / posts_a_batch;
+        let rows = load.rows_per_second * prices::SECONDS_A_MONTH;
+        let rows_per_batch = load.rows_per_batch(settings.stream.shards());
+        let batches = rows / rows_per_batch;
         let objects_a_batch =
-            posts_a_batch.min(stack::KINDS) + (posts_a_batch * stack::REJECTED).min(1.0);
+            rows_per_batch.min(stack::KINDS) + (rows_per_batch * stack::REJECTED).min(1.0);
         let objects = batches * objects_a_batch;
-        let clean_bytes = posts * load.post_bytes * measured.clean_bytes_per_byte;
-        let posts_a_day = posts / prices::DAYS_A_MONTH;
-        let table_rows = load.table_rows.unwrap_or(posts_a_day * stack::TABLE_DAYS);
+        let clean_bytes = rows * load.row_bytes * measured.clean_bytes_per_byte;
+        let rows_per_day = rows / prices::DAYS_A_MONTH;
+        let table_rows = load.table_rows.unwrap_or(rows_per_day * stack::TABLE_DAYS);
         let ms = |function: &Function, rows, wait_ms, memory_mb| {
-            let cpu_ms = function.cpu_ms(rows, load.post_bytes, measured.row_bytes);
+            let cpu_ms = function.cpu_ms(rows, load.row_bytes, measured.row_bytes);
             let cold_cpu_ms = function.init_cpu_ms * stack::COLD_STARTS;
             billed_ms(wait_ms, cpu_ms + cold_cpu_ms, memory_mb)
         };
         Self {
             hours: prices::HOURS_A_MONTH,
-            posts,
-            post_bytes: load.post_bytes,
-            requests: posts / load.posts_per_request,
+            rows,
+            row_bytes: load.row_bytes,
+            requests: rows / load.rows_per_request,
             request_ms: ms(
                 &measured.ingest_api,
-                load.posts_per_request,
+                load.rows_per_request,
                 stack::INGEST_API_WAIT_MS,
                 stack::INGEST_API_MEMORY_MB,
             ),
             batches,
             batch_ms: ms(
                 &measured.stream_cleaner,
-                posts_a_batch,
+                rows_per_batch,
                 stack::STREAM_CLEANER_WAIT_MS,
                 stack::STREAM_CLEANER_MEMORY_MB,
             ),
@@ -73,14 +73,14 @@ impl Usage {
             run_ms: run_ms(
                 measured,
                 settings.stream.shards(),
-                posts_a_day,
-                posts_a_day * load.post_bytes,
+                rows_per_day,
+                rows_per_day * load.row_bytes,
                 objects / prices::DAYS_A_MONTH,
                 table_rows,
             ),
             objects,
             clean_bytes,
-            table_bytes: table_rows * load.post_bytes * measured.clean_bytes_per_byte,
+            table_bytes: table_rows * load.row_bytes * measured.clean_bytes_per_byte,
         }
     }
 
@@ -99,7 +99,7 @@ impl Usage {
     }
 
     pub(crate) fn add_api(&self, bill: &mut Bill) {
-        let bytes = self.posts / self.requests.max(1.0) * self.post_bytes;
+        let bytes = self.rows / self.requests.max(1.0) * self.row_bytes;
         let units = (bytes / prices::api_gateway::HTTP_REQUEST_BYTES)
             .ceil()
             .max(1.0);
@@ -183,7 +183,7 @@ impl Usage {
 
     fn add_kinesis(&self, bill: &mut Bill, settings: &Settings) {
         let retention = settings.retention_hours;
-        let bytes_an_hour = self.posts * self.post_bytes / self.hours;
+        let bytes_an_hour = self.rows * self.row_bytes / self.hours;
         let kept_gb =
             |from: f64, to: f64| bytes_an_hour * (retention.min(to) - from).max(0.0) / prices::GB;
         let months = self.hours / prices::HOURS_A_MONTH;
@@ -199,13 +199,13 @@ impl Usage {
                     ),
                     shard_hours * prices::kinesis::SHARD_HOUR,
                 );
-                let units = (self.post_bytes / prices::kinesis::PUT_UNIT_BYTES)
+                let units = (self.row_bytes / prices::kinesis::PUT_UNIT_BYTES)
                     .ceil()
                     .max(1.0);
                 bill.add(
                     Service::Kinesis,
-                    format!("{} PUT payload units of 25 KB", count(self.posts * units)),
-                    self.posts * units * prices::kinesis::PUT_UNIT,
+                    format!("{} PUT payload units of 25 KB", count(self.rows * units)),
+                    self.rows * units * prices::kinesis::PUT_UNIT,
                 );
                 if retention > 24.0 {
                     bill.add(
@@ -222,15 +222,15 @@ impl Usage {
                     self.hours * prices::kinesis::STREAM_HOUR,
                 );
                 let unit = prices::kinesis::ON_DEMAND_RECORD_BYTES;
-                let gb_in = self.posts * (self.post_bytes / unit).ceil() * unit / prices::GB;
+                let gb_in = self.rows * (self.row_bytes / unit).ceil() * unit / prices::GB;
                 bill.add(
                     Service::Kinesis,
                     format!("{} GB in, by the KB of a record", count(gb_in)),
                     gb_in * prices::kinesis::ON_DEMAND_IN_GB,
                 );
-                let bytes_a_run = self.posts * self.post_bytes / self.runs.max(1.0);
+                let bytes_a_run = self.rows * self.row_bytes / self.runs.max(1.0);
                 let checked = check_seconds(bytes_a_run, shards) * stack::SHARD_OUT_BYTES * shards;
-                let gb_out = (self.posts * self.post_bytes + self.runs * checked) / prices::GB;
+                let gb_out = (self.rows * self.row_bytes + self.runs * checked) / prices::GB;
                 bill.add(
                     Service::Kinesis,
                     format!(
@@ -270,7 +270,7 @@ impl Usage {
         // What a day's rows come to until they are deleted, which is what a month's storage comes to once the lake is that old.
         let days_a_month = prices::DAYS_A_MONTH;
         let clean = self.clean_bytes * stack::CLEAN_DAYS / days_a_month;
-        let rejected = self.posts * stack::REJECTED * self.post_bytes;
+        let rejected = self.rows * stack::REJECTED * self.row_bytes;
         let quarantine = rejected * stack::QUARANTINE_DAYS / days_a_month;
         let tables = self.table_bytes * stack::TABLE_COPIES * self.hours / prices::HOURS_A_MONTH;
         let gb = |bytes: f64| count(bytes / prices::GB);
@@ -326,7 +326,7 @@ impl Usage {
             gb.min(free::LOG_GB * months) * a_gb,
         );
         let mut metrics = stack::DAILY_BATCH_METRICS / 24.0;
-        if self.posts > 0.0 {
+        if self.rows > 0.0 {
             metrics += stack::API_METRICS;
             if has_cleaner {
                 metrics += stack::STREAM_CLEANER_METRICS;
@@ -401,7 +401,7 @@ impl Usage {
 
     /// Leaves out that a run reads the stream, where there is none.
     pub(crate) fn without_check(self, settings: &Settings) -> Self {
-        let bytes = self.posts * self.post_bytes / self.runs.max(1.0);
+        let bytes = self.rows * self.row_bytes / self.runs.max(1.0);
         let check_ms = check_seconds(bytes, settings.stream.shards()) * 1_000.0;
         Self {
             run_ms: self.run_ms - check_ms,

@@ -36,15 +36,15 @@ fn write(options: &CostOptions, measured: &Measurements, out: &mut dyn Write) ->
     for (name, bill) in &bills {
         writeln!(out, "{}", details(name, bill))?;
     }
-    let posts = load.posts_per_second * prices::SECONDS_A_MONTH;
-    writeln!(out, "{}", summary(&bills, posts))?;
+    let rows = load.rows_per_second * prices::SECONDS_A_MONTH;
+    writeln!(out, "{}", summary(&bills, rows))?;
     writeln!(
         out,
-        "A month of {} posts a second, {} bytes each, {} in a request: {:.1} million posts",
-        options.posts_per_second,
-        options.bytes,
-        options.batch,
-        posts / 1e6
+        "A month of {} rows per second, {} bytes each, {} per request: {:.1} million rows",
+        options.rows_per_second,
+        options.row_bytes,
+        options.rows_per_request,
+        rows / 1e6
     )?;
     let architecture = settings
         .first()
@@ -96,8 +96,8 @@ fn details(name: &str, bill: &Bill) -> Table {
 }
 
 /// Shows the bills beside each other, by service.
-fn summary(bills: &[(String, Bill)], posts: f64) -> Table {
-    let mut header = vec!["USD a month"];
+fn summary(bills: &[(String, Bill)], rows: f64) -> Table {
+    let mut header = vec!["USD per month"];
     header.extend(bills.iter().map(|(name, _)| name.as_str()));
     let mut table = table::new(&header);
     let mut add = |name: &str, cells: Vec<String>| {
@@ -117,11 +117,8 @@ fn summary(bills: &[(String, Bill)], posts: f64) -> Table {
     }
     let cells = |of: &dyn Fn(&Bill) -> f64| bills.iter().map(|(_, bill)| usd(of(bill))).collect();
     add("total", cells(&Bill::total));
-    if posts > 0.0 {
-        add(
-            "for a million posts",
-            cells(&|bill| bill.total() / posts * 1e6),
-        );
+    if rows > 0.0 {
+        add("per million rows", cells(&|bill| bill.total() / rows * 1e6));
     }
     add(
         "total after free tiers",

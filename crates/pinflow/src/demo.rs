@@ -14,7 +14,7 @@ use lake::reader::Position;
 use local_stack::{Stack, StackConfig, Totals};
 
 use crate::cli::{Access, DemoOptions};
-use crate::post::{Api, Pace, Poster, Tally, post_turns};
+use crate::post::{Api, Pace, Poster, Tally, post_all};
 use crate::source::Source;
 use crate::stop::Stop;
 use crate::{Exit, Terminal, daily, progress};
@@ -129,7 +129,7 @@ fn work_between(before: &Totals, after: &Totals) -> CleanerWork {
     }
 }
 
-/// Posts the turns; returns the numbers, and where the stream has each row that it acknowledged.
+/// Sends the posts; returns the numbers, and where the stream has each row that it acknowledged.
 async fn post(
     stack: &Stack,
     options: &DemoOptions,
@@ -143,12 +143,12 @@ async fn post(
         done: 0,
         limit: Some(options.posts),
         rate: None,
-        turns_per_batch: 1,
+        posts_per_batch: 1,
     };
-    let bar = progress::turns(pace.limit);
+    let bar = progress::posts(pace.limit);
     let mut tally = Tally::default();
     let mut acknowledged = HashSet::new();
-    let run = post_turns(poster, source, &pace, stop, |posted| {
+    let run = post_all(poster, source, &pace, stop, |posted| {
         tally.add(posted);
         tally.show_on(&bar);
         acknowledged.extend(posted.accepted().cloned());

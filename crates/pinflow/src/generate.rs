@@ -6,7 +6,7 @@ use crate::cli::GenerateOptions;
 use crate::source::generator::Generator;
 use crate::{Exit, Terminal};
 
-/// Prints the rows of so many turns, one a line, in posting order.
+/// Prints the rows of a number of posts, one per line, in posting order.
 pub(crate) fn command(
     options: &GenerateOptions,
     terminal: &mut Terminal<'_>,
@@ -14,7 +14,7 @@ pub(crate) fn command(
     let mut out = BufWriter::new(&mut *terminal.out);
     let mut generator = Generator::new(options.seed);
     for _ in 0..options.posts {
-        for row in generator.next_turn().rows {
+        for row in generator.next_post().rows {
             out.write_all(&row.json)?;
             out.write_all(b"\n")?;
         }

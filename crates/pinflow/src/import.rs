@@ -13,7 +13,7 @@ use event_model::{Clock, Kind};
 
 use crate::bucket::Bucket;
 use crate::cli::{ImportOptions, SinkLocation};
-use crate::post::{Api, Pace, Poster, Settings, Signer, State, Tally, post_turns, without_login};
+use crate::post::{Api, Pace, Poster, Settings, Signer, State, Tally, post_all, without_login};
 use crate::source::Source;
 use crate::source::sink::{Place, Sink};
 use crate::stop::Stop;
@@ -77,11 +77,11 @@ async fn count(sink: Sink, stop: &Stop, terminal: &mut Terminal<'_>) -> anyhow::
     let bar = progress::objects(objects);
     let mut rows = BTreeMap::<Kind, u64>::new();
     for _ in 0..objects {
-        let turn = tokio::select! {
-            turn = source.next_turn() => turn?,
+        let post = tokio::select! {
+            post = source.next_post() => post?,
             () = stop.requested() => return Ok(Exit::Interrupted),
         };
-        for row in turn.rows {
+        for row in post.rows {
             *rows.entry(row.kind).or_default() += 1;
         }
         bar.inc(1);
@@ -140,7 +140,7 @@ async fn post(
     } else {
         State::start(&path, settings)?
     };
-    let done = state.turns_done();
+    let done = state.posts_done();
     if options.resume {
         writeln!(terminal.notes, "Going on after {done} of {objects} objects")?;
     }
@@ -150,12 +150,12 @@ async fn post(
         done,
         limit: Some(objects),
         rate: None,
-        turns_per_batch: usize::from(options.batch),
+        posts_per_batch: usize::from(options.rows_per_request),
     };
     let bar = progress::objects(objects.saturating_sub(done));
     let mut tally = Tally::default();
     let started = Instant::now();
-    let outcome = post_turns(poster, &mut source, &pace, stop, |posted| {
+    let outcome = post_all(poster, &mut source, &pace, stop, |posted| {
         tally.add(posted);
         tally.show_on(&bar);
         state.add(posted)?;
@@ -168,14 +168,14 @@ async fn post(
     writeln!(
         terminal.out,
         "Imported {} of {objects} objects in {:.1} s: {} rows accepted, {} failed",
-        tally.turns.saturating_sub(bad),
+        tally.posts.saturating_sub(bad),
         started.elapsed().as_secs_f64(),
         tally.accepted,
         tally.failed
     )?;
     tally.write_failures(terminal.out)?;
     if let Source::Sink(sink) = &source
-        && let Some(name) = sink.name(state.turns_done())
+        && let Some(name) = sink.name(state.posts_done())
     {
         writeln!(
             terminal.out,

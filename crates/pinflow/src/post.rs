@@ -1,4 +1,4 @@
-//! The posting emulator: turns of rows → requests to an API, with retries of what failed.
+//! The posting emulator: posts of rows → requests to an API, with retries of what failed.
 
 mod answer;
 mod api;
@@ -22,7 +22,7 @@ use reqwest::Url;
 
 pub(crate) use api::Api;
 pub(crate) use poster::Poster;
-pub(crate) use run::{Pace, post_turns};
+pub(crate) use run::{Pace, post_all};
 pub(crate) use signer::{Identity, Signer};
 pub(crate) use state::{Settings, State};
 pub(crate) use tally::Tally;
@@ -51,25 +51,25 @@ pub(crate) async fn command(
     };
     let poster = Poster::new(api, options.seed, stop.clone());
     let mut state = state(options, settings)?;
-    let done = state.as_ref().map_or(0, State::turns_done);
+    let done = state.as_ref().map_or(0, State::posts_done);
     source.skip(done);
     if options.resume {
         let next = done + 1;
         writeln!(
             terminal.notes,
-            "Going on with turn {next}; --limit counts those before it, too"
+            "Going on with post {next}; --posts counts those before it, too"
         )?;
     }
     let pace = Pace {
         done,
-        limit: (!options.forever).then_some(options.limit),
-        rate: options.rate,
-        turns_per_batch: usize::from(options.batch),
+        limit: (!options.forever).then_some(options.posts),
+        rate: options.posts_per_second,
+        posts_per_batch: usize::from(options.rows_per_request),
     };
-    let bar = progress::turns(pace.limit.map(|limit| limit.saturating_sub(done)));
+    let bar = progress::posts(pace.limit.map(|limit| limit.saturating_sub(done)));
     let mut tally = Tally::default();
     let started = Instant::now();
-    let outcome = post_turns(poster, &mut source, &pace, stop, |posted| {
+    let outcome = post_all(poster, &mut source, &pace, stop, |posted| {
         tally.add(posted);
         tally.show_on(&bar);
         state.as_mut().map_or(Ok(()), |state| state.add(posted))?;
@@ -79,12 +79,12 @@ pub(crate) async fn command(
     bar.finish_and_clear();
     // Also when an error ended the run: what was posted until then is in the stream.
     tally.write_summary(terminal.out, started.elapsed())?;
-    if let Some(next) = state.map(|state| state.turns_done() + 1)
+    if let Some(next) = state.map(|state| state.posts_done() + 1)
         && pace.limit.is_none_or(|limit| next <= limit)
     {
         writeln!(
             terminal.out,
-            "The next turn is {next}; the same command with --resume goes on with it"
+            "The next post is {next}; the same command with --resume goes on with it"
         )?;
     }
     outcome?;
@@ -122,7 +122,7 @@ async fn open(options: &PostOptions) -> anyhow::Result<(Source, Settings)> {
         let mysql = Mysql::open(login, order).await?;
         settings.source = mysql.place();
         settings.order = Some(name);
-        // With other rows, other turns are random ones, or are left out of the sequence.
+        // With other rows, other posts are random ones, or are left out of the sequence.
         settings.rows = has_fixed_rows.then(|| mysql.rows());
         Source::Mysql(Box::new(mysql))
     } else {

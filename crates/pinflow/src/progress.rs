@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// Makes a bar over so many turns, or one without an end.
-pub(crate) fn turns(limit: Option<u64>) -> ProgressBar {
+/// Makes a bar over a number of posts, or one without an end.
+pub(crate) fn posts(limit: Option<u64>) -> ProgressBar {
     let (bar, template) = match limit {
         Some(limit) => (
             ProgressBar::new(limit),
-            "{bar:32} {pos}/{len} turns, {msg} {eta}",
+            "{bar:32} {pos}/{len} posts, {msg} {eta}",
         ),
-        None => (ProgressBar::no_length(), "{spinner} {pos} turns, {msg}"),
+        None => (ProgressBar::no_length(), "{spinner} {pos} posts, {msg}"),
     };
     set_up(bar, template)
 }

@@ -27,23 +27,23 @@ pub struct PostedRow {
     pub json: Bytes,
 }
 
-/// What one turn of the posting script posts: the same row of each kind.
+/// What one post of the posting script posts: the same row of each kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Turn {
+pub struct Post {
     /// The row's offset: its `index` or `ind`, or where it stands in the tables of a database.
     pub offset: i64,
     /// Its rows, in the order pin, geo, user; a kind that has no row at this offset is left out.
     pub rows: Vec<PostedRow>,
 }
 
-/// A source of turns; all but the old sink's objects are endless.
+/// A source of posts; all but the old sink's objects are endless.
 #[derive(Debug)]
 pub enum Source {
     /// The rows of a data folder; from the beginning again once all were posted.
     Folder(Folder),
     /// The rows of a database, in an order of their own.
     Mysql(Box<Mysql>),
-    /// The rows of the old sink's objects; a turn is an object.
+    /// The rows of the old sink's objects; a post is an object.
     Sink(Box<Sink>),
     /// Rows made up from a seed.
     Generator(Generator),
@@ -58,23 +58,23 @@ impl Source {
         }
     }
 
-    /// Returns the next turn. Only that of a database or of a bucket can fail, or take its time.
-    pub async fn next_turn(&mut self) -> Result<Turn, SourceError> {
+    /// Returns the next post. Only that of a database or of a bucket can fail, or take its time.
+    pub async fn next_post(&mut self) -> Result<Post, SourceError> {
         match self {
-            Self::Folder(folder) => Ok(folder.next_turn()),
-            Self::Mysql(mysql) => Ok(mysql.next_turn().await?),
-            Self::Sink(sink) => Ok(sink.next_turn().await?),
-            Self::Generator(generator) => Ok(generator.next_turn()),
+            Self::Folder(folder) => Ok(folder.next_post()),
+            Self::Mysql(mysql) => Ok(mysql.next_post().await?),
+            Self::Sink(sink) => Ok(sink.next_post().await?),
+            Self::Generator(generator) => Ok(generator.next_post()),
         }
     }
 
-    /// Goes past turns, as if they had been returned.
-    pub fn skip(&mut self, turns: u64) {
+    /// Goes past posts, as if they had been returned.
+    pub fn skip(&mut self, posts: u64) {
         match self {
-            Self::Folder(folder) => folder.skip(turns),
-            Self::Mysql(mysql) => mysql.skip(turns),
-            Self::Sink(sink) => sink.skip(turns),
-            Self::Generator(generator) => generator.skip(turns),
+            Self::Folder(folder) => folder.skip(posts),
+            Self::Mysql(mysql) => mysql.skip(posts),
+            Self::Sink(sink) => sink.skip(posts),
+            Self::Generator(generator) => generator.skip(posts),
         }
     }
 }

@@ -46,11 +46,11 @@ const MEASURED: Measurements = Measurements {
     },
 };
 
-const fn load(posts_per_second: f64) -> Load {
+const fn load(rows_per_second: f64) -> Load {
     Load {
-        posts_per_second,
-        post_bytes: 1_000.0,
-        posts_per_request: 10.0,
+        rows_per_second,
+        row_bytes: 1_000.0,
+        rows_per_request: 10.0,
         table_rows: Some(10_000_000.0),
     }
 }
@@ -140,16 +140,16 @@ fn the_bill_of_a_stack_that_nobody_posts_to() {
 }
 
 #[test]
-fn the_bill_of_a_hundred_posts_a_second() {
+fn the_bill_of_a_hundred_rows_per_second() {
     let load = load(100.0);
     let bill = bill(&load, &provisioned(&load));
-    // 730 hours of 100 posts a second, in requests of 10.
-    let posts = 262_800_000.0;
+    // 730 hours of 100 rows a second, in requests of 10.
+    let rows = 262_800_000.0;
     let requests = 26_280_000.0;
     assert_costs(&bill, Service::ApiGateway, requests * 1.00e-6);
 
     // An event's record is 1,336 bytes of base64 and 480 around them: 3,464 fit into 6 MB, which are there before the window ends.
-    let batches = posts / 3_464.0;
+    let batches = rows / 3_464.0;
     // 1 ms and 10 rows at 0.1 ms are 2 ms of a processor, of which 256 MB have 256 / 1,769: 13.8 ms, after 25 ms of waiting.
     let ingest_ms = 39.0;
     // 34.64 ms of a processor, of which 512 MB have 512 / 1,769: 119.7 ms, after 150 ms.
@@ -168,7 +168,7 @@ fn the_bill_of_a_hundred_posts_a_second() {
         + DAYS * run_ms * 3_584.0 / 1_024_000.0 * 0.000_000_030_9;
     assert_costs(&bill, Service::Lambda, lambda);
 
-    assert_costs(&bill, Service::Kinesis, 730.0 * 0.015 + posts * 0.014e-6);
+    assert_costs(&bill, Service::Kinesis, 730.0 * 0.015 + rows * 0.014e-6);
 
     let puts = objects + DAYS * 500.0;
     let gets = objects * 4.0 + DAYS * 2_000.0;
@@ -191,10 +191,10 @@ fn the_bill_of_a_hundred_posts_a_second() {
     assert_costs(&bill, Service::CloudWatch, cloudwatch);
 
     // A day's clean rows of all kinds.
-    let tb = posts * 250.0 / 1_073_741_824.0 / 1_024.0;
+    let tb = rows * 250.0 / 1_073_741_824.0 / 1_024.0;
     assert_costs(&bill, Service::Athena, tb * 5.00);
     let known =
-        requests * 1e-6 + lambda + 10.95 + posts * 0.014e-6 + s3 + kms + cloudwatch + tb * 5.0;
+        requests * 1e-6 + lambda + 10.95 + rows * 0.014e-6 + s3 + kms + cloudwatch + tb * 5.0;
     assert!((bill.total() - known - DAYS * 1e-6 - 0.002_04).abs() < 1e-4);
 }
 
@@ -202,18 +202,17 @@ fn the_bill_of_a_hundred_posts_a_second() {
 fn more_posts_never_cost_less() {
     for settings in [provisioned, on_demand] {
         let mut before = 0.0;
-        for posts in [0.0, 0.01, 1.0, 10.0, 100.0, 999.0, 1_001.0, 5_000.0] {
-            let load = load(posts);
+        for rows in [0.0, 0.01, 1.0, 10.0, 100.0, 999.0, 1_001.0, 5_000.0] {
+            let load = load(rows);
             let total = bill(&load, &settings(&load)).total();
             assert!(
                 total > before,
-                "{posts} posts a second cost {total}, fewer cost {before}"
+                "{rows} rows a second cost {total}, fewer cost {before}"
             );
             before = total;
         }
     }
-    let totals =
-        |bill: fn(&Load) -> Bill| [0.0, 1.0, 100.0].map(|posts| bill(&load(posts)).total());
+    let totals = |bill: fn(&Load) -> Bill| [0.0, 1.0, 100.0].map(|rows| bill(&load(rows)).total());
     assert!(totals(old_stack).is_sorted());
     let firehose = |load: &Load| firehose(load, &provisioned(load), &MEASURED);
     assert!(totals(firehose).is_sorted());
@@ -225,7 +224,7 @@ fn an_on_demand_stream_is_dearer_when_idle() {
     let [shard, stream] = [provisioned, on_demand].map(|settings| bill(&idle, &settings(&idle)));
     assert_costs(&shard, Service::Kinesis, 730.0 * 0.015);
     assert_costs(&stream, Service::Kinesis, 730.0 * 0.040);
-    // 100 posts a second of 1,000 bytes count for 1,024 each; they are read once, and the check reads two minutes of four shards.
+    // 100 rows a second of 1,000 bytes count for 1,024 each; they are read once, and the check reads two minutes of four shards.
     let load = load(100.0);
     let gb_in = 262.8e6 * 1_024.0 / 1_073_741_824.0;
     let read = 262.8e6 * 1_000.0 + DAYS * 120.0 * 4.0 * 2_097_152.0;
@@ -257,10 +256,10 @@ fn a_longer_retention_costs_more() {
 
 #[test]
 fn shards_are_for_bytes_and_for_records() {
-    let shards = |posts_per_second, post_bytes| {
+    let shards = |rows_per_second, row_bytes| {
         let load = Load {
-            post_bytes,
-            ..load(posts_per_second)
+            row_bytes,
+            ..load(rows_per_second)
         };
         (load.shards(), load.on_demand_shards())
     };
@@ -287,7 +286,7 @@ fn a_run_that_lambda_would_end_is_told() {
 fn the_alternatives_by_hand() {
     let load = load(100.0);
     let firehose = firehose(&load, &provisioned(&load), &MEASURED);
-    // A post of 1,000 bytes counts for 5 KB.
+    // A row of 1,000 bytes counts for 5 KB.
     let gb = 262.8e6 * 5_120.0 / 1_073_741_824.0;
     assert_costs(&firehose, Service::Firehose, gb * (0.029 + 0.018));
     assert_costs(&firehose, Service::ApiGateway, 26.28);
@@ -309,8 +308,8 @@ fn the_alternatives_by_hand() {
 
 #[test]
 fn the_free_tiers_are_never_more_than_the_bill() {
-    for posts in [0.0, 1.0, 100.0] {
-        let load = load(posts);
+    for rows in [0.0, 1.0, 100.0] {
+        let load = load(rows);
         let bill = bill(&load, &provisioned(&load));
         for line in &bill.lines {
             assert!(line.free_usd <= line.usd + 1e-9, "{line:?}");

@@ -1,4 +1,4 @@
-//! The top of the page: whether all is well, the key numbers, and the posts of each hour.
+//! The top of the page: whether all is well, the key numbers, and the rows of each hour.
 
 use super::chart::{Figure, Place, Plot, Series, Shape, plot};
 use super::format;
@@ -238,7 +238,7 @@ fn table_tile(kind: &str, table: &TableCounts) -> Tile {
     Tile::new(&format!("Rows of {kind}"), table.rows, note)
 }
 
-/// What the day's posts cost.
+/// What the day's rows cost.
 #[derive(Debug)]
 pub(super) struct CostView<'a> {
     /// For a month without rows.
@@ -272,7 +272,7 @@ impl<'a> CostView<'a> {
     }
 }
 
-/// Draws the posts of each hour: a drawing a kind, all to the same scale.
+/// Draws the rows of each hour: one drawing per table, all to the same scale.
 pub(super) fn hours(summary: &Summary) -> Vec<Figure> {
     let highest = summary
         .rows_by_hour

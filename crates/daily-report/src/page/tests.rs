@@ -82,7 +82,7 @@ fn the_sections_stand_in_their_order() {
         "Every accepted record was found</h2>",
         "This run</h2>",
         "Tables after the run</h2>",
-        "Posts per hour</h2>",
+        "Rows per hour</h2>",
         "Reports</h2>",
         "Data quality</h2>",
         "Steps of the run</h2>",
@@ -102,7 +102,7 @@ fn the_cost_of_the_day_is_told_with_what_was_assumed() {
         "<dd class=\"number\">$17.46</dd><dd class=\"dim\">USD per month, without any row</dd>",
         "<dd class=\"number\">$3.25</dd><dd class=\"dim\">USD per million rows, in addition</dd>",
         "<dd class=\"number\">$1.16</dd><dd class=\"dim\">USD, its part of the month and its rows</dd>",
-        "Kinesis $0.36, CloudWatch and X-Ray $0.30, Lambda $0.21, KMS $0.04. At most: one post a request",
+        "Kinesis $0.36, CloudWatch and X-Ray $0.30, Lambda $0.21, KMS $0.04. At most: one row per request",
     ] {
         assert!(page.contains(text), "{text}");
     }

@@ -52,19 +52,18 @@ fn printed(arguments: &str) -> String {
 
 #[test]
 fn the_idle_stack_is_shown() {
-    insta::assert_snapshot!(printed("--bytes 300"));
+    insta::assert_snapshot!(printed("--row-bytes 300"));
 }
 
 #[test]
 fn a_load_is_shown_with_each_kind_of_stream() {
-    let options =
-        "--posts-per-second 100 --bytes 1000 --batch 10 --stream both --table-rows 30000000";
+    let options = "--rows-per-second 100 --row-bytes 1000 --rows-per-request 10 --stream both --table-rows 30000000";
     insta::assert_snapshot!(printed(options));
 }
 
 #[test]
 fn a_day_that_is_too_long_for_lambda_is_told() {
-    let text = printed("--posts-per-second 100 --bytes 1000 --table-rows 4000000000");
+    let text = printed("--rows-per-second 100 --row-bytes 1000 --table-rows 4000000000");
     assert!(
         text.contains("daily-batch needs longer than the 15 minutes"),
         "{text}"

@@ -5,28 +5,28 @@ use cost::{Architecture, Load, MEASUREMENTS, Settings, Stream};
 
 #[derive(Debug, Args)]
 pub(crate) struct CostOptions {
-    /// Posts a second, evenly over the month; a post is one row of pin, geo or user
-    #[arg(long, value_name = "N", default_value_t = 0.0, value_parser = parse_posts, allow_negative_numbers = true)]
-    pub(crate) posts_per_second: f64,
-    /// Bytes of a post [default: those of the generated rows]
+    /// Rows of all tables per second, evenly over the month
+    #[arg(long, value_name = "N", default_value_t = 0.0, value_parser = parse_rows, allow_negative_numbers = true)]
+    pub(crate) rows_per_second: f64,
+    /// Bytes per row [default: those of the generated rows]
     #[arg(long, value_name = "B", default_value_t = measured_bytes(), value_parser = clap::value_parser!(u32).range(1..=1_048_576), hide_default_value = true)]
-    pub(crate) bytes: u32,
-    /// Posts in one request
+    pub(crate) row_bytes: u32,
+    /// Rows per request
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=500))]
-    pub(crate) batch: u16,
+    pub(crate) rows_per_request: u16,
     /// Processor of the functions
     #[arg(long, value_enum, default_value_t = ArchitectureName::Arm64)]
     pub(crate) architecture: ArchitectureName,
     /// How the stream is paid for
     #[arg(long, value_enum, default_value_t = StreamName::Provisioned)]
     pub(crate) stream: StreamName,
-    /// Shards of the provisioned stream [default: as many as the load needs, at 1 MiB and 1,000 posts a second]
+    /// Shards of the provisioned stream [default: as many as the load needs, at 1 MiB and 1,000 rows per second]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) shards: Option<u16>,
     /// Hours that the stream keeps a record
     #[arg(long, value_name = "N", default_value_t = 24, value_parser = clap::value_parser!(u16).range(24..=8_760))]
     pub(crate) retention_hours: u16,
-    /// Rows of the curated tables, all three together [default: 90 days of posts, none of which repeats an `ind`]
+    /// Rows of the curated tables, all three together [default: 90 days of rows, none of which repeats an `ind`]
     #[arg(long, value_name = "N")]
     pub(crate) table_rows: Option<u32>,
 }
@@ -56,9 +56,9 @@ impl CostOptions {
     /// Returns what is posted.
     pub(crate) fn load(&self) -> Load {
         Load {
-            posts_per_second: self.posts_per_second,
-            post_bytes: f64::from(self.bytes),
-            posts_per_request: f64::from(self.batch),
+            rows_per_second: self.rows_per_second,
+            row_bytes: f64::from(self.row_bytes),
+            rows_per_request: f64::from(self.rows_per_request),
             table_rows: self.table_rows.map(f64::from),
         }
     }
@@ -98,11 +98,12 @@ fn measured_bytes() -> u32 {
     MEASUREMENTS.row_bytes as u32
 }
 
-fn parse_posts(text: &str) -> Result<f64, String> {
-    let posts: Option<f64> = text.parse().ok();
-    posts
-        .filter(|posts| (0.0..=1e6).contains(posts))
-        .ok_or_else(|| "posts a second are a number from 0 to 1000000, as in 100 or 0.5".to_owned())
+fn parse_rows(text: &str) -> Result<f64, String> {
+    let rows: Option<f64> = text.parse().ok();
+    rows.filter(|rows| (0.0..=1e6).contains(rows))
+        .ok_or_else(|| {
+            "rows per second are a number from 0 to 1000000, as in 100 or 0.5".to_owned()
+        })
 }
 
 #[cfg(test)]
@@ -110,10 +111,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn posts_a_second_are_a_number() {
-        assert_eq!(parse_posts("0.5"), Ok(0.5));
+    fn rows_per_second_are_a_number() {
+        assert_eq!(parse_rows("0.5"), Ok(0.5));
         for text in ["-1", "NaN", "inf", "many", "1e7"] {
-            assert!(parse_posts(text).is_err(), "{text}");
+            assert!(parse_rows(text).is_err(), "{text}");
         }
     }
 }

@@ -34,9 +34,9 @@ pub(crate) struct ImportOptions {
     /// Wire format
     #[arg(long, value_enum, default_value_t = Wire::Events)]
     pub(crate) wire: Wire,
-    /// Objects whose rows go into one request
+    /// Rows in one request; each comes from an object of its own
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=500))]
-    pub(crate) batch: u16,
+    pub(crate) rows_per_request: u16,
     /// Read all objects, and only tell what would be posted
     #[arg(long, conflicts_with = "resume")]
     pub(crate) dry_run: bool,

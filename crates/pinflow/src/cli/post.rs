@@ -27,7 +27,7 @@ pub(crate) struct PostOptions {
     /// File with the login of the database whose rows are posted: YAML with HOST, USER, PASSWORD, DATABASE and PORT
     #[arg(long, value_name = "FILE", conflicts_with = "data")]
     pub(crate) mysql: Option<PathBuf>,
-    /// Which row of the database's tables each turn posts [default: random, or sequence with --sequence]
+    /// Which row of each table a post consists of [default: random, or sequence with --sequence]
     #[arg(long, value_enum, requires = "mysql")]
     pub(crate) order: Option<OrderName>,
     /// File with the order of the rows: a JSON array of offsets, from 0 [default with --order sequence:
@@ -40,30 +40,30 @@ pub(crate) struct PostOptions {
     /// Wire format
     #[arg(long, value_enum, default_value_t = Wire::Kinesis)]
     pub(crate) wire: Wire,
-    /// Turns to post; a turn is the same row of pin, geo and user
+    /// Posts to send; a post is the pin, geo and user row of one ind
     #[arg(
         long,
         value_name = "N",
         default_value_t = 500,
         conflicts_with = "forever"
     )]
-    pub(crate) limit: u64,
+    pub(crate) posts: u64,
     /// Post until Ctrl-C
     #[arg(long)]
     pub(crate) forever: bool,
-    /// Turns to post a second, at most [default: as fast as the API takes them]
+    /// Posts per second, at most [default: as fast as the API takes them]
     #[arg(long, value_name = "N", value_parser = parse_rate)]
-    pub(crate) rate: Option<Rate>,
-    /// Turns to send in one request per kind
+    pub(crate) posts_per_second: Option<Rate>,
+    /// Rows of a table in one request
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=500))]
-    pub(crate) batch: u16,
+    pub(crate) rows_per_request: u16,
     /// Seed of the generated rows, and of the random order
     #[arg(long, value_name = "N", default_value_t = DEFAULT_SEED)]
     pub(crate) seed: u64,
     /// File that keeps how far the run is [default with --mysql or --resume: .pinflow-post.json]
     #[arg(long, value_name = "FILE")]
     pub(crate) state: Option<PathBuf>,
-    /// Go on after the last turn that the state file tells of, with any source; --limit counts the turns before it, too
+    /// Go on after the last post in the state file, with any source; --posts counts the posts before it, too
     #[arg(long)]
     pub(crate) resume: bool,
 }
@@ -113,7 +113,7 @@ impl fmt::Display for Wire {
     }
 }
 
-/// Which row of a database's tables each turn posts.
+/// Which row of each table a post consists of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum OrderName {
     /// Any row, drawn from the seed, as the old posting script does
@@ -124,7 +124,7 @@ pub(crate) enum OrderName {
     Sequence,
 }
 
-/// How long after one turn the next one is due.
+/// The time from one post to the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Rate {
     pub(crate) interval: Duration,
@@ -136,7 +136,7 @@ fn parse_rate(text: &str) -> Result<Rate, String> {
     let interval = rate
         .filter(|rate| *rate > 0.0)
         .and_then(|rate| Duration::try_from_secs_f64(1.0 / rate).ok());
-    let interval = interval.ok_or("a rate is turns a second, more than 0, as in 20 or 0.5")?;
+    let interval = interval.ok_or("write posts per second, more than 0, as in 20 or 0.5")?;
     Ok(Rate { interval })
 }
 
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_is_turns_a_second() {
+    fn a_rate_is_posts_per_second() {
         let interval = |text| parse_rate(text).map(|rate| rate.interval.as_millis());
         assert_eq!(interval("20"), Ok(50));
         assert_eq!(interval("0.5/s"), Ok(2_000));

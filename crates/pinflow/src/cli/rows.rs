@@ -7,7 +7,7 @@ use super::DEFAULT_SEED;
 
 #[derive(Debug, Args)]
 pub(crate) struct GenerateOptions {
-    /// Turns to print; a turn is the same row of pin, geo and user
+    /// Posts to print; a post is the pin, geo and user row of one ind
     #[arg(long, value_name = "N", default_value_t = 500)]
     pub(crate) posts: u64,
     /// Seed of the rows

@@ -12,7 +12,7 @@ use super::{DEFAULT_SEED, Wire};
 
 #[derive(Debug, Args)]
 pub(crate) struct DemoOptions {
-    /// Turns to post; a turn is the same row of pin, geo and user
+    /// Posts to send; a post is the pin, geo and user row of one ind
     #[arg(long, value_name = "N", default_value_t = 500)]
     pub(crate) posts: u64,
     /// Folder with pin.ndjson, geo.ndjson and user.ndjson whose rows are posted [default: generated rows]

@@ -53,8 +53,8 @@ impl Report<'_> {
     pub(super) fn write(&self, out: &mut dyn Write) -> io::Result<()> {
         writeln!(
             out,
-            "Posted {} in {:.1} s; the lake was complete after {:.1} s",
-            self.tally.counted_turns(),
+            "Sent {} in {:.1} s; the lake was complete after {:.1} s",
+            self.tally.counted_posts(),
             self.posting.as_secs_f64(),
             self.until_drained.as_secs_f64()
         )?;
@@ -106,8 +106,8 @@ impl Report<'_> {
             lines.add("delivered again", "batches", &self.cleaned.retries);
         }
         if let Some([median, high]) = self.tally.percentiles() {
-            lines.add("a post took", "p50", &median);
-            lines.add("a post took", "p99", &high);
+            lines.add("a request took", "p50", &median);
+            lines.add("a request took", "p99", &high);
         }
         lines.table
     }

@@ -85,10 +85,10 @@ async fn a_run_that_ctrl_c_ends_accounts_for_what_was_posted() {
     let (exit, text) = demo(folder.path(), "--posts 1000000", clock, &stop).await;
     assert_eq!(exit, Exit::Interrupted, "{text}");
     assert!(
-        text.starts_with("Ctrl-C ended the run early\nPosted "),
+        text.starts_with("Ctrl-C ended the run early\nSent "),
         "{text}"
     );
-    assert!(!text.contains("Posted 0 turns"), "{text}");
+    assert!(!text.contains("Sent 0 posts"), "{text}");
     assert!(text.contains(" quarantined, unaccounted = 0\n"), "{text}");
 }
 

@@ -55,7 +55,8 @@ async fn the_old_sinks_objects_are_posted_from_a_bucket() {
         ended(&ran, Exit::Failure),
         "Would post 5 rows from 6 objects: 3 pin, 1 geo, 1 user\n"
     );
-    let command = format!("import --from s3://old/topics --api {api} --state {path} --batch 2");
+    let command =
+        format!("import --from s3://old/topics --api {api} --state {path} --rows-per-request 2");
     let ran = stack.run(&command).await;
     assert_eq!(
         ended(&ran, Exit::Failure),
@@ -81,8 +82,8 @@ async fn the_old_sinks_objects_are_posted_from_a_bucket() {
 
     // As if the last two had not been done.
     let kept = fs::read_to_string(&state).unwrap();
-    assert!(kept.contains("\"turns_done\": 6"), "{kept}");
-    let undone = kept.replace("\"turns_done\": 6", "\"turns_done\": 4");
+    assert!(kept.contains("\"posts_done\": 6"), "{kept}");
+    let undone = kept.replace("\"posts_done\": 6", "\"posts_done\": 4");
     fs::write(&state, undone).unwrap();
     let ran = stack.run(&format!("{command} --resume")).await;
     assert_eq!(

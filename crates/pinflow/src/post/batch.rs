@@ -1,11 +1,11 @@
-//! Consecutive turns → the requests that post them.
+//! Consecutive posts → the requests that post them.
 
 use std::collections::HashSet;
 
 use bytes::Bytes;
 use event_model::Kind;
 
-use crate::source::Turn;
+use crate::source::Post;
 
 /// Most rows in one request: what the API takes, which is what one `PutRecords` call may have (an AWS limit).
 const MAX_ROWS: usize = 500;
@@ -19,10 +19,10 @@ pub(super) struct Row {
     pub(super) json: Bytes,
 }
 
-/// Turns that are posted together.
+/// Posts that are sent together.
 #[derive(Debug)]
 pub(super) struct Batch {
-    pub(super) turns: u64,
+    pub(super) posts: u64,
     /// The rows that the batch has a version of.
     pub(super) offsets: HashSet<i64>,
     /// The requests of each kind. One is sent after the other, so that versions of a row arrive in their order.
@@ -30,20 +30,20 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    pub(super) fn of(turns: &[Turn]) -> Self {
-        let offsets = turns.iter().map(|turn| turn.offset).collect();
+    pub(super) fn of(posts: &[Post]) -> Self {
+        let offsets = posts.iter().map(|post| post.offset).collect();
         let requests = Kind::ALL.map(|kind| {
-            let rows = turns.iter().flat_map(|turn| {
-                let of_kind = turn.rows.iter().filter(move |row| row.kind == kind);
+            let rows = posts.iter().flat_map(|post| {
+                let of_kind = post.rows.iter().filter(move |row| row.kind == kind);
                 of_kind.map(|row| Row {
-                    offset: turn.offset,
+                    offset: post.offset,
                     json: row.json.clone(),
                 })
             });
             (kind, requests(rows))
         });
         Self {
-            turns: turns.len() as u64,
+            posts: posts.len() as u64,
             offsets,
             requests,
         }
@@ -120,13 +120,13 @@ mod tests {
             kind,
             json: Bytes::from_static(b"{}"),
         };
-        let turn = |offset, kinds: &[Kind]| Turn {
+        let post = |offset, kinds: &[Kind]| Post {
             offset,
             rows: kinds.iter().map(|&kind| posted(kind)).collect(),
         };
         let batch = Batch::of(&[
-            turn(7, &[Kind::Pin, Kind::Geo]),
-            turn(8, &[Kind::Geo, Kind::Geo]),
+            post(7, &[Kind::Pin, Kind::Geo]),
+            post(8, &[Kind::Geo, Kind::Geo]),
         ]);
         let counts: Vec<Vec<usize>> = batch
             .requests
@@ -134,6 +134,6 @@ mod tests {
             .map(|(_, requests)| requests.iter().map(Vec::len).collect())
             .collect();
         assert_eq!(counts, [vec![1], vec![2, 1], vec![]]);
-        assert_eq!((batch.turns, batch.offsets), (2, HashSet::from([7, 8])));
+        assert_eq!((batch.posts, batch.offsets), (2, HashSet::from([7, 8])));
     }
 }

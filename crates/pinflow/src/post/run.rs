@@ -1,4 +1,4 @@
-//! A run: turn after turn at a pace, a few requests at a time, until its end or Ctrl-C.
+//! A run: post after post at a pace, a few requests at a time, until its end or Ctrl-C.
 
 use std::collections::HashSet;
 use std::panic::resume_unwind;
@@ -17,25 +17,25 @@ use crate::cli::Rate;
 use crate::source::Source;
 use crate::stop::Stop;
 
-/// How many turns are posted, and how fast.
+/// How many posts are sent, and how fast.
 #[derive(Clone, Debug)]
 pub(crate) struct Pace {
-    /// Turns that an earlier run posted, which the source is past.
+    /// Posts that an earlier run sent, which the source is past.
     pub(crate) done: u64,
-    /// Turns in all, with those of an earlier run; `None` is for ever.
+    /// Posts in all, with those of an earlier run; `None` is for ever.
     pub(crate) limit: Option<u64>,
     /// `None` is as fast as the API takes them.
     pub(crate) rate: Option<Rate>,
-    /// Turns whose rows of a kind go into one request.
-    pub(crate) turns_per_batch: usize,
+    /// Posts whose rows of a kind go into one request.
+    pub(crate) posts_per_batch: usize,
 }
 
-/// What became of the turns of a batch.
+/// What became of the posts of a batch.
 #[derive(Debug)]
 pub(crate) struct Posted {
-    /// Number of its first turn, from 0; a run that goes on from an earlier one counts that one's turns too.
-    pub(super) first_turn: u64,
-    pub(crate) turns: u64,
+    /// Number of its first post, from 0; a run that goes on from an earlier one counts that one's posts too.
+    pub(super) first_post: u64,
+    pub(crate) posts: u64,
     deliveries: Vec<Delivery>,
 }
 
@@ -61,11 +61,11 @@ impl Posted {
 /// Batches under way at once, each with up to a connection per kind.
 const MAX_BATCHES: usize = 4;
 
-/// Posts turns and tells `told` of each batch once it has ended.
+/// Sends posts, and calls `told` with each batch once it has ended.
 ///
 /// Versions of one row go one after the other, also from batch to batch. When Ctrl-C comes, or the source ends in an
 /// error, what is under way is finished and told.
-pub(crate) async fn post_turns(
+pub(crate) async fn post_all(
     poster: Poster,
     source: &mut Source,
     pace: &Pace,
@@ -82,23 +82,23 @@ pub(crate) async fn post_turns(
     let end = pace.limit.unwrap_or(u64::MAX);
     let mut next = pace.done;
     while next < end {
-        let first_turn = next;
-        let mut turns = Vec::new();
-        while next < end && turns.len() < pace.turns_per_batch {
+        let first_post = next;
+        let mut posts = Vec::new();
+        while next < end && posts.len() < pace.posts_per_batch {
             if let Some(schedule) = &mut schedule {
                 let due = schedule.next(Instant::now());
                 under_way.wait_until(due, stop).await?;
             }
             if stop.is_requested() {
-                // The turns of the batch that were waiting for its last ones are not posted.
+                // The posts of the batch that were waiting for its last ones are not sent.
                 return under_way.finish().await;
             }
-            let turn = tokio::select! {
-                turn = source.next_turn() => turn,
+            let post = tokio::select! {
+                post = source.next_post() => post,
                 () = stop.requested() => return under_way.finish().await,
             };
-            match turn {
-                Ok(turn) => turns.push(turn),
+            match post {
+                Ok(post) => posts.push(post),
                 Err(error) => {
                     under_way.finish().await?;
                     return Err(error.into());
@@ -106,12 +106,12 @@ pub(crate) async fn post_turns(
             }
             next += 1;
         }
-        let batch = Batch::of(&turns);
+        let batch = Batch::of(&posts);
         under_way.make_room_for(&batch).await?;
         under_way.offsets.extend(&batch.offsets);
         under_way
             .batches
-            .spawn(post_batch(Arc::clone(&poster), first_turn, batch));
+            .spawn(post_batch(Arc::clone(&poster), first_post, batch));
     }
     under_way.finish().await
 }
@@ -170,7 +170,7 @@ impl<F: FnMut(&Posted) -> anyhow::Result<()>> UnderWay<F> {
 /// Posts a batch: the kinds beside each other, the requests of a kind one after the other.
 async fn post_batch(
     poster: Arc<Poster>,
-    first_turn: u64,
+    first_post: u64,
     batch: Batch,
 ) -> Result<Ended, PostError> {
     let [pin, geo, user] = batch
@@ -178,8 +178,8 @@ async fn post_batch(
         .map(|(kind, requests)| post_kind(&poster, kind, requests));
     let (pin, geo, user) = tokio::try_join!(pin, geo, user)?;
     let outcome = Posted {
-        first_turn,
-        turns: batch.turns,
+        first_post,
+        posts: batch.posts,
         deliveries: [pin, geo, user].into_iter().flatten().collect(),
     };
     Ok((batch.offsets, outcome))
@@ -197,7 +197,7 @@ async fn post_kind(
     Ok(deliveries)
 }
 
-/// When each turn is due.
+/// When each post is due.
 struct Schedule {
     interval: Duration,
     next: Instant,
@@ -214,7 +214,7 @@ impl Schedule {
         }
     }
 
-    /// Returns when the next turn is due.
+    /// Returns when the next post is due.
     fn next(&mut self, now: Instant) -> Instant {
         let due = self.next.max(now.checked_sub(LONGEST_LAG).unwrap_or(now));
         self.next = due + self.interval;

@@ -49,8 +49,8 @@ impl Settings {
 #[derive(Debug, Serialize, Deserialize)]
 struct Content {
     run: Settings,
-    /// Turns from the first one on whose every row was acknowledged, or refused for what is in it.
-    turns_done: u64,
+    /// Posts from the first one on whose every row was acknowledged, or refused for what is in it.
+    posts_done: u64,
 }
 
 /// A file that does not let a run go on.
@@ -90,12 +90,12 @@ pub(crate) enum StateError {
     },
 }
 
-/// How far a run is. The file never tells of a turn that is not done.
+/// How far a run is. The file never tells of a post that is not done.
 #[derive(Debug)]
 pub(crate) struct State {
     path: PathBuf,
     content: Content,
-    /// Batches that are done before an earlier one: how many turns, by the first one's number.
+    /// Batches that are done before an earlier one: how many posts, by the first one's number.
     ahead: BTreeMap<u64, u64>,
 }
 
@@ -104,7 +104,7 @@ impl State {
     pub(crate) fn start(path: &Path, run: Settings) -> Result<Self, StateError> {
         let state = Self {
             path: path.to_owned(),
-            content: Content { run, turns_done: 0 },
+            content: Content { run, posts_done: 0 },
             ahead: BTreeMap::new(),
         };
         state.write()?;
@@ -145,27 +145,27 @@ impl State {
         Ok(state)
     }
 
-    /// Returns how many turns are done, from the first one on.
-    pub(crate) fn turns_done(&self) -> u64 {
-        self.content.turns_done
+    /// Returns how many posts are done, from the first one on.
+    pub(crate) fn posts_done(&self) -> u64 {
+        self.content.posts_done
     }
 
     /// Adds a batch of the run; one with a row that should be sent again stays undone, and so does what comes after it.
     pub(crate) fn add(&mut self, posted: &Posted) -> Result<(), StateError> {
         if posted.is_done() {
-            self.add_turns(posted.first_turn, posted.turns)
+            self.add_posts(posted.first_post, posted.posts)
         } else {
             Ok(())
         }
     }
 
-    fn add_turns(&mut self, first: u64, turns: u64) -> Result<(), StateError> {
-        self.ahead.insert(first, turns);
-        let before = self.content.turns_done;
-        while let Some(turns) = self.ahead.remove(&self.content.turns_done) {
-            self.content.turns_done += turns;
+    fn add_posts(&mut self, first: u64, posts: u64) -> Result<(), StateError> {
+        self.ahead.insert(first, posts);
+        let before = self.content.posts_done;
+        while let Some(posts) = self.ahead.remove(&self.content.posts_done) {
+            self.content.posts_done += posts;
         }
-        if self.content.turns_done == before {
+        if self.content.posts_done == before {
             return Ok(());
         }
         self.write()
@@ -203,15 +203,15 @@ mod tests {
     }
 
     #[test]
-    fn turns_count_as_done_when_all_before_them_are() {
+    fn posts_count_as_done_when_all_before_them_are() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state.json");
         let mut state = State::start(&path, settings()).unwrap();
-        for (first, turns, done) in [(5, 5, 0), (0, 5, 10), (15, 5, 10), (20, 2, 10), (10, 5, 22)] {
-            state.add_turns(first, turns).unwrap();
-            assert_eq!(state.turns_done(), done);
+        for (first, posts, done) in [(5, 5, 0), (0, 5, 10), (15, 5, 10), (20, 2, 10), (10, 5, 22)] {
+            state.add_posts(first, posts).unwrap();
+            assert_eq!(state.posts_done(), done);
             let read = State::resume(&path, &settings()).unwrap();
-            assert_eq!(read.turns_done(), done);
+            assert_eq!(read.posts_done(), done);
         }
         let names: Vec<_> = fs::read_dir(folder.path())
             .unwrap()
@@ -227,11 +227,11 @@ mod tests {
             "seed": 1,
             "api": "http://127.0.0.1:9000/"
           },
-          "turns_done": 22
+          "posts_done": 22
         }
         "#);
         let state = State::start(&path, settings()).unwrap();
-        assert_eq!(state.turns_done(), 0);
+        assert_eq!(state.posts_done(), 0);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::latency::Latencies;
 /// The numbers of a run.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
-    pub(crate) turns: u64,
+    pub(crate) posts: u64,
     /// Rows that the stream has.
     pub(crate) accepted: u64,
     /// Rows that it does not have.
@@ -35,7 +35,7 @@ const MAX_REASONS: usize = 8;
 impl Tally {
     /// Adds what became of a batch.
     pub(crate) fn add(&mut self, posted: &Posted) {
-        self.turns += posted.turns;
+        self.posts += posted.posts;
         for delivery in posted.deliveries() {
             self.accepted += delivery.accepted.len() as u64;
             for latency in &delivery.latencies {
@@ -64,7 +64,7 @@ impl Tally {
 
     /// Moves a progress bar to where the run is.
     pub(crate) fn show_on(&self, bar: &ProgressBar) {
-        bar.set_position(self.turns);
+        bar.set_position(self.posts);
         bar.set_message(match self.failed {
             0 => format!("{} rows accepted", self.accepted),
             failed => format!("{} rows accepted, {failed} failed", self.accepted),
@@ -73,10 +73,10 @@ impl Tally {
 
     /// Writes the run in a few lines.
     pub(crate) fn write_summary(&self, out: &mut dyn Write, took: Duration) -> io::Result<()> {
-        let (turns, accepted, failed) = (self.counted_turns(), self.accepted, self.failed);
+        let (posts, accepted, failed) = (self.counted_posts(), self.accepted, self.failed);
         writeln!(
             out,
-            "Posted {turns} in {:.1} s: {accepted} rows accepted, {failed} failed",
+            "Sent {posts} in {:.1} s: {accepted} rows accepted, {failed} failed",
             took.as_secs_f64()
         )?;
         if let Some([median, high]) = self.percentiles() {
@@ -116,15 +116,15 @@ impl Tally {
         Ok(())
     }
 
-    /// Returns the number of turns, as words.
-    pub(crate) fn counted_turns(&self) -> String {
-        match self.turns {
-            1 => "1 turn".to_owned(),
-            turns => format!("{turns} turns"),
+    /// Returns the number of posts, as words.
+    pub(crate) fn counted_posts(&self) -> String {
+        match self.posts {
+            1 => "1 post".to_owned(),
+            posts => format!("{posts} posts"),
         }
     }
 
-    /// Returns how long a post took, as the median and the 99th percentile; `None` when nothing was answered.
+    /// Returns how long a request took, as the median and the 99th percentile; `None` when nothing was answered.
     pub(crate) fn percentiles(&self) -> Option<[String; 2]> {
         let shown = |percent| self.latencies.percentile(percent).map(millis);
         Some([shown(50)?, shown(99)?])

@@ -66,11 +66,11 @@ async fn versions_of_a_row_are_posted_in_their_order() {
         }
     });
     let (sender, _) = watch::channel(false);
-    let arguments = format!("--data {} --limit 3", folder.path().display());
+    let arguments = format!("--data {} --posts 3", folder.path().display());
     let (exit, text) = post(&server, &arguments, &Stop::on(&sender)).await;
     assert_eq!(exit, Exit::Success);
     insta::assert_snapshot!(text, @r"
-    Posted 3 turns in T s: 7 rows accepted, 0 failed
+    Sent 3 posts in T s: 7 rows accepted, 0 failed
     A post took T ms (p50), T ms (p99)
     ");
     let of_the_row = |request: &String| {
@@ -95,10 +95,10 @@ async fn what_failed_is_told_with_its_reason() {
         move |number, _| if number % 3 == 0 { refused } else { ACCEPTED },
     );
     let (sender, _) = watch::channel(false);
-    let (exit, text) = post(&server, "--limit 2 --seed 4", &Stop::on(&sender)).await;
+    let (exit, text) = post(&server, "--posts 2 --seed 4", &Stop::on(&sender)).await;
     assert_eq!(exit, Exit::Failure);
     assert!(
-        text.starts_with("Posted 2 turns in T s: 4 rows accepted, 2 failed\n"),
+        text.starts_with("Sent 2 posts in T s: 4 rows accepted, 2 failed\n"),
         "{text}"
     );
     assert!(
@@ -115,33 +115,33 @@ async fn ctrl_c_ends_an_endless_run_and_its_rows_are_told() {
         sender.send_replace(number >= 2);
         ACCEPTED
     });
-    let run = post(&server, "--forever --rate 1", &stop);
+    let run = post(&server, "--forever --posts-per-second 1", &stop);
     let (exit, text) = tokio::time::timeout(Duration::from_secs(20), run)
         .await
         .unwrap();
     assert_eq!(exit, Exit::Interrupted);
     insta::assert_snapshot!(text, @r"
-    Posted 1 turn in T s: 3 rows accepted, 0 failed
+    Sent 1 post in T s: 3 rows accepted, 0 failed
     A post took T ms (p50), T ms (p99)
     ");
 }
 
 #[tokio::test]
-async fn a_run_goes_on_after_the_last_turn_that_was_acknowledged() {
+async fn a_run_goes_on_after_the_last_post_that_was_acknowledged() {
     let folder = tempfile::tempdir().unwrap();
     let state = folder.path().join("state.json");
     let (sender, _) = watch::channel(false);
     let stop = Stop::on(&sender);
-    // The second turn comes to an API that does not know the path: not a fault of its rows.
+    // The second post comes to an API that does not know the path: not a fault of its rows.
     let server = Server::serve(6, |number, _| match number {
         0..3 => ACCEPTED,
         _ => ("404 Not Found", "", ""),
     });
     let mut url = server.url.clone();
-    let arguments = format!("--state {} --rate 5 --limit 2", state.display());
+    let arguments = format!("--state {} --posts-per-second 5 --posts 2", state.display());
     let (exit, text) = post(&server, &arguments, &stop).await;
     assert_eq!(exit, Exit::Failure);
-    assert!(text.contains("The next turn is 2; "), "{text}");
+    assert!(text.contains("The next post is 2; "), "{text}");
     let first = server.requests();
 
     let server = Server::serve(3, |_, _| ACCEPTED);
@@ -151,7 +151,7 @@ async fn a_run_goes_on_after_the_last_turn_that_was_acknowledged() {
     let (exit, text) = post(&server, &format!("{arguments} --resume"), &stop).await;
     assert_eq!(exit, Exit::Success);
     assert!(
-        text.starts_with("Posted 1 turn in T s: 3 rows accepted"),
+        text.starts_with("Sent 1 post in T s: 3 rows accepted"),
         "{text}"
     );
     let mut again = server.requests();

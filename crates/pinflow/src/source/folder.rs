@@ -5,12 +5,12 @@ use std::path::Path;
 
 use event_model::Kind;
 
-use super::{PostedRow, SourceError, Turn, ndjson, sequence};
+use super::{Post, PostedRow, SourceError, ndjson, sequence};
 
 /// The rows of a data folder, in the order in which they are posted.
 #[derive(Debug)]
 pub struct Folder {
-    /// Each row has at least one line. An offset that a file has twice brings all of its lines in one turn.
+    /// Each row has at least one line. An offset that a file has twice brings all of its lines in one post.
     rows: HashMap<i64, Vec<PostedRow>>,
     /// Offsets that have a row.
     order: Vec<i64>,
@@ -23,7 +23,7 @@ impl Folder {
         let mut rows: HashMap<i64, Vec<PostedRow>> = HashMap::new();
         let mut table_order = Vec::new();
         let mut seen = HashSet::new();
-        // Kinds come in the order pin, geo, user, which is the order of a turn's rows too.
+        // Kinds come in the order pin, geo, user, which is the order of a post's rows too.
         for kind in Kind::ALL {
             for (offset, row) in ndjson::read(folder, kind)? {
                 if seen.insert(offset) {
@@ -51,20 +51,20 @@ impl Folder {
         })
     }
 
-    /// Returns the next turn; the first one again after the last.
-    pub(super) fn next_turn(&mut self) -> Turn {
+    /// Returns the next post; the first one again after the last.
+    pub(super) fn next_post(&mut self) -> Post {
         let offset = self.order[self.next];
         self.next = (self.next + 1) % self.order.len();
-        Turn {
+        Post {
             offset,
             rows: self.rows.get(&offset).cloned().unwrap_or_default(),
         }
     }
 
-    /// Goes past turns, as if they had been returned.
-    pub(super) fn skip(&mut self, turns: u64) {
+    /// Goes past posts, as if they had been returned.
+    pub(super) fn skip(&mut self, posts: u64) {
         let length = self.order.len() as u64;
-        let next = (self.next as u64 + turns % length) % length;
+        let next = (self.next as u64 + posts % length) % length;
         self.next = usize::try_from(next).unwrap_or_default();
     }
 }
@@ -90,17 +90,17 @@ mod tests {
     );
     const USER: (&str, &str) = ("user.ndjson", "{\"ind\": 5, \"age\": 1}\n");
 
-    fn turns(folder: &mut Folder, count: usize) -> Vec<(i64, String)> {
-        let mut turn = || {
-            let turn = folder.next_turn();
-            let kinds: Vec<_> = turn.rows.iter().map(|row| row.kind.as_str()).collect();
-            (turn.offset, kinds.join(" "))
+    fn posts(folder: &mut Folder, count: usize) -> Vec<(i64, String)> {
+        let mut post = || {
+            let post = folder.next_post();
+            let kinds: Vec<_> = post.rows.iter().map(|row| row.kind.as_str()).collect();
+            (post.offset, kinds.join(" "))
         };
-        (0..count).map(|_| turn()).collect()
+        (0..count).map(|_| post()).collect()
     }
 
-    fn expected(turns: &[(i64, &str)]) -> Vec<(i64, String)> {
-        turns
+    fn expected(posts: &[(i64, &str)]) -> Vec<(i64, String)> {
+        posts
             .iter()
             .map(|&(offset, kinds)| (offset, kinds.to_owned()))
             .collect()
@@ -111,7 +111,7 @@ mod tests {
         let dir = folder(&[PIN, GEO, USER, ("row_sequence.json", "[9, 1, 5, 9, 7, 2]")]);
         let mut folder = Folder::open(dir.path()).unwrap();
         assert_eq!(
-            turns(&mut folder, 6),
+            posts(&mut folder, 6),
             expected(&[
                 (9, "geo"),
                 (5, "pin user"),
@@ -128,7 +128,7 @@ mod tests {
         let dir = folder(&[PIN, GEO, USER]);
         let mut folder = Folder::open(dir.path()).unwrap();
         assert_eq!(
-            turns(&mut folder, 4),
+            posts(&mut folder, 4),
             expected(&[(5, "pin user"), (2, "pin geo"), (9, "geo"), (5, "pin user")])
         );
     }
@@ -139,7 +139,7 @@ mod tests {
         for skipped in [1, 4, 301] {
             let mut folder = Folder::open(dir.path()).unwrap();
             folder.skip(skipped);
-            assert_eq!(folder.next_turn().offset, 2, "{skipped}");
+            assert_eq!(folder.next_post().offset, 2, "{skipped}");
         }
     }
 
@@ -148,10 +148,10 @@ mod tests {
         let pins = "{\"index\": 5}\n{\"index\": 5, \"title\": \"later\"}\n";
         let dir = folder(&[("pin.ndjson", pins), GEO, USER]);
         let mut folder = Folder::open(dir.path()).unwrap();
-        let turn = folder.next_turn();
-        assert_eq!(turn.rows.len(), 3);
+        let post = folder.next_post();
+        assert_eq!(post.rows.len(), 3);
         assert_eq!(
-            turn.rows[1].json.as_ref(),
+            post.rows[1].json.as_ref(),
             b"{\"index\": 5, \"title\": \"later\"}"
         );
     }

@@ -13,59 +13,59 @@ mod vocabulary;
 
 use event_model::Kind;
 
-use super::{PostedRow, Turn};
+use super::{Post, PostedRow};
 use dice::{Dice, Purpose};
 use dirt::Flaw;
 use persona::Persona;
 
-/// One turn in so many posts an earlier row again.
+/// One post in so many repeats an earlier one.
 const REPEAT_ONE_IN: u64 = 60;
 /// One repeat in so many brings a newer version of the row.
 const NEWER_ONE_IN: u64 = 5;
 
-/// An endless source of generated turns.
+/// An endless source of generated posts.
 #[derive(Debug)]
 pub struct Generator {
     seed: u64,
-    /// Turns so far.
-    turns: u64,
+    /// Posts so far.
+    posts: u64,
     /// Rows that were posted at least once.
     known: u64,
 }
 
 impl Generator {
-    /// Makes the generator of a seed, which starts with its first turn.
+    /// Makes the generator of a seed, which starts with its first post.
     pub fn new(seed: u64) -> Self {
         Self {
             seed,
-            turns: 0,
+            posts: 0,
             known: 0,
         }
     }
 
-    /// Returns the next turn.
-    pub fn next_turn(&mut self) -> Turn {
-        let mut dice = Dice::new(self.seed, Purpose::Turn, self.turns);
-        self.turns += 1;
+    /// Returns the next post.
+    pub fn next_post(&mut self) -> Post {
+        let mut dice = Dice::new(self.seed, Purpose::Post, self.posts);
+        self.posts += 1;
         if self.known > 0 && dice.one_in(REPEAT_ONE_IN) {
             let version = u64::from(dice.one_in(NEWER_ONE_IN));
-            return turn(self.seed, dice.below(self.known), version);
+            return post(self.seed, dice.below(self.known), version);
         }
         self.known += 1;
-        turn(self.seed, self.known - 1, 0)
+        post(self.seed, self.known - 1, 0)
     }
 
-    /// Goes past turns, as if they had been returned.
-    pub(super) fn skip(&mut self, turns: u64) {
-        // Which row a turn repeats depends on how many were new before it.
-        for _ in 0..turns {
-            self.next_turn();
+    /// Goes past posts, as if they had been returned.
+    pub(super) fn skip(&mut self, posts: u64) {
+        // Which row a repeating post takes depends on how many were new before it.
+        for _ in 0..posts {
+            self.next_post();
         }
     }
 }
 
 /// Returns the rows with this number. A newer version tells other followers and another age.
-fn turn(seed: u64, number: u64, version: u64) -> Turn {
+fn post(seed: u64, number: u64, version: u64) -> Post {
     let offset = offset(seed, number);
     let persona = Persona::of_row(seed, number);
     let rows = Kind::ALL.map(|kind| {
@@ -86,7 +86,7 @@ fn turn(seed: u64, number: u64, version: u64) -> Turn {
             json: row.render(dirt::style(&mut dice)),
         }
     });
-    Turn {
+    Post {
         offset,
         rows: rows.into(),
     }

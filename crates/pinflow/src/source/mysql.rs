@@ -1,6 +1,6 @@
 //! The database of the old script: three tables, read over one connection.
 //!
-//! A turn posts the rows that stand at the same place in each table, as `SELECT * FROM <table> LIMIT <offset>, 1` finds
+//! A post consists of the rows that are at the same place in each table, as `SELECT * FROM <table> LIMIT <offset>, 1` finds
 //! them; the tables are sorted by their key, so that each run finds the same rows.
 
 mod creds;
@@ -18,7 +18,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, MySqlConnection, Row as _};
 use tokio::time::timeout;
 
 use super::order::Order;
-use super::{PostedRow, Turn};
+use super::{Post, PostedRow};
 use creds::Creds;
 use error::Fault;
 
@@ -35,10 +35,10 @@ pub struct Mysql {
     /// Rows of the longest table.
     rows: u64,
     order: Order,
-    /// The number of the turn after those that are ready.
+    /// The number of the post after those that are ready.
     next: u64,
-    /// Turns that were read together with an earlier one.
-    ready: VecDeque<Turn>,
+    /// Posts that were read together with an earlier one.
+    ready: VecDeque<Post>,
 }
 
 /// A table, and by what its rows are sorted.
@@ -53,8 +53,8 @@ struct Table {
 const LOGIN_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a server may take to answer a query.
 const QUERY_TIMEOUT: Duration = Duration::from_mins(1);
-/// Most turns that are read in one query a table, when their rows stand one after the other.
-const MAX_TURNS: u64 = 100;
+/// Most posts that are read in one query a table, when their rows stand one after the other.
+const MAX_POSTS: u64 = 100;
 
 /// Name of the table of a kind, and of its key.
 fn table_of(kind: Kind) -> (&'static str, &'static str) {
@@ -110,31 +110,31 @@ impl Mysql {
         self.rows
     }
 
-    /// Returns the next turn; a table that ends before the row is left out.
-    pub(super) async fn next_turn(&mut self) -> Result<Turn, MysqlError> {
+    /// Returns the next post; a table that ends before the row is left out.
+    pub(super) async fn next_post(&mut self) -> Result<Post, MysqlError> {
         loop {
-            if let Some(turn) = self.ready.pop_front() {
-                return Ok(turn);
+            if let Some(post) = self.ready.pop_front() {
+                return Ok(post);
             }
-            self.read_turns().await?;
+            self.read_posts().await?;
         }
     }
 
-    /// Goes past turns, as if they had been returned.
-    pub(super) fn skip(&mut self, turns: u64) {
-        self.next += self.ready.len() as u64 + turns;
+    /// Goes past posts, as if they had been returned.
+    pub(super) fn skip(&mut self, posts: u64) {
+        self.next += self.ready.len() as u64 + posts;
         self.ready.clear();
     }
 
-    /// Reads the next turn, and those after it whose rows follow on its own.
-    async fn read_turns(&mut self) -> Result<(), MysqlError> {
+    /// Reads the next post, and those after it whose rows follow on its own.
+    async fn read_posts(&mut self) -> Result<(), MysqlError> {
         let first = self.order.offset(self.next, self.rows);
         let follows =
-            |turns: &u64| self.order.offset(self.next + turns, self.rows) == first + turns;
-        let turns = (0..MAX_TURNS).take_while(follows).count() as u64;
-        let mut read = (0..turns)
-            .map(|turn| Turn {
-                offset: (first + turn).cast_signed(),
+            |posts: &u64| self.order.offset(self.next + posts, self.rows) == first + posts;
+        let posts = (0..MAX_POSTS).take_while(follows).count() as u64;
+        let mut read = (0..posts)
+            .map(|post| Post {
+                offset: (first + post).cast_signed(),
                 rows: Vec::new(),
             })
             .collect::<VecDeque<_>>();
@@ -148,14 +148,14 @@ impl Mysql {
                 break;
             };
             let (kind, name) = (*kind, *name);
-            let sql = format!("SELECT * FROM `{name}` ORDER BY {sorted_by} LIMIT {first}, {turns}");
+            let sql = format!("SELECT * FROM `{name}` ORDER BY {sorted_by} LIMIT {first}, {posts}");
             let rows = self.query(name, sql).await?;
-            for (turn, row) in read.iter_mut().zip(&rows) {
-                let json = json_of(row, name, turn.offset)?;
-                turn.rows.push(PostedRow { kind, json });
+            for (post, row) in read.iter_mut().zip(&rows) {
+                let json = json_of(row, name, post.offset)?;
+                post.rows.push(PostedRow { kind, json });
             }
         }
-        self.next += turns;
+        self.next += posts;
         self.ready = read;
         Ok(())
     }
@@ -220,7 +220,7 @@ async fn connect(creds: &Creds) -> Result<MySqlConnection, Fault> {
         .password(&creds.password)
         .database(&creds.database)
         .ssl_mode(MySqlSslMode::Preferred)
-        // Statements have no secret, but a slow one would be logged each turn.
+        // Statements have no secret, but a slow one would be logged with each post.
         .disable_statement_logging();
     match timeout(LOGIN_TIMEOUT, options.connect()).await {
         Ok(connection) => connection.map_err(Fault::Sqlx),

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::generator::dice::{Dice, Purpose};
 use super::{SourceError, sequence};
 
-/// Which row each turn posts: a function of the turn's number, so that a run can go on at any turn.
+/// Which row of each table each post consists of: a function of the post's number, so that a run can go on at any post.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Order {
     /// One row after the other; the first one again after the last.
@@ -39,13 +39,13 @@ impl Order {
         }
     }
 
-    /// Returns which of so many rows a turn posts, from 0.
-    pub(super) fn offset(&self, turn: u64, rows: u64) -> u64 {
+    /// Returns the number of the row that a post consists of, from 0.
+    pub(super) fn offset(&self, post: u64, rows: u64) -> u64 {
         match self {
-            Self::Table => turn.checked_rem(rows).unwrap_or_default(),
-            Self::Random { seed } => Dice::new(*seed, Purpose::Offset, turn).below(rows),
+            Self::Table => post.checked_rem(rows).unwrap_or_default(),
+            Self::Random { seed } => Dice::new(*seed, Purpose::Offset, post).below(rows),
             Self::Sequence(offsets) => {
-                let place = turn.checked_rem(offsets.len() as u64).unwrap_or_default();
+                let place = post.checked_rem(offsets.len() as u64).unwrap_or_default();
                 let place = usize::try_from(place).unwrap_or_default();
                 offsets.get(place).copied().unwrap_or_default()
             }
@@ -60,8 +60,8 @@ mod tests {
 
     use super::*;
 
-    fn offsets(order: &Order, turns: std::ops::Range<u64>, rows: u64) -> Vec<u64> {
-        turns.map(|turn| order.offset(turn, rows)).collect()
+    fn offsets(order: &Order, posts: std::ops::Range<u64>, rows: u64) -> Vec<u64> {
+        posts.map(|post| order.offset(post, rows)).collect()
     }
 
     #[test]

@@ -11,7 +11,7 @@ use event_model::Kind;
 use flate2::read::GzDecoder;
 use futures::future::try_join_all;
 
-use super::{PostedRow, Turn, ndjson};
+use super::{Post, PostedRow, ndjson};
 use crate::bucket::{Bucket, BucketError};
 
 /// Objects that are read at once.
@@ -182,10 +182,10 @@ impl Sink {
         Some(self.place.full_name(&object.name))
     }
 
-    /// Returns the row of the next object; a turn without a row if it holds none, or if there is no further object.
+    /// Returns the row of the next object; a post without a row if it holds none, or if there is no further object.
     ///
     /// An object that cannot be read is an error, and comes again.
-    pub(super) async fn next_turn(&mut self) -> Result<Turn, SinkError> {
+    pub(super) async fn next_post(&mut self) -> Result<Post, SinkError> {
         if self.ahead.is_empty() {
             let objects = self.objects.get(self.next..).unwrap_or_default();
             let objects = objects.iter().take(READ_AHEAD);
@@ -203,7 +203,7 @@ impl Sink {
             None => (None, None),
         };
         self.next += 1;
-        Ok(Turn {
+        Ok(Post {
             offset: offset.unwrap_or(own_number),
             rows: row.into_iter().collect(),
         })
@@ -220,9 +220,9 @@ impl Sink {
     }
 
     /// Goes past objects, as if they had been returned.
-    pub(super) fn skip(&mut self, turns: u64) {
-        let turns = usize::try_from(turns).unwrap_or(usize::MAX);
-        self.next = self.next.saturating_add(turns);
+    pub(super) fn skip(&mut self, posts: u64) {
+        let posts = usize::try_from(posts).unwrap_or(usize::MAX);
+        self.next = self.next.saturating_add(posts);
         self.ahead.clear();
     }
 }
@@ -350,8 +350,8 @@ mod tests {
     async fn rows(sink: &mut Sink) -> Vec<String> {
         let mut rows = Vec::new();
         for _ in 0..sink.len() {
-            let turn = sink.next_turn().await.unwrap();
-            rows.extend(turn.rows.into_iter().map(|row| {
+            let post = sink.next_post().await.unwrap();
+            rows.extend(post.rows.into_iter().map(|row| {
                 let json = str::from_utf8(&row.json).unwrap().to_owned();
                 format!("{} {json}", row.kind)
             }));
@@ -397,8 +397,8 @@ mod tests {
             .await
             .unwrap();
         sink.skip(4);
-        assert_eq!(sink.next_turn().await.unwrap().offset, 5);
-        assert_eq!(sink.next_turn().await.unwrap().rows, []);
+        assert_eq!(sink.next_post().await.unwrap().offset, 5);
+        assert_eq!(sink.next_post().await.unwrap().rows, []);
         assert!(sink.name(0).unwrap().ends_with(first));
     }
 

@@ -146,7 +146,7 @@ fn cost() -> Cost {
         ]
         .map(|(name, usd)| (name.to_owned(), usd))
         .into(),
-        assumptions: "At most: one post a request and one object a batch, one provisioned shard"
+        assumptions: "At most: one row per request and one object a batch, one provisioned shard"
             .to_owned(),
     }
 }

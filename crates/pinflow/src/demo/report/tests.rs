@@ -12,7 +12,7 @@ fn account() -> Account {
 
 fn tally(accepted: u64) -> Tally {
     let mut tally = Tally::default();
-    (tally.turns, tally.accepted) = (500, accepted);
+    (tally.posts, tally.accepted) = (500, accepted);
     tally.latencies.add(Duration::from_millis(4));
     tally
 }
@@ -38,7 +38,7 @@ fn shown(tally: &Tally, account: &Account) -> String {
 #[test]
 fn a_run_that_lost_nothing() {
     insta::assert_snapshot!(shown(&tally(1_000), &account()), @r"
-    Posted 500 turns in 3.2 s; the lake was complete after 4.0 s
+    Sent 500 posts in 3.2 s; the lake was complete after 4.0 s
     ┌────────────────┬───────────────┬────────┐
     │ accepted       ┆               ┆   1000 │
     │ clean          ┆ pin           ┆    497 │
@@ -51,7 +51,7 @@ fn a_run_that_lost_nothing() {
     │                ┆ index_renamed ┆    500 │
     │ written        ┆ objects       ┆     12 │
     │                ┆ MB            ┆  0.311 │
-    │ a post took    ┆ p50           ┆ 4.0 ms │
+    │ a request took ┆ p50           ┆ 4.0 ms │
     │                ┆ p99           ┆ 4.0 ms │
     └────────────────┴───────────────┴────────┘
     Every accepted record was read back from the lake: 1000 accepted = 996 clean + 4 quarantined, unaccounted = 0

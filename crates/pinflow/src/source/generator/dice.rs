@@ -7,15 +7,15 @@ use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 /// What dice are thrown for; each has its own throws, so that one does not move the other.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::source) enum Purpose {
-    /// Which row a turn posts.
-    Turn,
+    /// Whether a post repeats an earlier one, and which.
+    Post,
     /// What a poster is like.
     Persona,
     /// Who posted a row.
     Author,
     /// What a row is like.
     Row(Kind),
-    /// Which row of a database a turn posts.
+    /// Which row of a database a post consists of.
     Offset,
 }
 
@@ -29,7 +29,7 @@ impl Dice {
     /// Returns the throws for one number of a purpose.
     pub(in crate::source) fn new(seed: u64, purpose: Purpose, number: u64) -> Self {
         let lane = match purpose {
-            Purpose::Turn => 0,
+            Purpose::Post => 0,
             Purpose::Persona => 1,
             Purpose::Author => 2,
             Purpose::Row(kind) => 3 + kind as u64,

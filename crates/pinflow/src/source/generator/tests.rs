@@ -5,9 +5,9 @@ use event_model::CleanRow;
 
 use super::*;
 
-fn turns(seed: u64, count: usize) -> Vec<Turn> {
+fn posts(seed: u64, count: usize) -> Vec<Post> {
     let mut generator = Generator::new(seed);
-    (0..count).map(|_| generator.next_turn()).collect()
+    (0..count).map(|_| generator.next_post()).collect()
 }
 
 fn text(row: &PostedRow) -> &str {
@@ -16,10 +16,10 @@ fn text(row: &PostedRow) -> &str {
 
 #[test]
 fn the_same_seed_gives_the_same_rows() {
-    assert_eq!(turns(7, 500), turns(7, 500));
-    assert_ne!(turns(7, 20), turns(8, 20));
+    assert_eq!(posts(7, 500), posts(7, 500));
+    assert_ne!(posts(7, 20), posts(8, 20));
     // Another run of another build gives these bytes too.
-    let first = &turns(0, 1)[0];
+    let first = &posts(0, 1)[0];
     insta::assert_snapshot!(first.rows.iter().map(text).collect::<Vec<_>>().join("\n"), @r#"
     {"index": 0, "unique_id": "6fce3ad1-29ce-4dfb-a412-5d65635430fb", "title": "How to Love Raised Beds (Left-Handers Welcome)", "description": "Measure first, then measure once more. More about Seed Trays in \u201cgardening\u201d.", "poster_name": "Half Acre Kitchen", "follower_count": "16k", "tag_list": "gardening,Balcony Herbs,Seed Trays,Rain Barrels,Balcony Herbs", "is_image_or_video": "image", "image_src": "https://pictures.example/originals/826f205ee24c384718c8047472b7ba38.jpg", "downloaded": 1, "save_location": "Local save in /data/gardening", "category": "gardening"}
     {"ind": 0, "timestamp": "2022-08-04 23:16:25", "latitude": -38.7493, "longitude": 2.3218, "country": "T\u00fcrkiye"}
@@ -29,20 +29,20 @@ fn the_same_seed_gives_the_same_rows() {
 
 #[test]
 fn one_row_in_sixty_repeats_an_earlier_one() {
-    let turns = turns(1, 6_000);
+    let posts = posts(1, 6_000);
     let mut seen = HashSet::new();
-    let repeats = turns
+    let repeats = posts
         .iter()
-        .filter(|turn| !seen.insert(turn.offset))
+        .filter(|post| !seen.insert(post.offset))
         .count();
     assert!((60..140).contains(&repeats), "{repeats}");
 
     let mut versions: BTreeMap<i64, HashSet<&[u8]>> = BTreeMap::new();
-    for turn in &turns {
+    for post in &posts {
         versions
-            .entry(turn.offset)
+            .entry(post.offset)
             .or_default()
-            .insert(&turn.rows[0].json);
+            .insert(&post.rows[0].json);
     }
     let newer = versions
         .values()
@@ -65,8 +65,8 @@ fn every_rule_and_the_codes_that_pass_the_door_occur_in_realistic_shares() {
     let mut changes = RuleCounts::default();
     let mut rejected: BTreeMap<RejectionCode, usize> = BTreeMap::new();
     let (mut unread, mut stories, mut without_image, mut pins) = (0, 0, 0, 0);
-    let turns = turns(3, 10 * 2_186);
-    for row in turns.iter().flat_map(|turn| &turn.rows) {
+    let posts = posts(3, 10 * 2_186);
+    for row in posts.iter().flat_map(|post| &post.rows) {
         let text = text(row);
         match cleaning::clean(text, Some(row.kind)) {
             Ok(cleaned) => {
@@ -106,9 +106,9 @@ fn every_rule_and_the_codes_that_pass_the_door_occur_in_realistic_shares() {
 
 #[test]
 fn rows_hold_the_characters_that_real_ones_do() {
-    let turns = turns(5, 5_000);
+    let posts = posts(5, 5_000);
     let has = |test: &dyn Fn(&str) -> bool| {
-        let rows = turns.iter().flat_map(|turn| &turn.rows);
+        let rows = posts.iter().flat_map(|post| &post.rows);
         rows.filter(|row| {
             let value: serde_json::Value = serde_json::from_slice(&row.json).unwrap();
             value
@@ -126,9 +126,9 @@ fn rows_hold_the_characters_that_real_ones_do() {
     assert!(has(&|text| text.contains('の')) > 1);
     assert!(has(&|text| text.contains("d'Ivoire")) > 100);
     assert!(has(&|text| text.contains("(the territory")) > 100);
-    let raw = turns
+    let raw = posts
         .iter()
-        .flat_map(|turn| &turn.rows)
+        .flat_map(|post| &post.rows)
         .filter(|row| !row.json.is_ascii())
         .count();
     assert!(raw > 300, "{raw}");
