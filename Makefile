@@ -50,7 +50,7 @@ interop: $(VENV)/.installed ## Read the lake with DuckDB and Polars, and post wi
 daily: $(VENV)/.installed ## Compute the tables and reports again, and repeat, cut, split and kill what makes them
 	cargo build --locked --package pinflow
 	rm -rf $(MODEL_TABLES)
-	PINFLOW_MODEL_TABLES=$(MODEL_TABLES) cargo test --workspace --locked --lib -- fold::model::a_table_that_others_read
+	PINFLOW_MODEL_TABLES=$(MODEL_TABLES) cargo test --workspace --locked --lib -- merge::model::a_table_that_others_read
 	$(VENV)/bin/python tests/daily/run.py --data $(DATA) --model-tables $(MODEL_TABLES)
 
 .PHONY: large
@@ -79,7 +79,7 @@ crash: $(VENV)/.installed ## Kill, fill up, lock and load the stack, and look fo
 	$(VENV)/bin/python tests/crash/run.py --minutes $(MINUTES)
 
 .PHONY: bench-daily
-bench-daily: $(VENV)/.installed package ## Fold and report 1, 3 and 10 million posts, beside DuckDB (POSTS="1000000" for less)
+bench-daily: $(VENV)/.installed package ## Merge and report 1, 3 and 10 million posts, beside DuckDB (POSTS="1000000" for less)
 	cargo build --locked --package pinflow
 	$(VENV)/bin/python tests/bench/daily.py $(if $(POSTS),--posts $(POSTS))
 

@@ -196,7 +196,7 @@ resource "aws_glue_catalog_table" "curated" {
     }
   }
 
-  # A table of a newer schema has columns that a fold added.
+  # A table of a newer schema has columns that a merge added.
   lifecycle {
     ignore_changes = [storage_descriptor[0].columns]
   }

@@ -72,7 +72,7 @@ locals {
       ]
     },
     {
-      title = "4 Each morning they are folded"
+      title = "4 Each morning they are merged"
       text  = "Runs, rows, and the count that must be zero."
       graphs = [
         {
@@ -81,8 +81,8 @@ locals {
           stat    = "Sum"
         },
         {
-          title   = "Rows folded"
-          metrics = [for name in ["rows_in", "rows_folded"] : [local.metrics_namespace, name, "function", module.daily_batch.name]]
+          title   = "Rows merged"
+          metrics = [for name in ["rows_in", "rows_merged"] : [local.metrics_namespace, name, "function", module.daily_batch.name]]
           stat    = "Sum"
         },
         {

@@ -149,7 +149,7 @@ module "daily_batch" {
 
   name                 = "${local.name}-daily-batch"
   architecture         = var.architecture
-  description          = "Folds clean rows into Delta tables and writes the day's reports"
+  description          = "Merges clean rows into Delta tables and writes the day's reports"
   ephemeral_storage_mb = 4096
   kms_key_arn          = aws_kms_key.main.arn
   log_retention_days   = var.log_retention_days

@@ -1,4 +1,4 @@
-"""Folds and reports generated posts with the packaged function, and prints how long it takes and how much memory it needs.
+"""Merges and reports generated posts with the packaged function, and prints how long it takes and how much memory it needs.
 
 For each size: a first day of that many posts, a second day with 1 % new posts, and a third one that posts 1 % again.
 Beside it, in the same run, DuckDB does the first day's work: keep the latest row of each `ind`, write the tables, join them,
@@ -151,12 +151,12 @@ def measure(posts, with_peer):
             # Every hundredth post again, all over the table.
             generate(lake, DAYS[2], posts + one_percent, one_percent, f"(i - {posts + one_percent}) * 100")
             third = daily_run(function, url, DAYS[2])
-        folds = [fold_seconds(steps(lake, day)) for day in DAYS]
+        merges = [merge_seconds(steps(lake, day)) for day in DAYS]
         reports = steps(lake, DAYS[0])["reports"]
         print(
-            f"| {posts:,} | {folds[0]:.1f} | {reports:.1f} | {first[0]:.1f} | {first[1]:.0f} "
-            f"| {folds[1]:.1f} ({folds[1] / folds[0]:.0%}) | {second[1]:.0f} "
-            f"| {folds[2]:.1f} ({folds[2] / folds[0]:.0%}) | {third[1]:.0f} ",
+            f"| {posts:,} | {merges[0]:.1f} | {reports:.1f} | {first[0]:.1f} | {first[1]:.0f} "
+            f"| {merges[1]:.1f} ({merges[1] / merges[0]:.0%}) | {second[1]:.0f} "
+            f"| {merges[2]:.1f} ({merges[2] / merges[0]:.0%}) | {third[1]:.0f} ",
             end="",
             flush=True,
         )
@@ -165,8 +165,8 @@ def measure(posts, with_peer):
         print(f"| {beside[0]:.1f} ({first[0] / beside[0]:.2f}) | {beside[1]:.0f} |" if beside else "| | |", flush=True)
 
 
-def fold_seconds(steps):
-    return sum(seconds for name, seconds in steps.items() if name.startswith("fold-"))
+def merge_seconds(steps):
+    return sum(seconds for name, seconds in steps.items() if name.startswith("merge-"))
 
 
 def main():
@@ -174,7 +174,7 @@ def main():
     parser.add_argument("--posts", type=int, nargs="+", default=[1_000_000, 3_000_000, 10_000_000])
     parser.add_argument("--without-peer", action="store_true")
     options = parser.parse_args()
-    print("| posts | fold s | reports s | run s | MB | fold of 1 % new s | MB | fold of 1 % again s | MB | DuckDB s (ratio) | MB |")
+    print("| posts | merge s | reports s | run s | MB | merge of 1 % new s | MB | merge of 1 % again s | MB | DuckDB s (ratio) | MB |")
     print("|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|")
     for posts in options.posts:
         measure(posts, not options.without_peer)

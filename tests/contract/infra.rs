@@ -170,7 +170,7 @@ fn alarms_and_dashboard_look_at_metrics_that_the_functions_send() {
         "runs_succeeded",
         "runs_failed",
         "rows_in",
-        "rows_folded",
+        "rows_merged",
     ] {
         let quoted = format!("\"{metric}\"");
         assert!(

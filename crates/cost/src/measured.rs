@@ -48,7 +48,7 @@ pub struct DailyBatch {
     pub peak_memory_mb: f64,
     /// Processor time of a run with nothing to do.
     pub fixed_cpu_ms: f64,
-    /// Processor time for each row of the day: it is folded.
+    /// Processor time for each row of the day: it is merged.
     pub new_row_cpu_ms: f64,
     /// Processor time for each row of the curated tables: it is looked up, and stands in the reports.
     pub table_row_cpu_ms: f64,

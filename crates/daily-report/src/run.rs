@@ -70,7 +70,7 @@ impl RunState {
 /// One step of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StepRecord {
-    /// The step's stable name, as `fold-pin`.
+    /// The step's stable name, as `merge-pin`.
     pub name: String,
     /// Where it stands.
     pub state: RunState,

@@ -18,8 +18,8 @@ pub struct Summary {
     pub attempt: u32,
     /// What started it.
     pub trigger: Option<Trigger>,
-    /// What the fold of each kind did.
-    pub folds: BTreeMap<String, FoldCounts>,
+    /// What the merge of each kind did.
+    pub merges: BTreeMap<String, MergeCounts>,
     /// The number of rows of each table before and after its merge.
     #[serde(default)]
     pub row_balance: BTreeMap<String, RowBalance>,
@@ -66,10 +66,10 @@ pub struct Cost {
     pub assumptions: String,
 }
 
-/// What a fold did: `rows_in = inserted + updated + superseded + repeated`.
+/// What a merge did: `rows_in = inserted + updated + superseded + repeated`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FoldCounts {
-    /// Clean objects that had not been folded before.
+pub struct MergeCounts {
+    /// Clean objects that had not been merged before.
     pub objects: u64,
     /// Their rows.
     pub rows_in: u64,

@@ -44,7 +44,7 @@ pub(crate) enum Command {
     Quarantine(QuarantineOptions),
     /// Post the objects of the old Kafka-to-S3 sink, in the order of topic, partition and offset
     Import(ImportOptions),
-    /// Fold the clean rows into the curated tables and write the reports of a day, or look at the runs
+    /// Merge the clean rows into the curated tables and write the reports of a day, or look at the runs
     Daily(DailyOptions),
     /// Show what a month of the stack costs, beside Firehose and the old stack
     Cost(CostOptions),

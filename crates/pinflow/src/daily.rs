@@ -194,7 +194,7 @@ mod tests {
         let repaired = stack.run("daily run").await;
         repaired.exit.unwrap();
         let rows = |out: &str| {
-            let step = out.lines().find(|line| line.contains("fold-pin")).unwrap();
+            let step = out.lines().find(|line| line.contains("merge-pin")).unwrap();
             let (_, rows) = step.split_once("rows_after ").unwrap();
             rows.split(',').next().unwrap().to_owned()
         };

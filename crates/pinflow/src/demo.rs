@@ -55,7 +55,7 @@ pub(crate) async fn command(
     let until_drained = started.elapsed();
     let cleaned = work_between(&before, &stack.totals());
     let daily = if posted.is_ok() {
-        Some(fold_and_report(&stack, &bucket_name, &stream, clock).await)
+        Some(merge_and_report(&stack, &bucket_name, &stream, clock).await)
     } else {
         None
     };
@@ -97,7 +97,7 @@ pub(crate) async fn command(
 }
 
 /// Runs the daily batch for today, as the schedule does for each day.
-async fn fold_and_report(
+async fn merge_and_report(
     stack: &Stack,
     bucket: &str,
     stream: &str,

@@ -7,7 +7,7 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use tracing::info;
 
 use crate::DailyError;
-use crate::fold::Work;
+use crate::merge::Work;
 use crate::rewrite::{Rows, Source, Target, rewrite};
 use crate::sizes::Sizes;
 use crate::table::{Change, Committed, CuratedFile, CuratedTable, RowChange};

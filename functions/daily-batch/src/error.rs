@@ -114,7 +114,7 @@ pub enum DailyError {
         #[source]
         source: Box<deltalake_core::DeltaTableError>,
     },
-    /// Somebody deleted rows of a curated table by deletion vectors, which a fold does not read.
+    /// Somebody deleted rows of a curated table by deletion vectors, which a merge does not read.
     #[error(
         "`curated/{kind}/` has deletion vectors; write them out with `REORG TABLE … APPLY (PURGE)`, and run again"
     )]
@@ -141,12 +141,12 @@ pub enum DailyError {
     },
     /// Others kept writing to the table.
     #[error(
-        "`curated/{kind}/` was changed by somebody else {times} times in a row while it was being folded"
+        "`curated/{kind}/` was changed by somebody else {times} times in a row while it was being merged"
     )]
     Contention {
         /// The table's kind.
         kind: Kind,
-        /// How often the fold began again.
+        /// How often the merge began again.
         times: u32,
     },
     /// A report could not be made.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::datatypes::Int64Type;
-use daily_report::summary::FoldCounts;
+use daily_report::summary::MergeCounts;
 use event_model::Kind;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use object_store::ObjectStore;
@@ -41,7 +41,7 @@ pub(crate) async fn match_table(
     kind: Kind,
     files: &[CuratedFile],
     keys: &mut Vec<RowKey>,
-    counts: &mut FoldCounts,
+    counts: &mut MergeCounts,
     gone: &Places,
 ) -> Result<Option<Places>, DailyError> {
     let inds: Arc<Vec<i64>> = Arc::new(keys.iter().map(|key| key.ind).collect());

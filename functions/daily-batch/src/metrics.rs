@@ -6,7 +6,7 @@ use event_model::Kind;
 use jiff::Timestamp;
 
 use crate::run::{ACCEPTED, DUPLICATE_KEYS, IS_COMPLETE, MAINTENANCE, PAGE, REJECTED, UNACCOUNTED};
-use crate::summary::{UNREADABLE, fold_step, read_fold_counts, row_balance};
+use crate::summary::{UNREADABLE, merge_step, read_merge_counts, row_balance};
 
 /// Whether the schedule's day is done, which an alarm waits for.
 const SCHEDULED_RUNS_SUCCEEDED: &str = "scheduled_runs_succeeded";
@@ -66,28 +66,31 @@ pub(crate) fn found_done(now: Timestamp, deployed: &str) -> String {
 
 /// Returns by how many rows the merges of a run missed what they said.
 fn row_imbalance(record: &RunRecord) -> u64 {
-    merges(record)
+    merge_steps(record)
         .map(|step| row_balance(step).difference())
         .sum()
 }
 
-fn merges(record: &RunRecord) -> impl Iterator<Item = &StepRecord> {
-    let names = Kind::ALL.map(fold_step);
+fn merge_steps(record: &RunRecord) -> impl Iterator<Item = &StepRecord> {
+    let names = Kind::ALL.map(merge_step);
     let steps = record.steps.iter();
     steps.filter(move |step| names.contains(&step.name))
 }
 
 /// Returns the metrics of what a run found and did. What was not looked at to its end is not published as 0.
 fn work(record: &RunRecord) -> Vec<Metric> {
-    let folds: Vec<_> = merges(record).map(read_fold_counts).collect();
-    let unreadable = merges(record).filter_map(|step| step.counts.get(UNREADABLE));
+    let merges: Vec<_> = merge_steps(record).map(read_merge_counts).collect();
+    let unreadable = merge_steps(record).filter_map(|step| step.counts.get(UNREADABLE));
     let page = record.steps.iter().find(|step| step.name == PAGE);
     let of_page = |name: &str| {
         let count = page.and_then(|step| step.counts.get(name));
         count.copied().unwrap_or_default()
     };
-    let rows_in = folds.iter().map(|fold| fold.rows_in).sum();
-    let rows_folded = folds.iter().map(|fold| fold.inserted + fold.updated).sum();
+    let rows_in = merges.iter().map(|merge| merge.rows_in).sum();
+    let rows_merged = merges
+        .iter()
+        .map(|merge| merge.inserted + merge.updated)
+        .sum();
     let is_complete = of_page(IS_COMPLETE);
     let mut metrics = vec![
         Metric::count("reconciliation_complete", is_complete),
@@ -95,7 +98,7 @@ fn work(record: &RunRecord) -> Vec<Metric> {
         Metric::count("duplicate_keys", of_page(DUPLICATE_KEYS)),
         Metric::count("objects_unreadable", unreadable.sum()),
         Metric::count("rows_in", rows_in),
-        Metric::count("rows_folded", rows_folded),
+        Metric::count("rows_merged", rows_merged),
         Metric::count("rejected", of_page(REJECTED)),
     ];
     if is_complete > 0 || of_page(UNACCOUNTED) > 0 {
@@ -125,7 +128,7 @@ mod tests {
     }
 
     fn record(trigger: Trigger, state: RunState) -> RunRecord {
-        let fold = [
+        let merge = [
             ("rows_before", 90),
             ("rows_inserted", 6),
             ("rows_after", 96),
@@ -144,8 +147,8 @@ mod tests {
             expires_at: "2026-03-02T06:15:00Z".parse().unwrap(),
             finished_at: Some("2026-03-02T06:00:12.5Z".parse().unwrap()),
             steps: vec![
-                step("fold-pin", RunState::Kept, &fold),
-                step("fold-geo", RunState::Succeeded, &fold),
+                step("merge-pin", RunState::Kept, &merge),
+                step("merge-geo", RunState::Succeeded, &merge),
                 step("reports", RunState::Succeeded, &[("rows_in", 1)]),
                 step(
                     "page",
@@ -214,8 +217,8 @@ mod tests {
     #[test]
     fn a_merge_that_lost_rows_is_counted_in_a_failed_run_too() {
         let mut record = record(Trigger::Schedule, RunState::Failed);
-        let fold = record.steps.first_mut().unwrap();
-        fold.counts = crate::summary::imbalance(100, 97);
+        let merge = record.steps.first_mut().unwrap();
+        merge.counts = crate::summary::imbalance(100, 97);
         let line = line(&record, "daily-batch").unwrap();
         assert!(line.contains(r#""row_imbalance":3"#), "{line}");
     }

@@ -7,8 +7,8 @@ use deltalake_core::protocol::DeltaOperation;
 
 use crate::DailyError;
 use crate::error::{RowsError, chain};
-use crate::fold::Work;
 use crate::manifest::Manifest;
+use crate::merge::Work;
 use crate::objects::fetch_if_there;
 use crate::parquet_input;
 use crate::table::{Change, CuratedFile, CuratedTable, RowChange};

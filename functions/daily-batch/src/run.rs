@@ -17,10 +17,10 @@ use tracing::{error, info, instrument, warn};
 use crate::audit::{Stream, audit};
 use crate::compact::compact;
 use crate::error::chain;
-use crate::fold::{Work, fold};
 use crate::ledger::{Attempt, Begun, Ledger};
+use crate::merge::{Work, merge};
 use crate::sizes::Sizes;
-use crate::summary::{fold_counts, fold_step, table_counts};
+use crate::summary::{merge_counts, merge_step, table_counts};
 use crate::table::CuratedTable;
 use crate::{Config, DailyError, Lake, day_cost, objects, reports, summary};
 
@@ -37,9 +37,9 @@ pub(crate) const MAINTENANCE: [&str; 2] = ["compact", "vacuum"];
 
 /// The steps of a run, in order. A resumed run begins with the first that is not done.
 const STEPS: [&str; 7] = [
-    "fold-pin",
-    "fold-geo",
-    "fold-user",
+    "merge-pin",
+    "merge-geo",
+    "merge-user",
     "compact",
     "vacuum",
     "reports",
@@ -221,7 +221,7 @@ impl Runner {
         let mut failed_merge = None;
         let mut versions = BTreeMap::new();
         for (place, name) in STEPS.into_iter().enumerate() {
-            let merged = Kind::ALL.into_iter().find(|kind| fold_step(*kind) == name);
+            let merged = Kind::ALL.into_iter().find(|kind| merge_step(*kind) == name);
             if merged.is_none()
                 && let Some(error) = failed_merge.take()
             {
@@ -293,8 +293,8 @@ impl Runner {
 
     /// Does a step.
     async fn step(&self, name: &str, record: &RunRecord) -> Result<StepDone, DailyError> {
-        if let Some(kind) = Kind::ALL.into_iter().find(|kind| fold_step(*kind) == name) {
-            return self.fold(kind, record).await;
+        if let Some(kind) = Kind::ALL.into_iter().find(|kind| merge_step(*kind) == name) {
+            return self.merge(kind, record).await;
         }
         match name {
             "compact" => self.compact(record).await,
@@ -322,10 +322,10 @@ impl Runner {
     }
 
     /// Merges a kind, and counts what unfinished attempts at the same date merged before, too.
-    async fn fold(&self, kind: Kind, record: &RunRecord) -> Result<StepDone, DailyError> {
+    async fn merge(&self, kind: Kind, record: &RunRecord) -> Result<StepDone, DailyError> {
         let (run_date, attempt) = (record.run_date, record.attempt);
-        let outcome = fold(&self.work(), kind, run_date, attempt).await?;
-        let mut counts = fold_counts(&outcome);
+        let outcome = merge(&self.work(), kind, run_date, attempt).await?;
+        let mut counts = merge_counts(&outcome);
         let unfinished = self.ledger().unfinished(record).await?;
         if !unfinished.is_empty() {
             let table = CuratedTable::open_or_create(&self.lake, kind).await?;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use daily_report::run::{RunRecord, StepRecord};
 use daily_report::summary::{
-    FoldCounts, Quarantine, RejectedExample, RowBalance, Summary, Triples,
+    MergeCounts, Quarantine, RejectedExample, RowBalance, Summary, Triples,
 };
 use event_model::Kind;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
@@ -15,14 +15,14 @@ use object_store::path::Path;
 use tracing::error;
 
 use crate::error::chain;
-use crate::fold::FoldOutcome;
 use crate::matching::read_inds;
+use crate::merge::MergeOutcome;
 use crate::objects::{fetch, fetch_if_there, list};
 use crate::reports::folder;
 use crate::table::CuratedTable;
 use crate::{DailyError, Lake};
 
-/// Prefix of the counts of a fold's step that tell what the rules changed.
+/// Prefix of the counts of a merge's step that tell what the rules changed.
 const CHANGED: &str = "changed.";
 /// Examples of each code of rejection.
 const EXAMPLES: usize = 3;
@@ -31,14 +31,14 @@ const EXAMPLE_CHARS: usize = 200;
 /// Earlier days of the trend.
 const TREND_DAYS: i64 = 30;
 
-/// Returns the name of the step that folds a kind.
-pub(crate) fn fold_step(kind: Kind) -> String {
-    format!("fold-{kind}")
+/// Returns the name of the step that merges a kind.
+pub(crate) fn merge_step(kind: Kind) -> String {
+    format!("merge-{kind}")
 }
 
-/// Spells what a fold did as the counts of its step.
-pub(crate) fn fold_counts(outcome: &FoldOutcome) -> BTreeMap<String, u64> {
-    let FoldCounts {
+/// Spells what a merge did as the counts of its step.
+pub(crate) fn merge_counts(outcome: &MergeOutcome) -> BTreeMap<String, u64> {
+    let MergeCounts {
         objects,
         rows_in,
         inserted,
@@ -66,10 +66,10 @@ pub(crate) fn fold_counts(outcome: &FoldOutcome) -> BTreeMap<String, u64> {
     counts.chain(changes).collect()
 }
 
-/// Reads what a fold did from the counts of its step.
-pub(crate) fn read_fold_counts(step: &StepRecord) -> FoldCounts {
+/// Reads what a merge did from the counts of its step.
+pub(crate) fn read_merge_counts(step: &StepRecord) -> MergeCounts {
     let count = |name: &str| step.counts.get(name).copied().unwrap_or_default();
-    FoldCounts {
+    MergeCounts {
         objects: count("objects"),
         rows_in: count("rows_in"),
         inserted: count("inserted"),
@@ -88,7 +88,7 @@ pub(crate) const ROWS_HEALED: &str = "rows_healed";
 pub(crate) const UNREADABLE: &str = "unreadable";
 
 /// Spells what a merge found of its table as counts of its step.
-pub(crate) fn table_counts(outcome: &FoldOutcome) -> [(&'static str, u64); 5] {
+pub(crate) fn table_counts(outcome: &MergeOutcome) -> [(&'static str, u64); 5] {
     [
         (ROWS_BEFORE, outcome.table.rows_before),
         (ROWS_INSERTED, outcome.counts.inserted),
@@ -132,11 +132,11 @@ pub(crate) async fn gather(
     (summary.triples, summary.duplicate_keys) = triples(lake, tables).await?;
     for table in tables {
         let kind = table.kind();
-        let name = fold_step(kind);
+        let name = merge_step(kind);
         if let Some(step) = record.steps.iter().find(|step| step.name == name) {
             summary
-                .folds
-                .insert(kind.to_string(), read_fold_counts(step));
+                .merges
+                .insert(kind.to_string(), read_merge_counts(step));
             summary
                 .row_balance
                 .insert(kind.to_string(), row_balance(step));

@@ -1,11 +1,11 @@
-//! Which version of a row is the latest: the heart of the fold.
+//! Which version of a row is the latest: the heart of the merge.
 //!
 //! The winner of an `ind` is the greatest [`Version`] in a set, so it does not matter in which order the versions come, how
 //! often, or in which objects.
 
 use arrow::array::{Array, ArrayRef, AsArray as _, RecordBatch};
 use arrow::datatypes::{ArrowPrimitiveType, Int32Type, Int64Type, TimestampMicrosecondType};
-use daily_report::summary::FoldCounts;
+use daily_report::summary::MergeCounts;
 use event_model::SequenceNumber;
 use lake::{Sequence, schema};
 
@@ -42,7 +42,7 @@ impl Version {
     }
 }
 
-/// A row of a clean object, without its values. 64 bytes, as there is one for each row that a run folds.
+/// A row of a clean object, without its values. 64 bytes, as there is one for each row that a run merges.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct RowKey {
     pub(crate) ind: i64,
@@ -129,7 +129,7 @@ fn column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef, RowsEr
 /// Keeps the latest version of each `ind`, sorted by `ind`, and counts what gave way.
 ///
 /// A row that repeats another's record counts as repeated, every other one that is not the latest as superseded.
-pub(crate) fn keep_latest(keys: &mut Vec<RowKey>, counts: &mut FoldCounts) {
+pub(crate) fn keep_latest(keys: &mut Vec<RowKey>, counts: &mut MergeCounts) {
     counts.rows_in += keys.len() as u64;
     keys.sort_unstable();
     // From the back, the first of an `ind` is its latest.
@@ -199,8 +199,8 @@ mod tests {
         }
     }
 
-    fn latest(mut keys: Vec<RowKey>) -> (Vec<RowKey>, FoldCounts) {
-        let mut counts = FoldCounts::default();
+    fn latest(mut keys: Vec<RowKey>) -> (Vec<RowKey>, MergeCounts) {
+        let mut counts = MergeCounts::default();
         keep_latest(&mut keys, &mut counts);
         (keys, counts)
     }

@@ -42,7 +42,7 @@ impl App {
     ///
     /// A record that cannot become a row goes to quarantine and is done with. When some objects cannot be written, the
     /// answer names the first record of the first of them, and Lambda delivers the batch again from there: what was
-    /// written twice is the same rows, which the daily fold takes once. When none can be written, the invocation fails,
+    /// written twice is the same rows, which the daily merge takes once. When none can be written, the invocation fails,
     /// so that the alarm on errors sees it.
     #[instrument(skip_all, fields(batch.records = event.payload.records.len()))]
     pub async fn handle(

@@ -3,7 +3,7 @@
 use super::chart::{Figure, Place, Plot, Series, Shape, plot};
 use super::format;
 use crate::Summary;
-use crate::summary::{Conservation, Cost, FoldCounts, RowBalance, TableCounts};
+use crate::summary::{Conservation, Cost, MergeCounts, RowBalance, TableCounts};
 
 /// Whether every accepted record was found.
 #[derive(Debug)]
@@ -109,7 +109,7 @@ impl Tile {
 
 /// Returns the key numbers, compared with the day before.
 pub(super) fn tiles(summary: &Summary, before: Option<&Summary>) -> Vec<TileGroup> {
-    let folds = folded(summary);
+    let merges = merged(summary);
     let quarantined = quarantined(summary);
     let before = |number: fn(&Summary) -> u64| {
         before.map_or_else(String::new, |before| {
@@ -117,10 +117,10 @@ pub(super) fn tiles(summary: &Summary, before: Option<&Summary>) -> Vec<TileGrou
         })
     };
     let part = |count| {
-        if folds.rows_in == 0 {
+        if merges.rows_in == 0 {
             String::new()
         } else {
-            format::share(count, folds.rows_in)
+            format::share(count, merges.rows_in)
         }
     };
     let mut tables: Vec<Tile> = summary
@@ -148,11 +148,11 @@ pub(super) fn tiles(summary: &Summary, before: Option<&Summary>) -> Vec<TileGrou
         TileGroup {
             title: "This run",
             tiles: vec![
-                Tile::new("Rows in", folds.rows_in, before(|day| folded(day).rows_in)),
-                Tile::new("Inserted", folds.inserted, part(folds.inserted)),
-                Tile::new("Updated", folds.updated, part(folds.updated)),
-                Tile::new("Superseded", folds.superseded, part(folds.superseded)),
-                Tile::new("Repeated", folds.repeated, part(folds.repeated)),
+                Tile::new("Rows in", merges.rows_in, before(|day| merged(day).rows_in)),
+                Tile::new("Inserted", merges.inserted, part(merges.inserted)),
+                Tile::new("Updated", merges.updated, part(merges.updated)),
+                Tile::new("Superseded", merges.superseded, part(merges.superseded)),
+                Tile::new("Repeated", merges.repeated, part(merges.repeated)),
                 Tile {
                     is_alarming: quarantined > 0,
                     ..Tile::new("Quarantined", quarantined, before(self::quarantined))
@@ -208,18 +208,18 @@ fn problems(summary: &Summary) -> Vec<Tile> {
 }
 
 /// Returns the sum over the kinds.
-pub(super) fn folded(summary: &Summary) -> FoldCounts {
+pub(super) fn merged(summary: &Summary) -> MergeCounts {
     summary
-        .folds
+        .merges
         .values()
-        .fold(FoldCounts::default(), |sum, fold| FoldCounts {
-            objects: sum.objects + fold.objects,
-            rows_in: sum.rows_in + fold.rows_in,
-            inserted: sum.inserted + fold.inserted,
-            updated: sum.updated + fold.updated,
-            superseded: sum.superseded + fold.superseded,
-            repeated: sum.repeated + fold.repeated,
-            healed: sum.healed + fold.healed,
+        .fold(MergeCounts::default(), |sum, merge| MergeCounts {
+            objects: sum.objects + merge.objects,
+            rows_in: sum.rows_in + merge.rows_in,
+            inserted: sum.inserted + merge.inserted,
+            updated: sum.updated + merge.updated,
+            superseded: sum.superseded + merge.superseded,
+            repeated: sum.repeated + merge.repeated,
+            healed: sum.healed + merge.healed,
         })
 }
 

@@ -4,7 +4,7 @@ mod sample;
 use jiff::civil::{Date, date};
 
 use super::*;
-use crate::summary::{Conservation, FoldCounts, RejectedExample, TableCounts};
+use crate::summary::{Conservation, MergeCounts, RejectedExample, TableCounts};
 use crate::{Cell, Chart, Trigger};
 
 const DAY: Date = date(2026, 8, 21);
@@ -184,7 +184,9 @@ fn text_from_the_data_is_never_markup() {
     }
     summary.steps[0].name = evil.to_owned();
     summary.rows_by_hour.insert(evil.to_owned(), vec![1; 24]);
-    summary.folds.insert(evil.to_owned(), FoldCounts::default());
+    summary
+        .merges
+        .insert(evil.to_owned(), MergeCounts::default());
     let table = TableCounts {
         nulls: vec![(evil.to_owned(), 1)],
         ..TableCounts::default()
@@ -263,18 +265,18 @@ fn a_day_without_anything_is_a_page_too() {
 }
 
 #[test]
-fn a_long_report_folds_the_rows_after_the_twentieth() {
+fn a_long_report_collapses_the_rows_after_the_twentieth() {
     let reports = sample::reports();
     let page = page_with(&reports[..1]);
     assert!(page.contains("<summary>8 more rows</summary>"));
     assert!(page.contains("The first 20 of 28 are drawn."));
-    let (seen, folded) = page.split_once("<summary>8 more rows</summary>").unwrap();
-    let (folded, _) = folded.split_once("</details>").unwrap();
+    let (seen, collapsed) = page.split_once("<summary>8 more rows</summary>").unwrap();
+    let (collapsed, _) = collapsed.split_once("</details>").unwrap();
     let (_, seen) = seen.rsplit_once("<tbody>").unwrap();
     assert_eq!(
         (
             seen.matches("<tr>").count(),
-            folded.matches("<tr><td").count()
+            collapsed.matches("<tr><td").count()
         ),
         (20, 8)
     );

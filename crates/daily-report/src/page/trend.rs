@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::chart::{Figure, Place, Plot, Series, Shape, plot};
 use super::format;
-use super::overview::{folded, quarantined};
+use super::overview::{merged, quarantined};
 use crate::Summary;
 
 /// Draws rows in, quarantined records and table rows of the earlier days and of this one; nothing without earlier days.
@@ -54,7 +54,7 @@ pub(super) fn figures(summary: &Summary, earlier: &[Summary]) -> Vec<Figure> {
         draw(
             "trend-rows-in",
             "Rows in",
-            vec![line("", &|day| Some(folded(day).rows_in))],
+            vec![line("", &|day| Some(merged(day).rows_in))],
         ),
         draw(
             "trend-quarantined",

@@ -48,7 +48,7 @@ pub(crate) enum DailyCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct DailyRunOptions {
-    /// Run date, as 2026-03-01: rows that arrived by its end are folded [default: today (UTC), so that what was just
+    /// Run date, as 2026-03-01: rows that arrived by its end are merged [default: today (UTC), so that what was just
     /// posted is in it]
     #[arg(long, value_name = "DATE", conflicts_with_all = ["from", "to"])]
     pub(crate) date: Option<Date>,

@@ -172,7 +172,7 @@ async fn a_compaction_that_fails_keeps_no_report_back_and_is_told() {
     let runner = runner(&Hands::default());
     for (ind, sequence) in [(1, "100"), (2, "101")] {
         test_lake::put(&runner.lake, &[posted(ind, 20, 10, sequence)]).await;
-        fold(&runner.work(), Kind::User, day(), 1).await.unwrap();
+        merge(&runner.work(), Kind::User, day(), 1).await.unwrap();
     }
     // The footers are whole, the values are not.
     let table = CuratedTable::open(&runner.lake, Kind::User).await.unwrap();
@@ -213,7 +213,7 @@ async fn a_resumed_run_reads_all_tables_as_of_one_moment() {
     // The next one dies after every table is merged: its versions stay the run's, whatever comes later.
     let mut attempt = begin(&runner).await;
     for (place, kind) in Kind::ALL.into_iter().enumerate() {
-        let outcome = fold(&runner.work(), kind, day(), 3).await.unwrap();
+        let outcome = merge(&runner.work(), kind, day(), 3).await.unwrap();
         let version = outcome.table.version;
         attempt.record.tables.insert(kind.to_string(), version);
         attempt.record.steps[place].state = RunState::Succeeded;
@@ -222,7 +222,7 @@ async fn a_resumed_run_reads_all_tables_as_of_one_moment() {
     let failed = attempt.end(Err(DailyError::Bug("killed".to_owned()))).await;
     failed.unwrap_err();
     test_lake::put(&runner.lake, &[posted(3, 20, 10, "102")]).await;
-    fold(&runner.work(), Kind::User, day(), 9).await.unwrap();
+    merge(&runner.work(), Kind::User, day(), 9).await.unwrap();
     let resumed = run(&runner, Trigger::Manual).await.unwrap();
     assert_eq!(states(&resumed)[..3], ["kept"; 3]);
     assert_eq!(resumed.tables["user"], attempt.record.tables["user"]);
@@ -234,8 +234,8 @@ async fn what_a_killed_attempt_committed_is_counted_once() {
     let hands = Hands::default();
     let runner = runner(&hands);
     let inserted = |record: &RunRecord| {
-        let fold = record.steps.iter().find(|step| step.name == "fold-user");
-        fold.unwrap().counts["inserted"]
+        let merge = record.steps.iter().find(|step| step.name == "merge-user");
+        merge.unwrap().counts["inserted"]
     };
     // Twice in a row, it is killed after the commit, and before the ledger is told.
     for (attempt, rows) in [
@@ -245,15 +245,15 @@ async fn what_a_killed_attempt_committed_is_counted_once() {
         test_lake::put(&runner.lake, &rows).await;
         assert_eq!(begin(&runner).await.record.attempt, attempt);
         let work = runner.work();
-        let folded = fold(&work, Kind::User, day(), attempt).await.unwrap();
-        assert_eq!(folded.counts.inserted, rows.len() as u64);
+        let merged = merge(&work, Kind::User, day(), attempt).await.unwrap();
+        assert_eq!(merged.counts.inserted, rows.len() as u64);
         hands.advance(61);
     }
     test_lake::put(&runner.lake, &[posted(4, 20, 10, "103")]).await;
     let record = run(&runner, Trigger::Schedule).await.unwrap();
     assert_eq!((record.attempt, inserted(&record)), (3, 4));
     let summary = summary(&runner).await;
-    assert_eq!(summary.folds["user"].rows_in, 4);
+    assert_eq!(summary.merges["user"].rows_in, 4);
 
     let again = run(&runner, Trigger::Manual).await.unwrap();
     assert_eq!((again.attempt, inserted(&again)), (4, 0));

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use jiff::civil::{Date, date};
 
 use crate::summary::{
-    Conservation, Cost, FoldCounts, Quarantine, RejectedExample, TableCounts, Triples,
+    Conservation, Cost, MergeCounts, Quarantine, RejectedExample, TableCounts, Triples,
 };
 use crate::{RunState, StepRecord, Summary, Trigger};
 pub(super) use reports::reports;
@@ -31,7 +31,7 @@ fn owned<T: Clone>(pairs: &[(&str, T)]) -> BTreeMap<String, T> {
 /// Returns the summary of a day.
 pub(super) fn summary(run_date: Date) -> Summary {
     let day = u64::from(run_date.day_of_year().unsigned_abs());
-    let fold = |rows_in: u64| FoldCounts {
+    let merge = |rows_in: u64| MergeCounts {
         objects: 48,
         rows_in,
         inserted: rows_in * 8 / 10,
@@ -61,10 +61,10 @@ pub(super) fn summary(run_date: Date) -> Summary {
         run_date,
         attempt: 1,
         trigger: Some(Trigger::Schedule),
-        folds: owned(&[
-            ("geo", fold(rows_in)),
-            ("pin", fold(rows_in + 12)),
-            ("user", fold(rows_in - 7)),
+        merges: owned(&[
+            ("geo", merge(rows_in)),
+            ("pin", merge(rows_in + 12)),
+            ("user", merge(rows_in - 7)),
         ]),
         tables: owned(&[
             (
@@ -203,19 +203,19 @@ fn steps(run_date: Date) -> Vec<StepRecord> {
     let mut seconds = 0;
     [
         (
-            "fold-geo",
+            "merge-geo",
             RunState::Kept,
             41_200,
             vec![("objects", 48), ("rows", 11_812)],
         ),
         (
-            "fold-pin",
+            "merge-pin",
             RunState::Succeeded,
             63_850,
             vec![("objects", 48), ("rows", 11_824)],
         ),
         (
-            "fold-user",
+            "merge-user",
             RunState::Succeeded,
             38_020,
             vec![("objects", 48), ("rows", 11_805)],

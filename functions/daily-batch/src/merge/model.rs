@@ -172,11 +172,11 @@ async fn take(lake: &Lake, model: &mut Model, step: Step) {
             put_object(lake, &model.objects[object]).await;
         }
         Step::Merge(sizes) => {
-            fold(&at(sizes), Kind::User, date(0), 1).await.unwrap();
+            merge(&at(sizes), Kind::User, date(0), 1).await.unwrap();
             model.current = model.merged();
             // Again, it finds nothing to do.
-            let again = fold(&at(sizes), Kind::User, date(0), 1).await.unwrap();
-            assert_eq!(again.counts, FoldCounts::default());
+            let again = merge(&at(sizes), Kind::User, date(0), 1).await.unwrap();
+            assert_eq!(again.counts, MergeCounts::default());
         }
         Step::Compact(sizes) => {
             compact(&at(sizes), Kind::User).await.unwrap();
@@ -187,7 +187,7 @@ async fn take(lake: &Lake, model: &mut Model, step: Step) {
                 ..at(sizes)
             };
             let is_done = if merges {
-                fold(&dying, Kind::User, date(0), 1).await.is_ok()
+                merge(&dying, Kind::User, date(0), 1).await.is_ok()
             } else {
                 compact(&dying, Kind::User).await.is_ok()
             };

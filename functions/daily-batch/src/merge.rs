@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
-use daily_report::summary::FoldCounts;
+use daily_report::summary::MergeCounts;
 use event_model::{Clock, Kind};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::civil::Date;
@@ -27,7 +27,7 @@ use crate::objects::fetch_version;
 use crate::parquet_input::plain_types;
 use crate::rewrite::{Rows, Source, Target, conform, rewrite};
 use crate::sizes::Sizes;
-use crate::summary::fold_counts;
+use crate::summary::merge_counts;
 use crate::table::{
     Change, Committed, CuratedFile, CuratedTable, MergeNote, RowChange, evolved, merge_operation,
 };
@@ -51,8 +51,8 @@ pub(crate) struct Work {
 
 /// What a merge did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct FoldOutcome {
-    pub(crate) counts: FoldCounts,
+pub(crate) struct MergeOutcome {
+    pub(crate) counts: MergeCounts,
     /// Values changed by each rule in the objects of this merge.
     pub(crate) changes: BTreeMap<String, u64>,
     /// The version that it made or found, and the table's rows.
@@ -67,12 +67,12 @@ pub(crate) struct FoldOutcome {
 /// and repeated, and two may run at once. One commit makes the new rows visible, and notes which attempt at `through` made
 /// it. An object that cannot be read is noted in the manifest and left alone until it changes.
 #[instrument(skip_all, fields(kind = %kind))]
-pub(crate) async fn fold(
+pub(crate) async fn merge(
     work: &Work,
     kind: Kind,
     through: Date,
     attempt: u32,
-) -> Result<FoldOutcome, DailyError> {
+) -> Result<MergeOutcome, DailyError> {
     let mut merge = Merge {
         work,
         through,
@@ -86,10 +86,10 @@ pub(crate) async fn fold(
         match merge.merge(table).await {
             Ok(Some(outcome)) => {
                 info!(
-                    fold.objects = outcome.counts.objects,
-                    fold.rows_in = outcome.counts.rows_in,
-                    fold.inserted = outcome.counts.inserted,
-                    fold.updated = outcome.counts.updated,
+                    merge.objects = outcome.counts.objects,
+                    merge.rows_in = outcome.counts.rows_in,
+                    merge.inserted = outcome.counts.inserted,
+                    merge.updated = outcome.counts.updated,
                     "Merged {} objects of {kind}: {} rows",
                     outcome.counts.objects,
                     outcome.counts.rows_in,
@@ -120,7 +120,7 @@ struct Merge<'a> {
 
 impl Merge<'_> {
     /// Merges into this version of the table; `None` when it has to begin again.
-    async fn merge(&mut self, table: CuratedTable) -> Result<Option<FoldOutcome>, DailyError> {
+    async fn merge(&mut self, table: CuratedTable) -> Result<Option<MergeOutcome>, DailyError> {
         let (store, kind) = (self.work.lake.store(), table.kind());
         let (mut manifest, is_own_state) = table.manifest().await?;
         let listed = clean::list(store.as_ref(), kind, self.through).await?;
@@ -147,20 +147,20 @@ impl Merge<'_> {
         let is_idle = read.objects.is_empty() && unreadable.is_empty() && healed == 0;
         if is_idle && new_schema.is_none() {
             let rows = files.iter().map(|file| file.rows).sum();
-            return Ok(Some(FoldOutcome {
+            return Ok(Some(MergeOutcome {
                 table: Committed {
                     version: table.version(),
                     rows_before: rows,
                     rows_after: rows,
                 },
                 unreadable: manifest.unreadable().count() as u64,
-                ..FoldOutcome::default()
+                ..MergeOutcome::default()
             }));
         }
 
-        let mut outcome = FoldOutcome {
+        let mut outcome = MergeOutcome {
             changes: read.changes,
-            ..FoldOutcome::default()
+            ..MergeOutcome::default()
         };
         outcome.counts.objects = read.objects.len() as u64;
         outcome.counts.healed = healed as u64;
@@ -206,7 +206,7 @@ impl Merge<'_> {
             merge: Some(MergeNote {
                 run_date: self.through,
                 attempt: self.attempt,
-                counts: fold_counts(&outcome),
+                counts: merge_counts(&outcome),
             }),
             operation: merge_operation(),
         };

@@ -34,8 +34,8 @@ pub(super) fn work(lake: &Lake) -> Work {
     }
 }
 
-async fn fold_users(lake: &Lake, through: i64) -> Result<FoldCounts, DailyError> {
-    let outcome = fold(&work(lake), Kind::User, date(through), 1).await?;
+async fn merge_users(lake: &Lake, through: i64) -> Result<MergeCounts, DailyError> {
+    let outcome = merge(&work(lake), Kind::User, date(through), 1).await?;
     Ok(outcome.counts)
 }
 
@@ -82,7 +82,7 @@ async fn an_ind_has_one_row_and_its_latest_version_wins() {
         ],
     )
     .await;
-    let counts = fold_users(&lake, 0).await.unwrap();
+    let counts = merge_users(&lake, 0).await.unwrap();
     assert_eq!(
         (
             counts.objects,
@@ -103,7 +103,7 @@ async fn an_ind_has_one_row_and_its_latest_version_wins() {
         ],
     )
     .await;
-    let counts = fold_users(&lake, 0).await.unwrap();
+    let counts = merge_users(&lake, 0).await.unwrap();
     assert_eq!(
         (
             counts.rows_in,
@@ -117,12 +117,12 @@ async fn an_ind_has_one_row_and_its_latest_version_wins() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_folded_is_not_folded_again() {
+async fn what_is_merged_is_not_merged_again() {
     let lake = memory();
     put(&lake, &[posted(1, 20, 10, "100")]).await;
-    fold_users(&lake, 0).await.unwrap();
+    merge_users(&lake, 0).await.unwrap();
     let before = version(&lake).await;
-    assert_eq!(fold_users(&lake, 0).await.unwrap(), FoldCounts::default());
+    assert_eq!(merge_users(&lake, 0).await.unwrap(), MergeCounts::default());
     assert_eq!(version(&lake).await, before);
 }
 
@@ -130,9 +130,9 @@ async fn what_is_folded_is_not_folded_again() {
 async fn an_object_that_comes_late_to_an_old_date_is_found() {
     let lake = memory();
     put(&lake, &[posted(1, 20, DAY + 10, "200")]).await;
-    fold_users(&lake, 1).await.unwrap();
+    merge_users(&lake, 1).await.unwrap();
     put(&lake, &[posted(1, 19, 10, "100"), posted(2, 30, 10, "101")]).await;
-    let counts = fold_users(&lake, 1).await.unwrap();
+    let counts = merge_users(&lake, 1).await.unwrap();
     assert_eq!((counts.inserted, counts.superseded), (1, 1));
     assert_eq!(users(&lake).await, ["1:20", "2:30"]);
 }
@@ -142,35 +142,35 @@ async fn rows_that_arrived_after_the_run_date_wait_for_their_own() {
     let lake = memory();
     put(&lake, &[posted(1, 20, 10, "100")]).await;
     put(&lake, &[posted(1, 21, DAY + 10, "200")]).await;
-    fold_users(&lake, 0).await.unwrap();
+    merge_users(&lake, 0).await.unwrap();
     assert_eq!(users(&lake).await, ["1:20"]);
-    fold_users(&lake, 1).await.unwrap();
+    merge_users(&lake, 1).await.unwrap();
     assert_eq!(users(&lake).await, ["1:21"]);
-    // A run of the earlier date changes nothing afterwards, nor does it forget what the later one folded.
-    fold_users(&lake, 0).await.unwrap();
-    assert_eq!(fold_users(&lake, 1).await.unwrap(), FoldCounts::default());
+    // A run of the earlier date changes nothing afterwards, nor does it forget what the later one merged.
+    merge_users(&lake, 0).await.unwrap();
+    assert_eq!(merge_users(&lake, 1).await.unwrap(), MergeCounts::default());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_object_written_again_with_other_rules_is_folded_again() {
+async fn an_object_written_again_with_other_rules_is_merged_again() {
     let lake = memory();
     let rows = [posted(1, 20, 10, "100")];
     put(&lake, &rows).await;
-    fold_users(&lake, 0).await.unwrap();
+    merge_users(&lake, 0).await.unwrap();
     // The same record, cleaned to another age by newer rules.
     let newer = with_rules(&batch(&[posted(1, 22, 10, "100")]), 1000);
     put_batch(&lake, &rows, &newer).await;
-    fold_users(&lake, 0).await.unwrap();
+    merge_users(&lake, 0).await.unwrap();
     assert_eq!(users(&lake).await, ["1:22"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_folds_at_once_end_in_the_same_table() {
+async fn two_merges_at_once_end_in_the_same_table() {
     let lake = memory();
     for (ind, sequence) in [(1, "100"), (2, "101"), (3, "102")] {
         put(&lake, &[posted(ind, 20, 10, sequence)]).await;
     }
-    let (first, second) = tokio::join!(fold_users(&lake, 0), fold_users(&lake, 0));
+    let (first, second) = tokio::join!(merge_users(&lake, 0), merge_users(&lake, 0));
     let inserted = first.unwrap().inserted + second.unwrap().inserted;
     assert_eq!(inserted, 3);
     assert_eq!(users(&lake).await, ["1:20", "2:20", "3:20"]);
@@ -180,39 +180,39 @@ async fn two_folds_at_once_end_in_the_same_table() {
 async fn a_lost_manifest_costs_time_and_no_row() {
     let lake = memory();
     put(&lake, &[posted(1, 20, 10, "100"), posted(2, 30, 10, "101")]).await;
-    fold_users(&lake, 0).await.unwrap();
+    merge_users(&lake, 0).await.unwrap();
     Manifest::delete_all(lake.store().as_ref(), Kind::User)
         .await
         .unwrap();
-    let counts = fold_users(&lake, 0).await.unwrap();
+    let counts = merge_users(&lake, 0).await.unwrap();
     assert_eq!(
         (counts.rows_in, counts.repeated, counts.inserted),
         (2, 2, 0)
     );
     assert_eq!(users(&lake).await, ["1:20", "2:30"]);
-    assert_eq!(fold_users(&lake, 0).await.unwrap(), FoldCounts::default());
+    assert_eq!(merge_users(&lake, 0).await.unwrap(), MergeCounts::default());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_object_that_cannot_be_read_is_left_alone_until_it_changes() {
     let lake = memory();
     put(&lake, &[posted(1, 20, 10, "100")]).await;
-    fold_users(&lake, 0).await.unwrap();
+    merge_users(&lake, 0).await.unwrap();
     let rows = [posted(2, 30, 10, "101")];
     for bytes in [&b"PAR1 no"[..], b"", &parquet(&rows)[..200]] {
         put_bytes(&lake, 0, &rows, Bytes::copy_from_slice(bytes)).await;
         put(&lake, &[posted(1, 21, 11, "102")]).await;
         for _ in 0..2 {
-            let outcome = fold(&work(&lake), Kind::User, date(0), 1).await.unwrap();
+            let outcome = merge(&work(&lake), Kind::User, date(0), 1).await.unwrap();
             assert_eq!(outcome.unreadable, 1);
             assert_eq!(users(&lake).await, ["1:21"]);
         }
         let before = version(&lake).await;
-        fold_users(&lake, 0).await.unwrap();
+        merge_users(&lake, 0).await.unwrap();
         assert_eq!(version(&lake).await, before, "it is not read again");
     }
     put(&lake, &rows).await;
-    let outcome = fold(&work(&lake), Kind::User, date(0), 1).await.unwrap();
+    let outcome = merge(&work(&lake), Kind::User, date(0), 1).await.unwrap();
     assert_eq!((outcome.unreadable, outcome.counts.inserted), (0, 1));
     assert_eq!(users(&lake).await, ["1:21", "2:30"]);
 }
@@ -233,7 +233,7 @@ async fn values_that_turn_out_to_be_damaged_while_they_are_copied_cost_no_other_
     )
     .await;
     put(&lake, &[posted(1, 20, 10, "100")]).await;
-    let outcome = fold(&work(&lake), Kind::User, date(0), 1).await.unwrap();
+    let outcome = merge(&work(&lake), Kind::User, date(0), 1).await.unwrap();
     assert_eq!((outcome.unreadable, outcome.counts.inserted), (1, 1));
     assert_eq!(users(&lake).await, ["1:20"]);
 }
@@ -256,7 +256,7 @@ async fn an_object_with_a_column_of_another_type_is_left_out() {
     let wrong = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap();
     let path = put_batch(&lake, &rows, &wrong).await;
     put(&lake, &[posted(2, 30, 10, "101")]).await;
-    let outcome = fold(&work(&lake), Kind::User, date(0), 1).await.unwrap();
+    let outcome = merge(&work(&lake), Kind::User, date(0), 1).await.unwrap();
     assert_eq!((outcome.unreadable, outcome.counts.inserted), (1, 1));
     let (manifest, _) = table(&lake).await.manifest().await.unwrap();
     let (key, reason) = manifest.unreadable().next().unwrap();
@@ -280,14 +280,14 @@ async fn commit(lake: &Lake, actions: &str) {
 async fn a_table_of_a_newer_protocol_is_left_alone() {
     let lake = memory();
     put(&lake, &[posted(1, 20, 10, "100")]).await;
-    fold_users(&lake, 0).await.unwrap();
+    merge_users(&lake, 0).await.unwrap();
     commit(
         &lake,
         r#"{"protocol":{"minReaderVersion":9,"minWriterVersion":99}}"#,
     )
     .await;
     put(&lake, &[posted(2, 30, 10, "101")]).await;
-    let error = fold_users(&lake, 0).await.unwrap_err();
+    let error = merge_users(&lake, 0).await.unwrap_err();
     assert_eq!(error.error_type(), "Table");
     assert!(error.to_string().contains("`curated/user/`"), "{error}");
 }
@@ -296,7 +296,7 @@ async fn a_table_of_a_newer_protocol_is_left_alone() {
 async fn rows_that_were_deleted_by_a_deletion_vector_do_not_come_back() {
     let lake = memory();
     put(&lake, &[posted(1, 20, 10, "100"), posted(2, 30, 10, "101")]).await;
-    fold_users(&lake, 0).await.unwrap();
+    merge_users(&lake, 0).await.unwrap();
     let table = table(&lake).await;
     let [file] = &table.files().await.unwrap()[..] else {
         panic!("one file")
@@ -312,7 +312,7 @@ async fn rows_that_were_deleted_by_a_deletion_vector_do_not_come_back() {
     commit(&lake, &actions.join("\n")).await;
     put(&lake, &[posted(1, 21, 11, "102")]).await;
     assert_eq!(
-        fold_users(&lake, 0).await.unwrap_err().error_type(),
+        merge_users(&lake, 0).await.unwrap_err().error_type(),
         "DeletionVectors"
     );
 }
@@ -321,7 +321,7 @@ async fn rows_that_were_deleted_by_a_deletion_vector_do_not_come_back() {
 async fn a_new_column_is_added_without_a_rewrite() {
     let lake = memory();
     put(&lake, &[posted(1, 20, 10, "100")]).await;
-    fold_users(&lake, 0).await.unwrap();
+    merge_users(&lake, 0).await.unwrap();
     let files = async || -> Vec<_> {
         let files = table(&lake).await.files().await.unwrap();
         files.into_iter().map(|file| file.path).collect()
@@ -336,7 +336,7 @@ async fn a_new_column_is_added_without_a_rewrite() {
     columns.push(Arc::new(arrow::array::StringArray::from(vec!["en"])));
     let wider = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap();
     put_batch(&lake, &rows, &wider).await;
-    fold_users(&lake, 0).await.unwrap();
+    merge_users(&lake, 0).await.unwrap();
 
     let after = files().await;
     assert!(before.iter().all(|path| after.contains(path)));
@@ -350,7 +350,7 @@ async fn a_new_column_is_added_without_a_rewrite() {
     ");
     // The next object lacks the column again.
     put(&lake, &[posted(3, 40, 10, "102"), posted(2, 31, 11, "103")]).await;
-    fold_users(&lake, 0).await.unwrap();
+    merge_users(&lake, 0).await.unwrap();
     compact(&work(&lake), Kind::User).await.unwrap();
     insta::assert_snapshot!(select(&lake, "SELECT ind, age, language FROM t ORDER BY ind").await, @r"
     +-----+-----+----------+
@@ -368,7 +368,7 @@ async fn compaction_leaves_one_file_and_every_row() {
     let lake = memory();
     for (ind, sequence) in [(1, "100"), (2, "101"), (3, "102")] {
         put(&lake, &[posted(ind, 20, 10, sequence)]).await;
-        fold_users(&lake, 0).await.unwrap();
+        merge_users(&lake, 0).await.unwrap();
     }
     let compaction = compact(&work(&lake), Kind::User).await.unwrap();
     assert_eq!(compaction.unwrap().files, 3);
@@ -377,19 +377,19 @@ async fn compaction_leaves_one_file_and_every_row() {
     let counts = table.counts().await.unwrap();
     assert_eq!((counts.files, counts.rows), (1, 3));
     assert_eq!(users(&lake).await, ["1:20", "2:20", "3:20"]);
-    // The manifest is that of the last fold.
-    assert_eq!(fold_users(&lake, 0).await.unwrap(), FoldCounts::default());
+    // The manifest is that of the last merge.
+    assert_eq!(merge_users(&lake, 0).await.unwrap(), MergeCounts::default());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn vacuum_deletes_what_no_version_names_and_keeps_the_manifests() {
     let lake = memory();
     put(&lake, &[posted(1, 20, 10, "100")]).await;
-    fold_users(&lake, 0).await.unwrap();
+    merge_users(&lake, 0).await.unwrap();
     let table = table(&lake).await;
     table.vacuum(1).await.unwrap();
     assert_eq!(users(&lake).await, ["1:20"]);
-    assert_eq!(fold_users(&lake, 0).await.unwrap(), FoldCounts::default());
+    assert_eq!(merge_users(&lake, 0).await.unwrap(), MergeCounts::default());
 }
 
 /// Sizes with which a table of some thousand rows has several files and writers.
@@ -426,10 +426,10 @@ async fn a_second_day_and_a_repeated_run_lose_no_row_whatever_the_writers() {
         };
         for (day, (first, count)) in [(0, (0, 3000)), (1, (3000, 20)), (2, (3020, 1))] {
             put(&lake, &many(first, count, day * DAY)).await;
-            fold(&work, Kind::User, date(day), 1).await.unwrap();
+            merge(&work, Kind::User, date(day), 1).await.unwrap();
             for _ in 0..2 {
                 compact(&work, Kind::User).await.unwrap();
-                fold(&work, Kind::User, date(day), 2).await.unwrap();
+                merge(&work, Kind::User, date(day), 2).await.unwrap();
             }
             let rows = table(&lake).await.rows().await.unwrap();
             assert_eq!(rows, (first + count).unsigned_abs(), "{writers} writers");
@@ -446,7 +446,7 @@ async fn a_second_day_and_a_repeated_run_lose_no_row_whatever_the_writers() {
 async fn a_commit_that_adds_a_path_that_it_removes_is_refused() {
     let lake = memory();
     put(&lake, &[posted(1, 20, 10, "100")]).await;
-    fold_users(&lake, 0).await.unwrap();
+    merge_users(&lake, 0).await.unwrap();
     let table = table(&lake).await;
     let files = table.files().await.unwrap();
     let add = |name: &str, rows| NewFile {
@@ -500,19 +500,19 @@ pub(super) async fn restore(lake: &Lake, version: u64) {
 async fn a_table_that_was_restored_gets_again_what_the_version_lacks() {
     let lake = memory();
     put(&lake, &many(0, 10, 10)).await;
-    fold_users(&lake, 0).await.unwrap();
+    merge_users(&lake, 0).await.unwrap();
     let first = version(&lake).await;
     put(&lake, &many(10, 10, 20)).await;
-    fold_users(&lake, 0).await.unwrap();
+    merge_users(&lake, 0).await.unwrap();
     compact(&work(&lake), Kind::User).await.unwrap();
     for restored in [first, 0] {
         restore(&lake, restored).await;
         let lacking = 20 - table(&lake).await.rows().await.unwrap();
-        let counts = fold_users(&lake, 0).await.unwrap();
+        let counts = merge_users(&lake, 0).await.unwrap();
         assert_eq!((counts.inserted, users(&lake).await.len()), (lacking, 20));
         // Only what the version lacked was read.
         assert_eq!(counts.rows_in, lacking);
-        assert_eq!(fold_users(&lake, 0).await.unwrap(), FoldCounts::default());
+        assert_eq!(merge_users(&lake, 0).await.unwrap(), MergeCounts::default());
     }
 }
 
@@ -539,7 +539,7 @@ async fn append(lake: &Lake, rows: &[Posted], replaced: Option<&str>) {
 async fn a_table_that_others_rewrote_keeps_what_is_merged_and_what_they_deleted() {
     let lake = memory();
     put(&lake, &many(0, 10, 10)).await;
-    fold_users(&lake, 0).await.unwrap();
+    merge_users(&lake, 0).await.unwrap();
     let all = table(&lake).await.files().await.unwrap();
     // As another program deletes a row: a file without it takes the place of the file with it.
     let rows: Vec<_> = many(0, 10, 10)
@@ -548,7 +548,7 @@ async fn a_table_that_others_rewrote_keeps_what_is_merged_and_what_they_deleted(
         .collect();
     append(&lake, &rows, all[0].path.filename()).await;
     put(&lake, &many(10, 1, 20)).await;
-    let counts = fold_users(&lake, 0).await.unwrap();
+    let counts = merge_users(&lake, 0).await.unwrap();
     assert_eq!((counts.rows_in, counts.inserted), (1, 1));
     assert_eq!(users(&lake).await.len(), 10);
 }
@@ -557,7 +557,7 @@ async fn a_table_that_others_rewrote_keeps_what_is_merged_and_what_they_deleted(
 async fn a_key_that_somebody_put_into_the_table_twice_is_healed_and_not_multiplied() {
     let lake = memory();
     put(&lake, &many(0, 5, 10)).await;
-    fold_users(&lake, 0).await.unwrap();
+    merge_users(&lake, 0).await.unwrap();
     // An old version of 3, a newer one of 4, and this very record of 2.
     let rows = [
         posted(3, 90, 9, "1"),
@@ -566,7 +566,7 @@ async fn a_key_that_somebody_put_into_the_table_twice_is_healed_and_not_multipli
     ];
     append(&lake, &rows, None).await;
     assert_eq!(table(&lake).await.rows().await.unwrap(), 8);
-    let counts = fold_users(&lake, 0).await.unwrap();
+    let counts = merge_users(&lake, 0).await.unwrap();
     assert_eq!((counts.healed, counts.inserted), (3, 0));
     let healed = ["0:0", "1:1", "2:2", "3:3", "4:91"];
     assert_eq!(users(&lake).await, healed);
@@ -575,7 +575,7 @@ async fn a_key_that_somebody_put_into_the_table_twice_is_healed_and_not_multipli
     let rows = [posted(1, 80, 9, "1"), posted(0, 81, 9, "2")];
     append(&lake, &rows, None).await;
     put(&lake, &[posted(1, 82, 30, "30000")]).await;
-    let counts = fold_users(&lake, 0).await.unwrap();
+    let counts = merge_users(&lake, 0).await.unwrap();
     assert_eq!((counts.healed, counts.updated), (2, 1));
     assert_eq!(users(&lake).await, ["0:0", "1:82", "2:2", "3:3", "4:91"]);
 }
@@ -602,7 +602,7 @@ async fn an_object_that_is_replaced_while_it_is_read_is_read_anew() {
     let sources = sources(&[(object, 1)], vec![RowKey::default()]);
     let written = rewrite(&store, sources, HashMap::new(), target).await;
     assert!(is_changed(written.err()));
-    fold_users(&lake, 0).await.unwrap();
+    merge_users(&lake, 0).await.unwrap();
     assert_eq!(users(&lake).await, ["1:21"]);
 }
 
@@ -610,15 +610,15 @@ async fn an_object_that_is_replaced_while_it_is_read_is_read_anew() {
 async fn a_remerge_reads_everything_again_and_drops_damaged_files_only_if_asked() {
     let lake = memory();
     put(&lake, &many(0, 3, 10)).await;
-    fold_users(&lake, 0).await.unwrap();
+    merge_users(&lake, 0).await.unwrap();
     put(&lake, &many(3, 3, 20)).await;
-    fold_users(&lake, 0).await.unwrap();
+    merge_users(&lake, 0).await.unwrap();
     let work = work(&lake);
     assert_eq!(
         remerge(&work, Kind::User, false).await.unwrap(),
         Remerge::default()
     );
-    let counts = fold_users(&lake, 0).await.unwrap();
+    let counts = merge_users(&lake, 0).await.unwrap();
     assert_eq!((counts.rows_in, counts.repeated), (6, 6));
 
     // One file is gone, and another damaged: what the error advises brings the rows back.
@@ -636,12 +636,12 @@ async fn a_remerge_reads_everything_again_and_drops_damaged_files_only_if_asked(
         &[posted(1, 30, 30, "30000"), posted(4, 30, 30, "30001")],
     )
     .await;
-    let error = fold_users(&lake, 0).await.unwrap_err();
+    let error = merge_users(&lake, 0).await.unwrap_err();
     let advice = "run `pinflow daily remerge user --drop-damaged`";
     assert!(error.to_string().ends_with(advice), "{error}");
     let remerged = remerge(&work, Kind::User, true).await.unwrap();
     assert_eq!((remerged.dropped.len(), remerged.dropped_rows), (2, 6));
-    let counts = fold_users(&lake, 0).await.unwrap();
+    let counts = merge_users(&lake, 0).await.unwrap();
     assert_eq!(counts.inserted, 6);
     assert_eq!(
         users(&lake).await,
@@ -671,9 +671,9 @@ async fn rows_whose_text_is_large_and_compressible_are_merged_in_bounded_batches
     let mut work = work(&lake);
     work.sizes.batch_bytes = 2 << 20;
     work.sizes.row_group_bytes = 4 << 20;
-    fold(&work, Kind::User, date(0), 1).await.unwrap();
+    merge(&work, Kind::User, date(0), 1).await.unwrap();
     put(&lake, &many(40, 1, 20)).await;
-    fold(&work, Kind::User, date(0), 1).await.unwrap();
+    merge(&work, Kind::User, date(0), 1).await.unwrap();
     compact(&work, Kind::User).await.unwrap().unwrap();
     let files = table(&lake).await.files().await.unwrap();
     assert_eq!(files[0].rows, 41);
@@ -689,12 +689,12 @@ const SEQUENCES: [&str; 6] = ["9", "10", "10:0", "10:1", "100", "101"];
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
-    /// The promise of the fold: the tables are a function of the set of accepted records.
+    /// The promise of the merge: the tables are a function of the set of accepted records.
     #[test]
     fn the_table_depends_on_the_set_of_rows_alone(
         rows in proptest::collection::vec((0_i64..5, 0_usize..6, 0_i64..3), 1..24),
         cuts in proptest::collection::vec(any::<prop::sample::Index>(), 0..6),
-        folds in proptest::collection::vec(any::<bool>(), 30),
+        merges in proptest::collection::vec(any::<bool>(), 30),
         order in any::<u64>(),
     ) {
         // A position on the stream holds one record: its values follow from the position.
@@ -709,9 +709,9 @@ proptest! {
         runtime.block_on(async {
             let whole = memory();
             put(&whole, &rows).await;
-            fold_users(&whole, 0).await.unwrap();
+            merge_users(&whole, 0).await.unwrap();
 
-            // Cut anew, in another order, every batch twice, with folds in between.
+            // Cut anew, in another order, every batch twice, with merges in between.
             let mut bounds: Vec<_> = cuts.iter().map(|cut| cut.index(rows.len())).collect();
             bounds.extend([0, rows.len()]);
             bounds.sort_unstable();
@@ -720,15 +720,15 @@ proptest! {
             let places = usize::try_from(order % 97).unwrap() % batches.len();
             batches.rotate_left(places);
             let pieces = memory();
-            let mut folds = folds.into_iter().cycle();
+            let mut merges = merges.into_iter().cycle();
             // Each under a key of its own.
             for (shard, batch) in (0..).zip(batches.iter().chain(batches.iter().rev())) {
                 put_as(&pieces, shard, batch).await;
-                if folds.next().unwrap() {
-                    fold_users(&pieces, 0).await.unwrap();
+                if merges.next().unwrap() {
+                    merge_users(&pieces, 0).await.unwrap();
                 }
             }
-            fold_users(&pieces, 0).await.unwrap();
+            merge_users(&pieces, 0).await.unwrap();
             assert_eq!(users(&whole).await, users(&pieces).await);
         });
     }
