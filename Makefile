@@ -69,7 +69,7 @@ api: $(VENV)/.installed $(VENV)/.schemathesis ## Hold the API against its descri
 	$(VENV)/bin/python tests/api/run.py
 
 .PHONY: page
-page: $(VENV)/.installed ## Look at the page of the local stack with Chromium
+page: $(VENV)/.installed ## Look at the page of the embedded stack with Chromium
 	cargo build --locked --package pinflow
 	$(VENV)/bin/python tests/page/run.py
 

@@ -13,7 +13,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path.append(str(HERE.parent / "interop"))
 
-from harness import Report, local_stack, pinflow_binary  # noqa: E402
+from harness import Report, embedded_stack, pinflow_binary  # noqa: E402
 
 # Fewer would mean that a phase was left out, or an operation.
 FEWEST_CASES = 1500
@@ -22,7 +22,7 @@ FEWEST_CASES = 1500
 def main():
     report = Report()
     with report.group("the binary"), tempfile.TemporaryDirectory() as folder:
-        with local_stack(pinflow_binary(), folder) as url:
+        with embedded_stack(pinflow_binary(), folder) as url:
             check_description(report, url, folder)
     print(f"{report.passed} passed, {report.failed} failed, {report.skipped} skipped")
     return 1 if report.failed else 0

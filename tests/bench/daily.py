@@ -23,7 +23,7 @@ for neighbour in ("binaries", "interop"):
     sys.path.append(str(Path(__file__).parent.parent / neighbour))
 
 from function import running, unpack  # noqa: E402
-from harness import BUCKET, local_stack, pinflow_binary  # noqa: E402
+from harness import BUCKET, embedded_stack, pinflow_binary  # noqa: E402
 
 # Rows of a clean object: what stream-cleaner's largest batches hold.
 OBJECT_ROWS = 10_000
@@ -144,7 +144,7 @@ def measure(posts, with_peer):
         function = unpack("daily-batch", folder)
         lake = Path(folder, BUCKET)
         generate(lake, DAYS[0], 0, posts, "i")
-        with local_stack(pinflow_binary(), folder) as url:
+        with embedded_stack(pinflow_binary(), folder) as url:
             first = daily_run(function, url, DAYS[0])
             generate(lake, DAYS[1], posts, one_percent, "i")
             second = daily_run(function, url, DAYS[1])

@@ -21,7 +21,7 @@ for neighbour in ("binaries", "interop"):
 
 from daily import DAYS, generate  # noqa: E402
 from function import kinesis_event, running, unpack  # noqa: E402
-from harness import BUCKET, KINDS, ROOT, local_stack, pinflow_binary, run_pinflow  # noqa: E402
+from harness import BUCKET, KINDS, ROOT, embedded_stack, pinflow_binary, run_pinflow  # noqa: E402
 
 OUTPUT = ROOT / "crates" / "cost" / "src" / "measurements.rs"
 TICK_MS = 1000 / sysconf("SC_CLK_TCK")
@@ -106,7 +106,7 @@ def cleaner_event(rows, count):
 
 def measure_ingest(pinflow, rows):
     points, folder = [], tempfile.TemporaryDirectory()
-    with folder, local_stack(pinflow, folder.name) as url:
+    with folder, embedded_stack(pinflow, folder.name) as url:
         binary = unpack("ingest-api", folder.name)
         with running(binary, url) as function:
             for count, events in ingest_events(rows):
@@ -119,7 +119,7 @@ def measure_ingest(pinflow, rows):
 
 def measure_cleaner(pinflow, rows):
     points, folder = [], tempfile.TemporaryDirectory()
-    with folder, local_stack(pinflow, folder.name) as url:
+    with folder, embedded_stack(pinflow, folder.name) as url:
         binary = unpack("stream-cleaner", folder.name)
         with running(binary, url) as function:
             for count in CLEANER_ROWS:
@@ -145,7 +145,7 @@ def measure_daily(pinflow, sizes):
             binary = unpack("daily-batch", folder)
             lake = Path(folder, BUCKET)
             generate(lake, DAYS[0], 0, posts, "i")
-            with local_stack(pinflow, folder) as url:
+            with embedded_stack(pinflow, folder) as url:
                 spent = []
                 for day, new in ((DAYS[0], 0), (DAYS[1], posts // 100)):
                     if new:
@@ -156,7 +156,7 @@ def measure_daily(pinflow, sizes):
                         memory = max(memory, function.peak_memory_bytes())
         points.append((posts, *spent))
         print(f"daily-batch: {points[-1]}", flush=True)
-    with tempfile.TemporaryDirectory() as folder, local_stack(pinflow, folder) as url:
+    with tempfile.TemporaryDirectory() as folder, embedded_stack(pinflow, folder) as url:
         return points, start(unpack("daily-batch", folder), url), memory
 
 

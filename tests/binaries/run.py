@@ -23,7 +23,7 @@ import duckdb
 sys.path.append(str(Path(__file__).parent.parent / "interop"))
 
 from function import FUNCTIONS, function_environment, running, unpack  # noqa: E402
-from harness import BUCKET, ROOT, STREAM, Report, free_port, local_stack, pinflow_binary, wait_until  # noqa: E402
+from harness import BUCKET, ROOT, STREAM, Report, free_port, embedded_stack, pinflow_binary, wait_until  # noqa: E402
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -56,7 +56,7 @@ def main():
             with report.group(name), tempfile.TemporaryDirectory() as folder:
                 binary = unpack(name, folder)
                 check_glibc(report, name, binary)
-                with local_stack(pinflow, Path(folder, "lake")) as url, running(binary, url) as function:
+                with embedded_stack(pinflow, Path(folder, "lake")) as url, running(binary, url) as function:
                     invoker = INVOKERS[name](function, url, Path(folder, "lake", BUCKET))
                     check_samples(report, name, invoker, bless)
         with report.group("cargo lambda watch"):
@@ -254,7 +254,7 @@ INVOKERS = {"daily-batch": DailyBatch, "ingest-api": IngestApi, "stream-cleaner"
 def check_watch(report, pinflow):
     """Checks that `cargo lambda watch` and `cargo lambda invoke` work as CONTRIBUTING.md says."""
     name = f"cargo lambda watch: invokes ingest-api with {WATCH_EVENT}"
-    with tempfile.TemporaryDirectory() as folder, local_stack(pinflow, folder) as url, watching(url) as port:
+    with tempfile.TemporaryDirectory() as folder, embedded_stack(pinflow, folder) as url, watching(url) as port:
         command = ["cargo", "lambda", "invoke", "ingest-api", "--invoke-port", str(port), "--data-file", WATCH_EVENT]
         done = subprocess.run(
             command, cwd=ROOT, env=environment(url), capture_output=True, text=True, timeout=WATCH_SECONDS

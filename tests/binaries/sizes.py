@@ -13,7 +13,7 @@ sys.path.append(str(Path(__file__).parent.parent / "interop"))
 from aws_kinesis_agg.aggregator import RecordAggregator  # noqa: E402
 
 from function import FUNCTIONS, kinesis_event, package, running, unpack  # noqa: E402
-from harness import KINDS, Report, local_stack, pinflow_binary, run_pinflow  # noqa: E402
+from harness import KINDS, Report, embedded_stack, pinflow_binary, run_pinflow  # noqa: E402
 
 MB = 1_000_000
 # A cold start reads the whole binary, and the client of an HTTP API waits for it. The SDK, TLS and the runtime come to
@@ -64,7 +64,7 @@ def measure_memory(report, name, binary):
     pinflow = pinflow_binary()
     for label, records in events(pinflow):
         with report.group(label), tempfile.TemporaryDirectory() as folder:
-            with local_stack(pinflow, folder) as url, running(binary, url) as function:
+            with embedded_stack(pinflow, folder) as url, running(binary, url) as function:
                 event, _ = kinesis_event(records)
                 report.check(f"{name}: {label}: make a large event", len(event) > EVENT_MIN_BYTES, len(event))
                 answers = [function.invoke(event) for _ in range(INVOCATIONS)]

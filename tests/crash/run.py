@@ -21,7 +21,7 @@ import requests
 
 sys.path.append(str(Path(__file__).parent.parent / "interop"))
 
-from harness import BUCKET, Report, free_port, local_stack, pinflow_binary, start_stack, wait_until  # noqa: E402
+from harness import BUCKET, Report, free_port, embedded_stack, pinflow_binary, start_stack, wait_until  # noqa: E402
 
 KILLS = 20
 POSTERS = 4
@@ -109,7 +109,7 @@ def kill(report, binary):
         lake = Path(folder, BUCKET)
         report.check("SIGKILL: rows were acknowledged", len(acknowledged) > KILLS, len(acknowledged))
         no_object_is_half_written(report, "SIGKILL, as it was left", lake)
-        with local_stack(binary, folder, port):
+        with embedded_stack(binary, folder, port):
             everything_is_there(report, f"SIGKILL: all of {len(acknowledged)} records", lake, acknowledged)
         no_object_is_half_written(report, "SIGKILL, after the last start", lake)
 
@@ -172,7 +172,7 @@ def full_disk(report, binary):
             return
         ballast = folder / "ballast"
         port = free_port()
-        with local_stack(binary, folder / "out", port) as url:
+        with embedded_stack(binary, folder / "out", port) as url:
             acknowledged, _ = post_for(url, 1)
             with ballast.open("wb") as file:
                 fill(file)
@@ -180,7 +180,7 @@ def full_disk(report, binary):
             report.check("full disk: the client gets 503", 503 in statuses and set(statuses) <= {200, 207, 503}, statuses)
             acknowledged |= more
             ballast.unlink()
-        with local_stack(binary, folder / "out", port) as url:
+        with embedded_stack(binary, folder / "out", port) as url:
             more, statuses = post_for(url, 0.5)
             report.check("full disk: with room again, posts are taken", set(statuses) == {200}, set(statuses))
             everything_is_there(report, "full disk: all records", folder / "out" / BUCKET, acknowledged | more)
@@ -202,7 +202,7 @@ def read_only(report, binary):
         if folder is None:
             return
         port = free_port()
-        with local_stack(binary, folder / "out", port) as url:
+        with embedded_stack(binary, folder / "out", port) as url:
             acknowledged, _ = post_for(url, 1)
             everything_is_there(report, "read-only folder: what came before", folder / "out" / BUCKET, acknowledged)
         remount(folder, "ro")
@@ -211,7 +211,7 @@ def read_only(report, binary):
         is_clear = refused.returncode == 1 and str(folder) in refused.stderr and "ead-only" in refused.stderr
         report.check("read-only folder: the stack says why it does not start", is_clear, refused.stderr)
         remount(folder, "rw")
-        with local_stack(binary, folder / "out", port) as url:
+        with embedded_stack(binary, folder / "out", port) as url:
             _, statuses = post_for(url, 0.5)
             report.check("read-only folder: once writable, posts are taken", set(statuses) == {200}, set(statuses))
 
@@ -240,7 +240,7 @@ def gathered(threads):
 def steady_load(report, binary, minutes):
     with tempfile.TemporaryDirectory() as folder:
         port = free_port()
-        with local_stack(binary, folder, port, on_start=lambda stack: stacks.append(stack)) as url:
+        with embedded_stack(binary, folder, port, on_start=lambda stack: stacks.append(stack)) as url:
             post = [binary, "post", "--api", url, "--forever", "--posts-per-second", "50", "--rows-per-request", "5"]
             with subprocess.Popen(post, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as poster:
                 sizes = memory_over(stacks.pop().pid, minutes * 60)

@@ -23,7 +23,7 @@ for neighbour in ("bench", "binaries", "interop"):
 
 from daily import DAYS, LINEAGE, ROWS, daily_run, not_null  # noqa: E402
 from function import unpack  # noqa: E402
-from harness import BUCKET, Report, local_stack, pinflow_binary  # noqa: E402
+from harness import BUCKET, Report, embedded_stack, pinflow_binary  # noqa: E402
 
 OBJECT_ROWS = 1_000
 MAX_MEMORY_BYTES = 1_500_000_000
@@ -97,7 +97,7 @@ def main():
     report, rows = Report(), options.rows
     with report.group("three days"), tempfile.TemporaryDirectory(prefix="pinflow-") as folder:
         function, lake = unpack("daily-batch", folder), Path(folder, BUCKET)
-        with local_stack(pinflow_binary(), folder) as url:
+        with embedded_stack(pinflow_binary(), folder) as url:
             for number, day in enumerate(DAYS):
                 # Every second row of a later day is a new version of an earlier one.
                 inds = f"CASE WHEN {number} > 0 AND i % 2 = 0 THEN i // 2 ELSE i END"

@@ -32,7 +32,7 @@ from rows import awkward_rows, versions_at_once
 
 # Findable by now, because `expected` looks there.
 import kpl
-from harness import BUCKET, STREAM, Report, local_stack, pinflow_binary, run_pinflow, short, wait_until
+from harness import BUCKET, STREAM, Report, embedded_stack, pinflow_binary, run_pinflow, short, wait_until
 
 KILLS = 20
 # How long a run that died holds its date.
@@ -183,7 +183,7 @@ def reports_of(lake, date):
 def check_source(report, binary, source, seed, folder):
     """Checks a daily run over the rows of a source, and then every way to come to the same end."""
     label, filled = source.label, folder / "filled"
-    with local_stack(binary, filled) as url:
+    with embedded_stack(binary, filled) as url:
         for post in source.halves:
             post(url)
         records = drained(report, label, url, filled / BUCKET)
@@ -359,7 +359,7 @@ class Base:
     def check(self):
         """Makes the run, and compares all that it wrote with what is expected."""
         copy = self.copy("base")
-        with local_stack(self.binary, copy) as url:
+        with embedded_stack(self.binary, copy) as url:
             started = time.monotonic()
             finish(daily_run(self.binary, url, str(self.date)))
             self.seconds = time.monotonic() - started
@@ -380,7 +380,7 @@ class Base:
 def repeated(base):
     """The run of the same date, made again."""
     copy = shutil.copytree(base.folder / "base", base.folder / "repeated")
-    with local_stack(base.binary, copy) as url:
+    with embedded_stack(base.binary, copy) as url:
         finish(daily_run(base.binary, url, str(base.date)))
     base.compare("made again", copy / BUCKET)
 
@@ -388,7 +388,7 @@ def repeated(base):
 def posted_twice(base):
     """The same rows, posted once more before the run: each is on the stream under two sequence numbers."""
     label, copy = f"{base.label}: posted twice", base.copy("twice")
-    with local_stack(base.binary, copy) as url:
+    with embedded_stack(base.binary, copy) as url:
         for post in base.source.halves:
             post(url)
         records = drained(base.report, label, url, copy / BUCKET)
@@ -406,7 +406,7 @@ def cut_anew(base):
         rewrite(copy / BUCKET, kind, random.Random(f"{base.seed} {kind}"))
         kept = clean_positions(copy / BUCKET, [kind]) == clean_positions(base.lake, [kind])
         base.report.check(f"{base.label}: cut anew: {kind}: the same rows", kept, "the check lost rows itself")
-    with local_stack(base.binary, copy) as url:
+    with embedded_stack(base.binary, copy) as url:
         finish(daily_run(base.binary, url, str(base.date)))
     base.compare("cut anew", copy / BUCKET)
 
@@ -446,7 +446,7 @@ def in_two_days(base):
     """
     folder, next_day = base.folder / "days", base.date + timedelta(days=1)
     label, lake = f"{base.label}: in two days", folder / BUCKET
-    with local_stack(base.binary, folder) as url:
+    with embedded_stack(base.binary, folder) as url:
         for post, date in zip(base.source.halves, (base.date, next_day), strict=True):
             post(url)
             records = drained(base.report, f"{label}: {date}", url, lake)
@@ -460,7 +460,7 @@ def killed(base):
     """A run that is killed again and again, at moments that are spread over the length of a whole one."""
     dice, copy = random.Random(base.seed), base.copy("killed")
     lake, kills, attempts, failures = copy / BUCKET, 0, 0, []
-    with local_stack(base.binary, copy) as url:
+    with embedded_stack(base.binary, copy) as url:
         while kills < KILLS and attempts < 10 * KILLS:
             attempts += 1
             process = daily_run(base.binary, url, str(base.date), EXPIRY_SECONDS)

@@ -2,7 +2,7 @@
 
 The emulator checks signatures and the policies of roles, so each right that a function lacks fails a check. What it does not do
 is proven elsewhere: partial batch responses, bisecting, ages, retries and failure destinations of the event source mapping by
-the tests of crates/local-stack and by `make crash`; placeholders in the schedule's payload are filled here, as AWS does.
+the tests of crates/embedded-aws and by `make crash`; placeholders in the schedule's payload are filled here, as AWS does.
 Prints a line per check; the exit code is 1 when one failed.
 """
 
@@ -33,7 +33,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa  # noqa: E402
 
 from emulator import CREDENTIALS, REGION, emulator, issuer  # noqa: E402
 from function import FUNCTIONS  # noqa: E402
-from harness import BUCKET, KINDS, ROOT, Report, local_stack, pinflow_binary, run_pinflow, wait_until  # noqa: E402
+from harness import BUCKET, KINDS, ROOT, Report, embedded_stack, pinflow_binary, run_pinflow, wait_until  # noqa: E402
 from stack import STATE_BUCKET, Stack  # noqa: E402
 
 # Posts in each wire format, under a seed of its own.
@@ -262,7 +262,7 @@ def check_daily_batch(report, pipeline, folder):
     deployed, embedded = folder / "deployed", folder / "embedded"
     for prefix in ("clean/", "curated/", "reports/"):
         pipeline.download(prefix, deployed)
-    with local_stack(pinflow_binary(), embedded) as url:
+    with embedded_stack(pinflow_binary(), embedded) as url:
         for wire, seed in WIRES.items():
             run_pinflow(pinflow_binary(), "post", "--api", url, "--wire", wire, "--posts", POSTS, "--seed", seed, "--rows-per-request", 10)
         wait_until(60, lambda: sum(lake_records(embedded / BUCKET)) >= POSTED)

@@ -108,7 +108,7 @@ def start_stack(binary, folder, port, *options):
 
 
 @contextmanager
-def local_stack(binary, folder, port=None, on_start=lambda process: None):
+def embedded_stack(binary, folder, port=None, on_start=lambda process: None):
     """Runs `pinflow local`, and yields its base URL."""
     port = port or free_port()
     process = start_stack(binary, folder, port)

@@ -22,7 +22,7 @@ import polars
 import requests
 
 import kpl
-from harness import BUCKET, KINDS, STREAM, Report, local_stack, pinflow_binary, run_pinflow, wait_until
+from harness import BUCKET, KINDS, STREAM, Report, embedded_stack, pinflow_binary, run_pinflow, wait_until
 
 HERE = Path(__file__).parent
 
@@ -70,8 +70,8 @@ def main():
                 check_lake(report, "real rows", binary, real_rows(data), "--posts", REAL_POSTS, "--data", data)
         else:
             report.skip("real rows", "there is no data folder" if data is None else f"`{data}` is not a folder")
-        with report.group("local stack"), tempfile.TemporaryDirectory() as folder:
-            with local_stack(binary, folder) as url:
+        with report.group("embedded stack"), tempfile.TemporaryDirectory() as folder:
+            with embedded_stack(binary, folder) as url:
                 check_clients(report, url, Path(folder, BUCKET))
                 check_boto3(report, url)
                 # Last, because the others read the whole stream as JSON.

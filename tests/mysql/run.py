@@ -23,7 +23,7 @@ from server import PASSWORD, TABLES, Server, program
 
 sys.path.append(str(Path(__file__).parent.parent / "interop"))
 
-from harness import BUCKET, KINDS, Report, free_port, local_stack, pinflow_binary, run_pinflow, wait_until  # noqa: E402
+from harness import BUCKET, KINDS, Report, free_port, embedded_stack, pinflow_binary, run_pinflow, wait_until  # noqa: E402
 
 TABLE_OF = {"pin": "pinterest_data", "geo": "geolocation_data", "user": "user_data"}
 KEY_OF = {"pin": "index", "geo": "ind", "user": "ind"}
@@ -139,7 +139,7 @@ def accepted(done):
 @contextmanager
 def lake(binary, folder, name):
     """Runs a stack of its own, and yields its URL and its bucket."""
-    with local_stack(binary, folder / name) as url:
+    with embedded_stack(binary, folder / name) as url:
         yield url, folder / name / BUCKET
 
 

@@ -20,7 +20,7 @@ import requests
 sys.path.append(str(Path(__file__).parent.parent / "interop"))
 
 from daily import check_day  # noqa: E402
-from harness import Report, local_stack, pinflow_binary, wait_until  # noqa: E402
+from harness import Report, embedded_stack, pinflow_binary, wait_until  # noqa: E402
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = [
@@ -98,7 +98,7 @@ def main():
     else:
         with report.group("the page"), tempfile.TemporaryDirectory() as folder:
             check_browser(report, browser)
-            with local_stack(pinflow_binary(), folder) as url:
+            with embedded_stack(pinflow_binary(), folder) as url:
                 check_page(report, browser, url)
                 with fake_stack(url, FAKE_STATUS) as fake_url:
                     check_fake(report, browser, fake_url)

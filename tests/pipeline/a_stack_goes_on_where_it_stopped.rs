@@ -37,7 +37,7 @@ async fn what_was_acknowledged_before_a_stop_is_cleaned_after_it() {
     let window = std::time::Duration::from_mins(5);
     let folder = tempfile::tempdir().unwrap();
     let first = TestStack::start_in(folder, |config| {
-        config.mapping.maximum_batching_window = window;
+        config.event_source_mapping.maximum_batching_window = window;
     })
     .await;
     let accepted = first

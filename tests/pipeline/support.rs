@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use embedded_aws::{Stack, StackConfig};
 use event_model::{Clock, Kind};
 use lake::quarantine::{QuarantineRecord, read_quarantine};
 use lake::reader::{Position, read_parquet, read_positions};
-use local_stack::{Stack, StackConfig};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -36,7 +36,7 @@ impl TestStack {
     pub(crate) async fn start_in(folder: TempDir, adjust: impl FnOnce(&mut StackConfig)) -> Self {
         let mut config = StackConfig::new(folder.path());
         config.port = 0;
-        config.mapping.maximum_batching_window = Duration::from_millis(50);
+        config.event_source_mapping.maximum_batching_window = Duration::from_millis(50);
         adjust(&mut config);
         #[expect(
             clippy::disallowed_methods,

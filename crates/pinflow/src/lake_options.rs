@@ -71,7 +71,7 @@ impl AwsOptions {
     /// configuration files, and what a machine of AWS is given.
     pub(crate) async fn find(&self) -> anyhow::Result<Aws> {
         let sdk_config = if self.profile.is_none() && self.region.is_none() {
-            Some(local_stack::sdk_config(
+            Some(embedded_aws::sdk_config(
                 self.endpoint.as_deref().unwrap_or(STACK_ENDPOINT),
             ))
         } else {

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use daily_batch::{App, Config, Lake, Stream};
+use embedded_aws::{Stack, StackConfig};
 use event_model::Clock;
-use local_stack::{Stack, StackConfig};
 
 use crate::cli::LocalOptions;
 use crate::daily::Schedule;

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use clap::Parser as _;
+use embedded_aws::{Stack, StackConfig};
 use event_model::Clock;
-use local_stack::{Stack, StackConfig};
 use tempfile::TempDir;
 use tokio::sync::watch;
 
@@ -40,7 +40,7 @@ impl TestStack {
     pub(crate) async fn start_with(adjust: impl FnOnce(&mut StackConfig)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut config = StackConfig::new(folder.path());
-        config.mapping.maximum_batching_window = Duration::from_millis(50);
+        config.event_source_mapping.maximum_batching_window = Duration::from_millis(50);
         adjust(&mut config);
         let stack = Stack::start(config, clock()).await.unwrap();
         Self { folder, stack }

@@ -1,11 +1,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cleaning::{Rejection, RejectionCode};
+use embedded_aws::OnFailure;
 use event_model::{Kind, ShardId};
 use lake::quarantine::{QuarantineRecord, read_quarantine, write_quarantine};
 use lake::reader::{Position, read_positions};
 use lake::{ArrivalHour, Lineage, ObjectKey, SequenceRange};
-use local_stack::OnFailure;
 use serde_json::Value;
 
 use crate::Exit;
@@ -346,8 +346,8 @@ async fn a_record_is_shown_with_its_payload_and_todays_verdict() {
 #[tokio::test]
 async fn a_failed_invocation_is_cleaned_again_to_its_own_objects() {
     let stack = TestStack::start_with(|config| {
-        config.mapping.maximum_retry_attempts = Some(0);
-        config.mapping.on_failure = Some(OnFailure::Bucket("failures".to_owned()));
+        config.event_source_mapping.maximum_retry_attempts = Some(0);
+        config.event_source_mapping.on_failure = Some(OnFailure::Bucket("failures".to_owned()));
         config.shards = 1;
     })
     .await;

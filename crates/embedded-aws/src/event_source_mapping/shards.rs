@@ -5,11 +5,11 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::lane::{self, Shared, pause_for_store};
+use super::lane::{Lane, Shared};
 use super::{Deliver, Function, Pace};
 use crate::kinesis::store::{Consumer, StreamState};
 
-/// Starts the lanes of each shard when it is its turn, until a stop; then waits for the lanes.
+/// Starts the lanes of each shard as soon as its parents are done, until a stop; then waits for the lanes.
 pub(super) async fn run<F: Function, D: Deliver>(
     shared: Arc<Shared<F, D>>,
     mut pace: watch::Receiver<Pace>,
@@ -23,16 +23,13 @@ pub(super) async fn run<F: Function, D: Deliver>(
         for shard in next_shards(&shared, &now) {
             for lane in 0..shared.config.parallelization_factor {
                 let consumer = Consumer { shard, lane };
-                let checkpoint = checkpoint(&shared, consumer).await;
-                shared
+                let shared = Arc::clone(&shared);
+                let lane = Lane { shared, consumer };
+                let checkpoint = lane.checkpoint().await;
+                lane.shared
                     .done
                     .send_modify(|done| done.push((consumer, checkpoint)));
-                lanes.spawn(lane::run(
-                    Arc::clone(&shared),
-                    consumer,
-                    checkpoint,
-                    pace.clone(),
-                ));
+                lanes.spawn(poll(lane, checkpoint, pace.clone()));
             }
         }
         if *pace.borrow() == Pace::Stopping {
@@ -63,11 +60,23 @@ fn next_shards<F: Function, D: Deliver>(shared: &Shared<F, D>, state: &StreamSta
         .collect()
 }
 
-async fn checkpoint<F: Function, D: Deliver>(shared: &Shared<F, D>, consumer: Consumer) -> u64 {
-    loop {
-        match shared.store.checkpoint(consumer) {
-            Ok(checkpoint) => return checkpoint,
-            Err(error) => pause_for_store("read", &error).await,
-        }
+/// Polls a lane until a stop, or until its shard is closed and processed to its end.
+async fn poll<F: Function, D: Deliver>(
+    lane: Lane<F, D>,
+    mut checkpoint: u64,
+    mut pace: watch::Receiver<Pace>,
+) {
+    while let Some(gathered) = lane.gather(checkpoint, &mut pace).await {
+        checkpoint = match lane.process(gathered, &mut pace).await {
+            Some(checkpoint) => checkpoint,
+            None => return,
+        };
+        lane.shared.done.send_modify(|done| {
+            for (other, counter) in done {
+                if *other == lane.consumer {
+                    *counter = checkpoint;
+                }
+            }
+        });
     }
 }

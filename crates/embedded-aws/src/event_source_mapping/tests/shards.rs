@@ -4,18 +4,18 @@ use super::*;
 
 #[tokio::test]
 async fn a_mapping_goes_on_from_the_last_checkpoint() {
-    let rig = rig(config(), 1, vec![], &THREE).await;
-    rig.mapping.drained().await;
-    rig.mapping.stop().await;
-    put(&rig.store, &[("d", "4")]).await;
-    let (mapping, seen, _) = start(&rig.store, config(), vec![], clock()).await;
+    let setup = set_up(config(), 1, vec![], &THREE).await;
+    setup.mapping.drained().await;
+    setup.mapping.stop().await;
+    put(&setup.store, &[("d", "4")]).await;
+    let (mapping, seen, _) = start(&setup.store, config(), vec![], clock()).await;
     mapping.drained().await;
     assert_eq!(*seen.lock().unwrap(), [["4"]]);
 }
 
 #[tokio::test]
 async fn a_stop_leaves_a_failing_batch_to_the_next_mapping() {
-    let rig = rig(
+    let setup = set_up(
         config(),
         1,
         vec![
@@ -28,12 +28,12 @@ async fn a_stop_leaves_a_failing_batch_to_the_next_mapping() {
         &THREE,
     )
     .await;
-    while rig.seen.lock().unwrap().len() < 2 {
+    while setup.seen.lock().unwrap().len() < 2 {
         tokio::task::yield_now().await;
     }
-    rig.mapping.stop().await;
-    assert_eq!(checkpoint(&rig.store), 1);
-    let (mapping, seen, _) = start(&rig.store, config(), vec![], clock()).await;
+    setup.mapping.stop().await;
+    assert_eq!(checkpoint(&setup.store), 1);
+    let (mapping, seen, _) = start(&setup.store, config(), vec![], clock()).await;
     mapping.drained().await;
     assert_eq!(*seen.lock().unwrap(), [["2", "3"]]);
 }
@@ -47,20 +47,20 @@ async fn lanes_share_a_shard_and_keep_each_keys_order() {
         .iter()
         .map(|(key, data)| (key.as_str(), data.as_str()))
         .collect();
-    let config = MappingConfig {
+    let config = EventSourceMappingConfig {
         parallelization_factor: 3,
         batch_size: 10,
         ..config()
     };
-    let rig = rig(
+    let setup = set_up(
         config,
         2,
         vec![Err("boom"), Ok("{}"), Err("boom")],
         &records,
     )
     .await;
-    rig.mapping.drained().await;
-    let seen = rig.seen.lock().unwrap().concat();
+    setup.mapping.drained().await;
+    let seen = setup.seen.lock().unwrap().concat();
     for key in 0..7 {
         let mut numbers: Vec<u32> = seen
             .iter()
@@ -83,14 +83,14 @@ async fn lanes_share_a_shard_and_keep_each_keys_order() {
 async fn a_child_shard_is_read_only_after_its_parents() {
     use crate::kinesis::store::Reshard;
 
-    let rig = rig(
+    let setup = set_up(
         config(),
         2,
         vec![Err("boom"), Err("boom"), Err("boom")],
         &[],
     )
     .await;
-    let store = &rig.store;
+    let store = &setup.store;
     let hash_key = 1 << 126;
     let record = |hash_key, data: &str| NewRecord {
         partition_key: "k".to_owned(),
@@ -119,8 +119,8 @@ async fn a_child_shard_is_read_only_after_its_parents() {
         .append(vec![record(hash_key, "merged")])
         .await
         .unwrap();
-    rig.mapping.drained().await;
-    let mut seen = rig.seen.lock().unwrap().concat();
+    setup.mapping.drained().await;
+    let mut seen = setup.seen.lock().unwrap().concat();
     seen.dedup();
     assert_eq!(seen.first().map(String::as_str), Some("before"), "{seen:?}");
     assert_eq!(seen.last().map(String::as_str), Some("merged"), "{seen:?}");
@@ -128,7 +128,7 @@ async fn a_child_shard_is_read_only_after_its_parents() {
     middle.sort();
     middle.dedup();
     assert_eq!(middle, ["high", "low"]);
-    rig.mapping.stop().await;
+    setup.mapping.stop().await;
 
     let (mapping, seen, _) = start(store, config(), vec![], clock()).await;
     store.append(vec![record(0, "later")]).await.unwrap();

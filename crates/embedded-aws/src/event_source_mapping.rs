@@ -8,6 +8,7 @@
 
 mod event;
 mod failure;
+mod gather;
 mod lane;
 mod process;
 mod response;
@@ -42,7 +43,7 @@ const RECORD_AGE: std::ops::RangeInclusive<Duration> =
 
 /// The settings of the event source mapping, by AWS's names.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MappingConfig {
+pub struct EventSourceMappingConfig {
     /// Most records of a batch, 1 to 10,000.
     pub batch_size: usize,
     /// Longest wait for a batch to fill, counted from its first record; at most 300 s.
@@ -71,7 +72,7 @@ pub enum OnFailure {
     Queue(String),
 }
 
-impl Default for MappingConfig {
+impl Default for EventSourceMappingConfig {
     /// Returns the settings of the pipeline: batches of 500, a window of a second, and no record is ever dropped.
     fn default() -> Self {
         Self {
@@ -87,7 +88,7 @@ impl Default for MappingConfig {
     }
 }
 
-impl MappingConfig {
+impl EventSourceMappingConfig {
     pub(crate) fn validate(&self) -> Result<(), StackError> {
         let wrong = |message: String| Err(StackError::Setting(message));
         if !(1..=MAX_BATCH_SIZE).contains(&self.batch_size) {
@@ -178,7 +179,7 @@ enum Pace {
 }
 
 /// A running mapping.
-pub(crate) struct Mapping {
+pub(crate) struct EventSourceMapping {
     store: Store,
     progress: Arc<Progress>,
     pace: watch::Sender<Pace>,
@@ -187,12 +188,12 @@ pub(crate) struct Mapping {
     shards: JoinHandle<()>,
 }
 
-impl Mapping {
+impl EventSourceMapping {
     /// Starts to poll every shard from where the last mapping stopped, the first one from the oldest record.
     pub(crate) async fn start<F: Function, D: Deliver>(
         store: Store,
         stream_arn: String,
-        config: MappingConfig,
+        config: EventSourceMappingConfig,
         clock: Clock,
         function: F,
         deliver: D,

@@ -21,7 +21,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tracing::{debug, warn};
 
-use crate::front::{Front, gateway_error, is_announced_too_large};
+use crate::api_gateway::{ApiGateway, gateway_error, is_announced_too_large};
 use crate::kinesis::api::Kinesis;
 use crate::page::Page;
 
@@ -40,7 +40,7 @@ enum Target {
 /// The services behind the port. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Services {
-    pub(crate) front: Front,
+    pub(crate) api_gateway: ApiGateway,
     pub(crate) kinesis: Kinesis,
     pub(crate) s3: S3Service,
     pub(crate) page: Page,
@@ -157,7 +157,7 @@ impl Services {
             Err(_) => return gateway_error(StatusCode::BAD_REQUEST, "Bad Request"),
         };
         if target == Target::Api {
-            return self.front.answer(&parts, &body).await;
+            return self.api_gateway.answer(&parts, &body).await;
         }
         let target = parts
             .headers

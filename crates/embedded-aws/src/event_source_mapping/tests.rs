@@ -17,15 +17,15 @@ type Seen = Arc<Mutex<Vec<Vec<String>>>>;
 /// What the function does: answers, or fails.
 type Script = Vec<Result<&'static str, &'static str>>;
 
-/// What the failure destination was told.
-type Told = Arc<Mutex<Vec<FailedInvocation>>>;
+/// What the failure destination was delivered.
+type Delivered = Arc<Mutex<Vec<FailedInvocation>>>;
 
-struct Rig {
+struct Setup {
     _folder: tempfile::TempDir,
     store: Store,
-    mapping: Mapping,
+    mapping: EventSourceMapping,
     seen: Seen,
-    told: Told,
+    delivered: Delivered,
 }
 
 /// A clock that stands still, in the year 2001.
@@ -61,35 +61,40 @@ fn failing(event: &str, item: &str) -> String {
         .to_string()
 }
 
-fn config() -> MappingConfig {
-    MappingConfig {
+fn config() -> EventSourceMappingConfig {
+    EventSourceMappingConfig {
         maximum_batching_window: Duration::ZERO,
-        ..MappingConfig::default()
+        ..EventSourceMappingConfig::default()
     }
 }
 
 /// A mapping whose function plays a script and then always succeeds. An answer `fail:x` names the record with data `x`.
-async fn rig(config: MappingConfig, shards: u32, script: Script, records: &[(&str, &str)]) -> Rig {
+async fn set_up(
+    config: EventSourceMappingConfig,
+    shards: u32,
+    script: Script,
+    records: &[(&str, &str)],
+) -> Setup {
     let folder = tempfile::tempdir().unwrap();
     let (store, _writer) = Store::open(&folder.path().join("s"), shards, clock()).unwrap();
     put(&store, records).await;
-    let (mapping, seen, told) = start(&store, config, script, clock()).await;
-    Rig {
+    let (mapping, seen, delivered) = start(&store, config, script, clock()).await;
+    Setup {
         _folder: folder,
         store,
         mapping,
         seen,
-        told,
+        delivered,
     }
 }
 
 async fn start(
     store: &Store,
-    config: MappingConfig,
+    config: EventSourceMappingConfig,
     script: Script,
     clock: Clock,
-) -> (Mapping, Seen, Told) {
-    let (seen, told) = (Seen::default(), Told::default());
+) -> (EventSourceMapping, Seen, Delivered) {
+    let (seen, delivered) = (Seen::default(), Delivered::default());
     let (noted, script) = (Arc::clone(&seen), Mutex::new(VecDeque::from(script)));
     let function = move |event: String| {
         noted.lock().unwrap().push(data(&event));
@@ -102,12 +107,12 @@ async fn start(
             });
         async move { answer }
     };
-    let noted = Arc::clone(&told);
+    let noted = Arc::clone(&delivered);
     let deliver = move |invocation: FailedInvocation| {
         noted.lock().unwrap().push(invocation);
         async { Ok(()) }
     };
-    let mapping = Mapping::start(
+    let mapping = EventSourceMapping::start(
         store.clone(),
         "arn".to_owned(),
         config,
@@ -116,7 +121,7 @@ async fn start(
         deliver,
     )
     .await;
-    (mapping.unwrap(), seen, told)
+    (mapping.unwrap(), seen, delivered)
 }
 
 async fn put(store: &Store, records: &[(&str, &str)]) {

@@ -22,9 +22,9 @@ use tracing::error;
 /// The function's own timeout.
 const FUNCTION_TIMEOUT: Duration = Duration::from_secs(29);
 
-/// The front of one function. Cheap to clone.
+/// The HTTP API in front of one function. Cheap to clone.
 #[derive(Clone)]
-pub(crate) struct Front {
+pub(crate) struct ApiGateway {
     app: ingest_api::App,
     stage: String,
     clock: Clock,
@@ -45,7 +45,7 @@ struct Answer {
     is_base64_encoded: bool,
 }
 
-impl Front {
+impl ApiGateway {
     pub(crate) fn new(app: ingest_api::App, stage: String, clock: Clock) -> Self {
         Self {
             app,

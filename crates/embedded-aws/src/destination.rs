@@ -7,7 +7,7 @@ use aws_config::SdkConfig;
 use aws_sdk_s3::error::DisplayErrorContext;
 use aws_sdk_s3::primitives::ByteStream;
 
-use crate::mapping::{FailedInvocation, OnFailure};
+use crate::event_source_mapping::{FailedInvocation, OnFailure};
 
 /// A destination. Cheap to clone.
 #[derive(Clone)]

@@ -17,15 +17,15 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::info;
 
+use crate::api_gateway::ApiGateway;
 use crate::destination::Destination;
-use crate::front::Front;
+use crate::event_source_mapping::EventSourceMapping;
 use crate::kinesis::api::Kinesis;
 use crate::kinesis::store::Store;
-use crate::mapping::Mapping;
 use crate::page::Page;
 use crate::server::{Services, serve};
 use crate::totals::{self, LiveTotals};
-use crate::{MappingConfig, StackError, Totals, s3};
+use crate::{EventSourceMappingConfig, StackError, Totals, s3};
 
 /// Most shards of the stream (Kinesis's default quota of an account).
 const MAX_SHARDS: u32 = 500;
@@ -52,7 +52,7 @@ pub struct StackConfig {
     /// Longest that a client may take to send its headers, and again for its body.
     pub client_timeout: Duration,
     /// The event source mapping.
-    pub mapping: MappingConfig,
+    pub event_source_mapping: EventSourceMappingConfig,
 }
 
 impl StackConfig {
@@ -68,7 +68,7 @@ impl StackConfig {
             seed: 0,
             api_keys: None,
             client_timeout: Duration::from_secs(30),
-            mapping: MappingConfig::default(),
+            event_source_mapping: EventSourceMappingConfig::default(),
         }
     }
 
@@ -80,7 +80,7 @@ impl StackConfig {
             );
             return Err(StackError::Setting(message));
         }
-        self.mapping.validate()
+        self.event_source_mapping.validate()
     }
 }
 
@@ -89,7 +89,7 @@ pub struct Stack {
     url: String,
     aws: SdkConfig,
     totals: LiveTotals,
-    mapping: Mapping,
+    mapping: EventSourceMapping,
     stop: watch::Sender<bool>,
     server: JoinHandle<()>,
     writer: std::thread::JoinHandle<()>,
@@ -137,12 +137,13 @@ impl Stack {
         let stream_arn = kinesis.arn();
         let sums = Arc::<Mutex<Totals>>::default();
         let cleaner = cleaner(&aws, &config.bucket, clock.clone(), Arc::clone(&sums));
-        let destination = Destination::new(config.mapping.on_failure.clone(), &aws, &state);
+        let destination =
+            Destination::new(config.event_source_mapping.on_failure.clone(), &aws, &state);
         let stream = store.state();
-        let mapping = Mapping::start(
+        let mapping = EventSourceMapping::start(
             store,
             stream_arn,
-            config.mapping.clone(),
+            config.event_source_mapping.clone(),
             clock.clone(),
             move |event| clean(cleaner.clone(), event),
             move |invocation| destination.clone().deliver(invocation),
@@ -154,7 +155,7 @@ impl Stack {
         })?;
         let totals = LiveTotals::new(sums, Arc::clone(mapping.progress()));
         let services = Services {
-            front: Front::new(ingest, config.stage.clone(), clock),
+            api_gateway: ApiGateway::new(ingest, config.stage.clone(), clock),
             kinesis,
             s3,
             page: Page::new(&config, totals.clone(), stream),
@@ -269,7 +270,7 @@ async fn listen(port: u16) -> Result<TcpListener, StackError> {
 ///
 /// Nothing of it comes from the environment or from files in the home folder.
 pub fn sdk_config(url: &str) -> SdkConfig {
-    let credentials = Credentials::new("local", s3::SECRET_KEY, None, None, "local-stack");
+    let credentials = Credentials::new("local", s3::SECRET_KEY, None, None, "embedded-aws");
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::from_static("us-east-1"))

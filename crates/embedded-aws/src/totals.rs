@@ -7,7 +7,7 @@ use cleaning::{RejectionCode, RuleCounts};
 use event_model::Kind;
 use stream_cleaner::BatchSummary;
 
-use crate::mapping::Progress;
+use crate::event_source_mapping::Progress;
 
 /// The sum of the summaries of every invocation of stream-cleaner.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -15,7 +15,7 @@ use tracing::error;
 
 use self::objects::newest;
 use self::status::Status;
-use crate::front::gateway_error;
+use crate::api_gateway::gateway_error;
 use crate::kinesis::store::StreamState;
 use crate::totals::LiveTotals;
 

@@ -1,4 +1,4 @@
-mod front;
+mod api_gateway;
 mod kinesis;
 mod s3;
 
@@ -57,8 +57,8 @@ async fn what_is_given_up_lands_in_the_bucket_or_in_the_queue() {
         OnFailure::Queue("clean-failures".to_owned()),
     ] {
         let rig = rig_with(|config| {
-            config.mapping.maximum_retry_attempts = Some(0);
-            config.mapping.on_failure = Some(on_failure.clone());
+            config.event_source_mapping.maximum_retry_attempts = Some(0);
+            config.event_source_mapping.on_failure = Some(on_failure.clone());
         })
         .await;
         let out = rig.folder.path();
@@ -116,7 +116,7 @@ async fn a_stack_that_cannot_start_says_why() {
     let mut no_shards = StackConfig::new(other.path());
     no_shards.shards = 0;
     let mut long_window = StackConfig::new(other.path());
-    long_window.mapping.maximum_batching_window = Duration::from_secs(301);
+    long_window.event_source_mapping.maximum_batching_window = Duration::from_secs(301);
     let file = other.path().join("file");
     std::fs::write(&file, "").unwrap();
     for (config, reason) in [

@@ -1,10 +1,10 @@
 #![doc = include_str!("../README.md")]
 
+mod api_gateway;
 mod destination;
 mod error;
-mod front;
+mod event_source_mapping;
 mod kinesis;
-mod mapping;
 mod page;
 mod s3;
 mod server;
@@ -12,6 +12,6 @@ mod stack;
 mod totals;
 
 pub use error::StackError;
-pub use mapping::{MappingConfig, OnFailure};
+pub use event_source_mapping::{EventSourceMappingConfig, OnFailure};
 pub use stack::{Stack, StackConfig, sdk_config};
 pub use totals::Totals;

@@ -103,7 +103,7 @@ impl Kinesis {
             "GetRecords" => json(self.get_records(read(body))),
             _ => Err(ApiError::client(
                 "UnknownOperationException",
-                format!("The local stack does not have the operation {operation}."),
+                format!("The embedded stack does not have the operation {operation}."),
             )),
         };
         answer.map_or_else(
