@@ -368,7 +368,7 @@ class Base:
         names = compare.readers(self.report, self.label)
         compare.check_tables(self.report, self.label, self.db, self.lake, names)
         summary = json.loads((self.reports / "summary.json").read_text(encoding="utf-8"))
-        self.report.equal(f"{self.label}: unaccounted", summary["conservation"]["unaccounted"], 0)
+        self.report.equal(f"{self.label}: unaccounted", summary["reconciliation"]["unaccounted"], 0)
 
     def compare(self, way, lake):
         """Compares another lake's reports byte by byte, and its tables with what is expected of these records."""

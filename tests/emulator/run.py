@@ -277,7 +277,7 @@ def check_daily_batch(report, pipeline, folder):
     report.check("daily: the embedded stack has ten reports with rows", len(expected) == 10 and all(len(text.splitlines()) > 1 for text in expected.values()), expected)
     report.equal("daily: the reports are those of the embedded stack", reports(deployed), expected)
     summary = json.loads(next((deployed / "reports").rglob("summary.json")).read_text())
-    report.equal("daily: nothing is unaccounted for", summary["conservation"]["unaccounted"], 0)
+    report.equal("daily: nothing is unaccounted for", summary["reconciliation"]["unaccounted"], 0)
 
 
 def table(lake, kind):

@@ -9,7 +9,7 @@ use crate::support::TestStack;
 /// Longer than a record may be on its way.
 const LATER: Duration = Duration::from_mins(20);
 
-/// Runs the last day that is over, some time from now, and returns the conservation check of its summary.
+/// Runs the last day that is over, some time from now, and returns the reconciliation of its summary.
 async fn check(stack: &TestStack, later: Duration) -> Value {
     #[expect(
         clippy::disallowed_methods,
@@ -33,7 +33,7 @@ async fn check(stack: &TestStack, later: Duration) -> Value {
     };
     let summary = format!("pinflow-lake/reports/date={}/summary.json", record.run_date);
     let summary = std::fs::read(stack.folder.path().join(summary)).unwrap();
-    serde_json::from_slice::<Value>(&summary).unwrap()["conservation"].take()
+    serde_json::from_slice::<Value>(&summary).unwrap()["reconciliation"].take()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -57,7 +57,7 @@ pub const STREAM_CLEANER_WAIT_MS: f64 = 150.0;
 pub const DAILY_BATCH_WAIT_MS: f64 = 20_000.0;
 /// Time in ms that daily-batch waits for each clean object of the day.
 pub const DAILY_BATCH_OBJECT_WAIT_MS: f64 = 10.0;
-/// Most seconds that the conservation check reads the stream, and the bytes a second that a shard gives it (a limit of Kinesis).
+/// Most seconds that the reconciliation reads the stream, and the bytes a second that a shard gives it (a limit of Kinesis).
 pub const CHECK_SECONDS: f64 = 120.0;
 /// Bytes a second that a shard can be read with (a limit of Kinesis).
 pub const SHARD_OUT_BYTES: f64 = 2.0 * 1_048_576.0;

@@ -439,7 +439,7 @@ fn run_ms(
     ms.min(stack::DAILY_BATCH_TIMEOUT_SECONDS * 1_000.0)
 }
 
-/// Returns how long the conservation check reads a day's bytes from the stream.
+/// Returns how long the reconciliation reads a day's bytes from the stream.
 fn check_seconds(bytes: f64, shards: f64) -> f64 {
     (bytes / (stack::SHARD_OUT_BYTES * shards)).min(stack::CHECK_SECONDS)
 }

@@ -43,7 +43,7 @@ pub fn render(page: &Page<'_>) -> String {
         attempt: summary.attempt,
         trigger: summary.trigger.map_or("unknown", crate::Trigger::as_str),
         took: format::duration(steps::total_ms(&summary.steps)),
-        verdict: Verdict::new(summary.conservation),
+        verdict: Verdict::new(summary.reconciliation),
         tiles: overview::tiles(summary, page.trend.last()),
         cost: summary.cost.as_ref().map(CostView::new),
         hours: overview::hours(summary),

@@ -41,7 +41,7 @@ pub struct Summary {
     /// How many `ind`s have all three kinds, and how many lack one.
     pub triples: Triples,
     /// Whether every accepted record was found.
-    pub conservation: Conservation,
+    pub reconciliation: Reconciliation,
     /// What the day cost; `None` when no row arrived, and in summaries that are older than this member.
     #[serde(default)]
     pub cost: Option<Cost>,
@@ -164,7 +164,7 @@ pub struct Triples {
 
 /// What became of the accepted records.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Conservation {
+pub struct Reconciliation {
     /// Records that were looked for: those from the run date on that the stream still had, but for the last minutes'.
     pub accepted: u64,
     /// How many of them are in `clean/` or in `quarantine/`.

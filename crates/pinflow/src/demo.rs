@@ -1,6 +1,6 @@
 //! `demo`: the whole path, once, and the proof that nothing was lost on it.
 
-mod account;
+mod reconciliation;
 mod report;
 
 use std::collections::HashSet;
@@ -18,7 +18,7 @@ use crate::post::{Api, Pace, Poster, Tally, post_all};
 use crate::source::Source;
 use crate::stop::Stop;
 use crate::{Exit, Terminal, daily, progress};
-use account::Account;
+use reconciliation::Reconciliation;
 use report::{CleanerWork, Report};
 
 /// Starts the stack, posts, waits until the stream is drained, and looks for every acknowledged record in the lake.
@@ -62,10 +62,10 @@ pub(crate) async fn command(
     stack.shutdown().await?;
 
     let (tally, acknowledged) = posted?;
-    let account = Account::read(&bucket, &acknowledged)?;
+    let reconciliation = Reconciliation::read(&bucket, &acknowledged)?;
     let report = Report {
         tally: &tally,
-        account: &account,
+        reconciliation: &reconciliation,
         cleaned,
         posting,
         until_drained,
@@ -74,7 +74,7 @@ pub(crate) async fn command(
         writeln!(terminal.out, "Ctrl-C ended the run early")?;
     }
     report.write(terminal.out)?;
-    report::write_files(terminal.out, &bucket, &account)?;
+    report::write_files(terminal.out, &bucket, &reconciliation)?;
     if let Some(runs) = daily.transpose()? {
         for run in runs {
             let page = bucket.join(page_key(run.run_date));

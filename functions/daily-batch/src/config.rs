@@ -9,7 +9,7 @@ use anyhow::Context as _;
 pub struct Config {
     /// Name of the bucket that holds the lake (`BUCKET_NAME`).
     pub bucket_name: String,
-    /// Name of the Kinesis stream that the conservation check reads (`STREAM_NAME`; without it, there is no check).
+    /// Name of the Kinesis stream that the reconciliation reads (`STREAM_NAME`; without it, there is no check).
     pub stream_name: Option<String>,
     /// Missed days that a scheduled run makes up for, at most (`CATCH_UP_DAYS`, default 7; 0 turns it off).
     pub catch_up_days: u32,

@@ -12,9 +12,9 @@ use lambda_runtime::LambdaEvent;
 use serde_json::Value;
 use tracing::{error, info, instrument};
 
-use crate::audit::Stream;
 use crate::ledger::Ledger;
 use crate::payload::Request;
+use crate::reconciliation::Stream;
 use crate::remerge::{Remerge, remerge};
 use crate::run::{Ended, Progress, Runner, Start};
 use crate::sizes::Sizes;

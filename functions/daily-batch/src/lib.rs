@@ -1,6 +1,5 @@
 #![doc = include_str!("../README.md")]
 
-mod audit;
 mod clean;
 mod compact;
 mod config;
@@ -16,6 +15,7 @@ mod metrics;
 mod objects;
 mod parquet_input;
 mod payload;
+mod reconciliation;
 mod remerge;
 mod remote_file;
 mod reports;
@@ -30,13 +30,13 @@ mod tasks;
 mod test_lake;
 mod versions;
 
-pub use audit::Stream;
 pub use config::Config;
 pub use error::{DailyError, RowsError};
 pub use handler::{App, Publish, Restart};
 pub use lake_store::Lake;
 pub use ledger::Ledger;
 pub use payload::{Request, days};
+pub use reconciliation::Stream;
 pub use remerge::Remerge;
 pub use restart::restart;
 pub use run::{Progress, page_key};

@@ -14,11 +14,11 @@ use tokio::sync::{Mutex, oneshot};
 use tokio::task::JoinSet;
 use tracing::{error, info, instrument, warn};
 
-use crate::audit::{Stream, audit};
 use crate::compact::compact;
 use crate::error::chain;
 use crate::ledger::{Attempt, Begun, Ledger};
 use crate::merge::{Work, merge};
+use crate::reconciliation::{Stream, reconcile};
 use crate::sizes::Sizes;
 use crate::summary::{merge_counts, merge_step, table_counts};
 use crate::table::CuratedTable;
@@ -386,14 +386,14 @@ impl Runner {
         let tables = self.tables(record).await?;
         let run_date = record.run_date;
         let mut summary = summary::gather(&self.lake, record, &tables).await?;
-        let (conservation, capacity) =
-            audit(&self.lake, self.stream.as_ref(), run_date, &self.clock).await?;
-        summary.conservation = conservation;
+        let (reconciliation, capacity) =
+            reconcile(&self.lake, self.stream.as_ref(), run_date, &self.clock).await?;
+        summary.reconciliation = reconciliation;
         summary.cost =
             day_cost::of_day(&self.lake, &summary, record, capacity, &self.clock).await?;
-        if summary.conservation.unaccounted > 0 {
+        if summary.reconciliation.unaccounted > 0 {
             warn!(
-                unaccounted = summary.conservation.unaccounted,
+                unaccounted = summary.reconciliation.unaccounted,
                 "Accepted records are missing"
             );
         }
@@ -410,12 +410,12 @@ impl Runner {
         self.put(&page_key(run_date), page.into_bytes()).await?;
         let rejected = summary.quarantine.by_code.values().sum();
         Ok(BTreeMap::from([
-            (ACCEPTED.to_owned(), summary.conservation.accepted),
+            (ACCEPTED.to_owned(), summary.reconciliation.accepted),
             (REJECTED.to_owned(), rejected),
-            (UNACCOUNTED.to_owned(), summary.conservation.unaccounted),
+            (UNACCOUNTED.to_owned(), summary.reconciliation.unaccounted),
             (
                 IS_COMPLETE.to_owned(),
-                u64::from(summary.conservation.is_complete),
+                u64::from(summary.reconciliation.is_complete),
             ),
             (
                 DUPLICATE_KEYS.to_owned(),

@@ -115,7 +115,7 @@ pub(crate) fn row_balance(step: &StepRecord) -> RowBalance {
     }
 }
 
-/// Gathers the summary of a run, but for what its conservation check found, and what the day cost.
+/// Gathers the summary of a run, but for what its reconciliation found, and what the day cost.
 pub(crate) async fn gather(
     lake: &Lake,
     record: &RunRecord,

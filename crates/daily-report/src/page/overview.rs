@@ -3,7 +3,7 @@
 use super::chart::{Figure, Place, Plot, Series, Shape, plot};
 use super::format;
 use crate::Summary;
-use crate::summary::{Conservation, Cost, MergeCounts, RowBalance, TableCounts};
+use crate::summary::{Cost, MergeCounts, Reconciliation, RowBalance, TableCounts};
 
 /// Whether every accepted record was found.
 #[derive(Debug)]
@@ -17,13 +17,13 @@ pub(super) struct Verdict {
 }
 
 impl Verdict {
-    pub(super) fn new(conservation: Conservation) -> Self {
-        let Conservation {
+    pub(super) fn new(reconciliation: Reconciliation) -> Self {
+        let Reconciliation {
             accepted,
             found,
             unaccounted,
             is_complete,
-        } = conservation;
+        } = reconciliation;
         let records = format::counted(accepted, "accepted record");
         let numbers = format!("{} of {records} found", format::count(found));
         let (class, headline, detail) = match (unaccounted, is_complete) {

@@ -4,7 +4,7 @@ mod sample;
 use jiff::civil::{Date, date};
 
 use super::*;
-use crate::summary::{Conservation, MergeCounts, RejectedExample, TableCounts};
+use crate::summary::{MergeCounts, Reconciliation, RejectedExample, TableCounts};
 use crate::{Cell, Chart, Trigger};
 
 const DAY: Date = date(2026, 8, 21);
@@ -25,9 +25,9 @@ fn page_of(summary: &Summary) -> String {
     })
 }
 
-fn page_of_check(conservation: Conservation) -> String {
+fn page_of_check(reconciliation: Reconciliation) -> String {
     page_of(&Summary {
-        conservation,
+        reconciliation,
         ..sample::summary(DAY)
     })
 }
@@ -215,7 +215,7 @@ fn text_from_the_data_is_never_markup() {
 
 #[test]
 fn a_lost_record_is_said_aloud() {
-    let page = page_of_check(Conservation {
+    let page = page_of_check(Reconciliation {
         accepted: 35_000,
         found: 34_988,
         unaccounted: 12,
@@ -231,16 +231,16 @@ fn a_lost_record_is_said_aloud() {
 
 #[test]
 fn a_check_that_did_not_end_claims_nothing() {
-    let unfinished = Conservation {
+    let unfinished = Reconciliation {
         accepted: 900,
         found: 900,
-        ..Conservation::default()
+        ..Reconciliation::default()
     };
     let page = page_of_check(unfinished);
     assert!(page.contains("Not checked to the end") && page.contains(r#"class="verdict warn""#));
     assert!(!page.contains("Every accepted record was found"));
 
-    let page = page_of_check(Conservation {
+    let page = page_of_check(Reconciliation {
         unaccounted: 1,
         ..unfinished
     });

@@ -58,7 +58,7 @@ pub(crate) struct DailyRunOptions {
     /// Last run date of a backfill
     #[arg(long, value_name = "DATE", requires = "from")]
     pub(crate) to: Option<Date>,
-    /// Stream in which the conservation check looks for accepted records
+    /// Stream in which the reconciliation looks for accepted records
     #[arg(long, value_name = "NAME", default_value = "pinflow-events")]
     pub(crate) stream: String,
     /// Time after which somebody else may take a run over that says nothing, in seconds

@@ -11,7 +11,7 @@ use comfy_table::{CellAlignment, ContentArrangement, Table};
 use event_model::Kind;
 use lake::key::{CLEAN_PREFIX, QUARANTINE_PREFIX};
 
-use super::account::Account;
+use super::reconciliation::Reconciliation;
 use crate::post::Tally;
 
 /// A run, from the first post to the last object.
@@ -20,7 +20,7 @@ pub(super) struct Report<'a> {
     /// What the API said of the posts.
     pub(super) tally: &'a Tally,
     /// What the lake has of them.
-    pub(super) account: &'a Account,
+    pub(super) reconciliation: &'a Reconciliation,
     /// What stream-cleaner did meanwhile.
     pub(super) cleaned: CleanerWork,
     /// How long the posts took.
@@ -41,11 +41,11 @@ pub(super) struct CleanerWork {
 }
 
 impl Report<'_> {
-    /// Returns the number of accepted rows that the lake does not account for.
+    /// Returns the number of accepted rows that are missing in the lake.
     ///
     /// Rows that were acknowledged under one and the same position are one record in the lake, so they count too.
     pub(super) fn unaccounted(&self) -> u64 {
-        let found = self.account.total_clean() + self.account.total_quarantined();
+        let found = self.reconciliation.total_clean() + self.reconciliation.total_quarantined();
         self.tally.accepted.saturating_sub(found)
     }
 
@@ -61,7 +61,10 @@ impl Report<'_> {
         writeln!(out, "{}", self.table())?;
         self.tally.write_failures(out)?;
         let (accepted, unaccounted) = (self.tally.accepted, self.unaccounted());
-        let (clean, quarantined) = (self.account.total_clean(), self.account.total_quarantined());
+        let (clean, quarantined) = (
+            self.reconciliation.total_clean(),
+            self.reconciliation.total_quarantined(),
+        );
         if unaccounted == 0 {
             return writeln!(
                 out,
@@ -74,7 +77,7 @@ impl Report<'_> {
             "NOT every accepted record is in the lake: \
              {accepted} accepted, {clean} clean, {quarantined} quarantined, unaccounted = {unaccounted}"
         )?;
-        for (shard, sequence) in self.account.unaccounted.iter().take(MAX_SHOWN) {
+        for (shard, sequence) in self.reconciliation.unaccounted.iter().take(MAX_SHOWN) {
             writeln!(out, "  {shard} {sequence}")?;
         }
         Ok(())
@@ -87,13 +90,13 @@ impl Report<'_> {
             lines.add("failed", "", &self.tally.failed);
         }
         for kind in Kind::ALL {
-            let rows = self.account.clean.get(&kind).copied();
+            let rows = self.reconciliation.clean.get(&kind).copied();
             lines.add("clean", kind.as_str(), &rows.unwrap_or_default());
         }
-        for (code, records) in &self.account.quarantined {
+        for (code, records) in &self.reconciliation.quarantined {
             lines.add("quarantined", code, records);
         }
-        if self.account.quarantined.is_empty() {
+        if self.reconciliation.quarantined.is_empty() {
             lines.add("quarantined", "", &0);
         }
         lines.add("unaccounted", "", &self.unaccounted());
@@ -152,7 +155,11 @@ fn megabytes(bytes: u64) -> String {
 }
 
 /// Writes where the files are, and a query to look at them.
-pub(super) fn write_files(out: &mut dyn Write, bucket: &Path, account: &Account) -> io::Result<()> {
+pub(super) fn write_files(
+    out: &mut dyn Write,
+    bucket: &Path,
+    reconciliation: &Reconciliation,
+) -> io::Result<()> {
     let folder = |prefix| bucket.join(prefix).display().to_string();
     writeln!(
         out,
@@ -161,7 +168,7 @@ pub(super) fn write_files(out: &mut dyn Write, bucket: &Path, account: &Account)
         folder(QUARANTINE_PREFIX)
     )?;
     // A query over no file at all is an error to DuckDB.
-    if let Some(kind) = account.clean.keys().next() {
+    if let Some(kind) = reconciliation.clean.keys().next() {
         writeln!(out, "To look at them, paste this into DuckDB:")?;
         writeln!(out, "{}", query(bucket, *kind))?;
     }

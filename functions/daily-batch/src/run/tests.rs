@@ -353,7 +353,7 @@ async fn the_same_tables_give_the_same_bytes() {
 async fn without_a_stream_the_summary_does_not_claim_that_all_was_found() {
     let runner = runner(&Hands::default());
     run(&runner, Trigger::Manual).await.unwrap();
-    assert!(!summary(&runner).await.conservation.is_complete);
+    assert!(!summary(&runner).await.reconciliation.is_complete);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use jiff::civil::{Date, date};
 
 use crate::summary::{
-    Conservation, Cost, MergeCounts, Quarantine, RejectedExample, TableCounts, Triples,
+    Cost, MergeCounts, Quarantine, Reconciliation, RejectedExample, TableCounts, Triples,
 };
 use crate::{RunState, StepRecord, Summary, Trigger};
 pub(super) use reports::reports;
@@ -120,7 +120,7 @@ pub(super) fn summary(run_date: Date) -> Summary {
             without_geo: 63,
             without_user: 38,
         },
-        conservation: Conservation {
+        reconciliation: Reconciliation {
             accepted: rows_in * 3,
             found: rows_in * 3,
             unaccounted: 0,
@@ -227,7 +227,7 @@ fn steps(run_date: Date) -> Vec<StepRecord> {
             vec![("reports", 10), ("rows", 1_190)],
         ),
         (
-            "conservation",
+            "reconciliation",
             RunState::Succeeded,
             88_000,
             vec![("records", 35_441)],

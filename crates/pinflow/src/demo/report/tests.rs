@@ -2,8 +2,8 @@ use std::collections::BTreeMap;
 
 use super::*;
 
-fn account() -> Account {
-    Account {
+fn reconciliation() -> Reconciliation {
+    Reconciliation {
         clean: BTreeMap::from([(Kind::Pin, 497), (Kind::User, 499)]),
         quarantined: BTreeMap::from([("missing_key".to_owned(), 3), ("wrong_kind".to_owned(), 1)]),
         unaccounted: Vec::new(),
@@ -17,10 +17,10 @@ fn tally(accepted: u64) -> Tally {
     tally
 }
 
-fn shown(tally: &Tally, account: &Account) -> String {
+fn shown(tally: &Tally, reconciliation: &Reconciliation) -> String {
     let report = Report {
         tally,
-        account,
+        reconciliation,
         cleaned: CleanerWork {
             changes: vec![(Rule::BlankText, 1), (Rule::IndexRenamed, 500)],
             objects: 12,
@@ -37,7 +37,7 @@ fn shown(tally: &Tally, account: &Account) -> String {
 
 #[test]
 fn a_run_that_lost_nothing() {
-    insta::assert_snapshot!(shown(&tally(1_000), &account()), @r"
+    insta::assert_snapshot!(shown(&tally(1_000), &reconciliation()), @r"
     Sent 500 posts in 3.2 s; the lake was complete after 4.0 s
     ┌────────────────┬───────────────┬────────┐
     │ accepted       ┆               ┆   1000 │
@@ -60,11 +60,11 @@ fn a_run_that_lost_nothing() {
 
 #[test]
 fn a_run_that_lost_a_record_names_it() {
-    let account = Account {
+    let reconciliation = Reconciliation {
         unaccounted: vec![("shardId-000000000001".to_owned(), "4959".to_owned())],
-        ..account()
+        ..reconciliation()
     };
-    let text = shown(&tally(1_001), &account);
+    let text = shown(&tally(1_001), &reconciliation);
     insta::assert_snapshot!(text.split_once("NOT").unwrap().1, @r"
     every accepted record is in the lake: 1001 accepted, 996 clean, 4 quarantined, unaccounted = 1
      shardId-000000000001 4959
@@ -77,15 +77,15 @@ fn a_run_that_lost_a_record_names_it() {
 
 #[test]
 fn the_query_is_one_line_that_reads_the_runs_files() {
-    let shown = |account: &Account| {
+    let shown = |reconciliation: &Reconciliation| {
         let mut out = Vec::new();
-        write_files(&mut out, Path::new("./Ana's lake/bucket"), account).unwrap();
+        write_files(&mut out, Path::new("./Ana's lake/bucket"), reconciliation).unwrap();
         String::from_utf8(out).unwrap()
     };
-    insta::assert_snapshot!(shown(&account()), @r"
+    insta::assert_snapshot!(shown(&reconciliation()), @r"
     Clean rows are in ./Ana's lake/bucket/clean/, rejected records in ./Ana's lake/bucket/quarantine/
     To look at them, paste this into DuckDB:
     SELECT category, count(DISTINCT ind) AS pins, max(follower_count) AS most_followers FROM read_parquet('./Ana''s lake/bucket/clean/pin/**/*.parquet') GROUP BY 1 ORDER BY 2 DESC, 1;
     ");
-    insta::assert_snapshot!(shown(&Account::default()), @"Clean rows are in ./Ana's lake/bucket/clean/, rejected records in ./Ana's lake/bucket/quarantine/");
+    insta::assert_snapshot!(shown(&Reconciliation::default()), @"Clean rows are in ./Ana's lake/bucket/clean/, rejected records in ./Ana's lake/bucket/quarantine/");
 }

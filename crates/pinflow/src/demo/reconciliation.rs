@@ -15,7 +15,7 @@ use lake::{ObjectKey, Sequence, SequenceRange};
 
 /// Where the acknowledged records of a run are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Account {
+pub(super) struct Reconciliation {
     /// Records in `clean/`, by kind.
     pub(super) clean: BTreeMap<Kind, u64>,
     /// Records in `quarantine/` and not in `clean/`, by code.
@@ -24,11 +24,11 @@ pub(super) struct Account {
     pub(super) unaccounted: Vec<Position>,
 }
 
-impl Account {
+impl Reconciliation {
     /// Looks for each acknowledged record in a bucket's folder. A record that stands there twice is counted once.
     pub(super) fn read(bucket: &Path, acknowledged: &HashSet<Position>) -> anyhow::Result<Self> {
         let firsts = firsts(acknowledged);
-        let mut account = Self::default();
+        let mut reconciliation = Self::default();
         let mut missing = acknowledged.clone();
         for (path, key) in objects(bucket, CLEAN_PREFIX)? {
             let ObjectKey::Clean { kind, range, .. } = key else {
@@ -41,7 +41,7 @@ impl Account {
             let found = rows
                 .into_iter()
                 .filter(|(shard, sequence)| missing.remove(&record_position(shard, sequence)));
-            add(&mut account.clean, kind, found.count() as u64);
+            add(&mut reconciliation.clean, kind, found.count() as u64);
         }
         for (path, key) in objects(bucket, QUARANTINE_PREFIX)? {
             if is_before(key.range(), &firsts) {
@@ -49,13 +49,13 @@ impl Account {
             }
             for record in read_quarantine(&read(&path)?).with_context(|| damaged(&path))? {
                 if missing.remove(&record_position(&record.shard, &record.sequence_number)) {
-                    add(&mut account.quarantined, record.code, 1);
+                    add(&mut reconciliation.quarantined, record.code, 1);
                 }
             }
         }
-        account.unaccounted = missing.into_iter().collect();
-        account.unaccounted.sort_unstable();
-        Ok(account)
+        reconciliation.unaccounted = missing.into_iter().collect();
+        reconciliation.unaccounted.sort_unstable();
+        Ok(reconciliation)
     }
 
     pub(super) fn total_clean(&self) -> u64 {

@@ -1,4 +1,4 @@
-//! Conservation: is every record that the stream took in `clean/` or in `quarantine/`?
+//! Reconciliation: is every record that the stream took in `clean/` or in `quarantine/`?
 
 use std::collections::HashSet;
 
@@ -7,7 +7,7 @@ use aws_sdk_kinesis::error::DisplayErrorContext;
 use aws_sdk_kinesis::types::{
     ShardIteratorType, StreamDescriptionSummary, StreamMode, StreamModeDetails,
 };
-use daily_report::summary::Conservation;
+use daily_report::summary::Reconciliation;
 use event_model::{Clock, Kind, SequenceNumber, ShardId};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::civil::Date;
@@ -29,7 +29,7 @@ const GRACE: SignedDuration = SignedDuration::from_mins(10);
 /// Objects that are fetched at once.
 const FETCHES: usize = 16;
 
-/// The stream that a conservation check reads. Cheap to clone.
+/// The stream that a reconciliation reads. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Stream {
     client: Client,
@@ -74,18 +74,18 @@ struct Accepted {
 /// So runs that are a day apart look at each record of a stream that keeps them for a day, but for those that are within the
 /// time of grace. Returns as well what the stream was found to be. A stream that cannot be read makes the check incomplete, not the run
 /// fail: the tables are right without it.
-pub(crate) async fn audit(
+pub(crate) async fn reconcile(
     lake: &Lake,
     stream: Option<&Stream>,
     run_date: Date,
     clock: &Clock,
-) -> Result<(Conservation, Option<Capacity>), DailyError> {
+) -> Result<(Reconciliation, Option<Capacity>), DailyError> {
     let Some(stream) = stream else {
-        return Ok((Conservation::default(), None));
+        return Ok((Reconciliation::default(), None));
     };
     let accepted = read_stream(stream, run_date, clock).await.unwrap_or_else(|error| {
         let error = DisplayErrorContext(&error);
-        warn!(stream = stream.name, error = %error, "Could not read the stream for the conservation check");
+        warn!(stream = stream.name, error = %error, "Could not read the stream for the reconciliation");
         Accepted::default()
     });
     let Accepted {
@@ -106,7 +106,7 @@ pub(crate) async fn audit(
                 let error = chain(&error);
                 warn!(
                     lake.key = key,
-                    error, "Left `{key}` out of the conservation check: it cannot be read"
+                    error, "Left `{key}` out of the reconciliation: it cannot be read"
                 );
                 is_complete = false;
                 Vec::new()
@@ -124,13 +124,13 @@ pub(crate) async fn audit(
             "An accepted record is neither clean nor in quarantine"
         );
     }
-    let conservation = Conservation {
+    let reconciliation = Reconciliation {
         accepted: (total - recent.len()) as u64,
         found: (total - recent.len() - settled.len()) as u64,
         unaccounted: settled.len() as u64,
         is_complete,
     };
-    Ok((conservation, capacity))
+    Ok((reconciliation, capacity))
 }
 
 async fn read_stream(

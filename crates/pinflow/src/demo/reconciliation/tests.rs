@@ -93,13 +93,16 @@ fn each_record_is_found_once_or_missed() {
 
     let acknowledged = [(0, 21), (0, 23), (0, 30), (1, 30), (1, 31), (2, 30)];
     let acknowledged = acknowledged.map(|(shard, sequence)| position(shard, sequence));
-    let account = Account::read(bucket.path(), &acknowledged.into()).unwrap();
-    assert_eq!(account.clean, BTreeMap::from([(Kind::Geo, 3)]));
+    let reconciliation = Reconciliation::read(bucket.path(), &acknowledged.into()).unwrap();
+    assert_eq!(reconciliation.clean, BTreeMap::from([(Kind::Geo, 3)]));
     assert_eq!(
-        account.quarantined,
+        reconciliation.quarantined,
         BTreeMap::from([("not_an_object".to_owned(), 1)])
     );
-    assert_eq!(account.unaccounted, [position(0, 30), position(2, 30)]);
+    assert_eq!(
+        reconciliation.unaccounted,
+        [position(0, 30), position(2, 30)]
+    );
 }
 
 #[test]
@@ -107,9 +110,9 @@ fn an_aggregate_is_found_by_any_of_its_rows_and_counted_once() {
     let bucket = tempfile::tempdir().unwrap();
     write_clean_rows(bucket.path(), 0, &[20, 21], &[Some(0), Some(2)]);
     let acknowledged = HashSet::from([20, 21, 22].map(|sequence| position(0, sequence)));
-    let account = Account::read(bucket.path(), &acknowledged).unwrap();
-    assert_eq!(account.clean, BTreeMap::from([(Kind::Geo, 2)]));
-    assert_eq!(account.unaccounted, [position(0, 22)]);
+    let reconciliation = Reconciliation::read(bucket.path(), &acknowledged).unwrap();
+    assert_eq!(reconciliation.clean, BTreeMap::from([(Kind::Geo, 2)]));
+    assert_eq!(reconciliation.unaccounted, [position(0, 22)]);
 }
 
 #[test]
@@ -123,9 +126,10 @@ fn objects_of_earlier_runs_are_not_read() {
         replay: None,
     };
     write(bucket.path(), &key, b"not Parquet");
-    let account = |sequence| Account::read(bucket.path(), &[position(0, sequence)].into());
-    assert_eq!(account(9).unwrap().unaccounted, []);
-    let error = format!("{:#}", account(8).unwrap_err());
+    let reconciliation =
+        |sequence| Reconciliation::read(bucket.path(), &[position(0, sequence)].into());
+    assert_eq!(reconciliation(9).unwrap().unaccounted, []);
+    let error = format!("{:#}", reconciliation(8).unwrap_err());
     assert!(
         error.contains("is damaged: could not read the object as Parquet"),
         "{error}"
@@ -136,7 +140,13 @@ fn objects_of_earlier_runs_are_not_read() {
 fn an_empty_lake_accounts_for_nothing() {
     let bucket = tempfile::tempdir().unwrap();
     let acknowledged = HashSet::from([position(0, 1), ("partition".to_owned(), "x".to_owned())]);
-    let account = Account::read(&bucket.path().join("none"), &acknowledged).unwrap();
-    assert_eq!(account.unaccounted.len(), 2);
-    assert_eq!((account.total_clean(), account.total_quarantined()), (0, 0));
+    let reconciliation = Reconciliation::read(&bucket.path().join("none"), &acknowledged).unwrap();
+    assert_eq!(reconciliation.unaccounted.len(), 2);
+    assert_eq!(
+        (
+            reconciliation.total_clean(),
+            reconciliation.total_quarantined()
+        ),
+        (0, 0)
+    );
 }
