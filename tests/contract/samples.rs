@@ -10,7 +10,7 @@ fn samples_belong_to_functions_and_are_json() {
         assert!(!samples.is_empty(), "{function} has no sample");
         for sample in samples {
             let text = read(&format!("events/{function}/{sample}"));
-            event_model::json::parse(&text)
+            json_reader::parse(&text)
                 .unwrap_or_else(|error| panic!("{function}/{sample}: {error}"));
         }
     }

@@ -50,7 +50,7 @@ fn dependencies_point_one_way() {
         ("crates", "cost", &[]),
         ("crates", "lake", &["cleaning", "event-model"]),
         ("crates", "daily-report", &[]),
-        ("crates", "embedded-metrics", &[]),
+        ("crates", "emf", &[]),
         (
             "functions",
             "daily-batch",
@@ -59,7 +59,7 @@ fn dependencies_point_one_way() {
                 "cleaning",
                 "cost",
                 "daily-report",
-                "embedded-metrics",
+                "emf",
                 "event-model",
                 "lake",
             ],
@@ -68,7 +68,7 @@ fn dependencies_point_one_way() {
         (
             "functions",
             "stream-cleaner",
-            &["cleaning", "embedded-metrics", "event-model", "lake"],
+            &["cleaning", "emf", "event-model", "lake"],
         ),
     ] {
         let manifest = read(&format!("{folder}/{name}/Cargo.toml"));
@@ -92,6 +92,6 @@ fn the_checks_of_a_dependency_section_see_it() {
     let manifest = read("functions/stream-cleaner/Cargo.toml");
     assert_eq!(
         own_dependencies(&manifest, "dependencies"),
-        ["cleaning", "embedded-metrics", "event-model", "lake"]
+        ["cleaning", "emf", "event-model", "lake"]
     );
 }

@@ -2,10 +2,10 @@
 
 use std::borrow::Cow;
 
-use event_model::json::{Elements, Value};
-use event_model::number;
 use event_model::row::CleanText;
 use event_model::{CleanRow, GeoRow, Kind, PinRow, UserRow};
+use json_reader::number;
+use json_reader::{Elements, Value};
 
 use crate::fields::{Field, Fields};
 use crate::{Changes, Rejection, RejectionCode, Rule, timestamp};

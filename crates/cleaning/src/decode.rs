@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use event_model::json::{self, Value};
 use event_model::limits::RECORD_MAX_BYTES;
+use json_reader::Value;
 
 use crate::{Rejection, RejectionCode};
 
@@ -31,7 +31,7 @@ pub fn decode(payload: &[u8]) -> Result<Cow<'_, str>, Rejection> {
     if starts_object(text) {
         return Ok(Cow::Borrowed(text));
     }
-    if let Ok(Value::Text(string)) = json::parse(text) {
+    if let Ok(Value::Text(string)) = json_reader::parse(text) {
         let inner = string.decode();
         if starts_object(&inner) {
             return Ok(inner);

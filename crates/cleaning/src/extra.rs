@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use event_model::json::{Member, push_string};
+use json_reader::{Member, push_string};
 
 /// Returns the members as one JSON object, in the order of their names; `None` when there are none.
 ///

@@ -1,8 +1,8 @@
 //! The fields of a posted row, found in one pass over its text.
 
 use event_model::Kind;
-use event_model::json::{Elements, Member, Members, Value};
 use event_model::kind::KindMarkers;
+use json_reader::{Elements, Member, Members, Value};
 
 use crate::{Rejection, RejectionCode, extra};
 
@@ -134,7 +134,7 @@ impl<'a> Fields<'a> {
             )
         };
         let Some(mut members) = Members::open(text) else {
-            event_model::json::parse(text).map_err(not_json)?;
+            json_reader::parse(text).map_err(not_json)?;
             return Err(Rejection::new(
                 declared,
                 RejectionCode::NotAnObject,

@@ -92,3 +92,14 @@ impl fmt::Display for Rejection {
 }
 
 impl std::error::Error for Rejection {}
+
+impl From<kpl::Damage> for Rejection {
+    fn from(damage: kpl::Damage) -> Self {
+        Self {
+            kind: None,
+            // The codes are fixed, and an aggregate is not UTF-8 from its first bytes on.
+            code: RejectionCode::NotUtf8,
+            message: format!("the payload is a damaged KPL aggregate: {damage}"),
+        }
+    }
+}

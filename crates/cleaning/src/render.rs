@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use event_model::CleanRow;
-use event_model::json::push_string;
+use json_reader::push_string;
 
 use crate::timestamp;
 

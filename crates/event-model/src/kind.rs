@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::json::Text;
+use json_reader::Text;
 
 /// Which of the three kinds a row is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

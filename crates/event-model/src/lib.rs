@@ -1,11 +1,9 @@
 #![doc = include_str!("../README.md")]
 
 pub mod clock;
-pub mod json;
 pub mod key;
 pub mod kind;
 pub mod limits;
-pub mod number;
 pub mod position;
 pub mod row;
 

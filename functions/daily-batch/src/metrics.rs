@@ -1,7 +1,7 @@
 //! A run that has ended → its line of metrics.
 
 use daily_report::run::{RunRecord, RunState, StepRecord, Trigger};
-use embedded_metrics::Metric;
+use emf::Metric;
 use event_model::Kind;
 use jiff::Timestamp;
 
@@ -46,7 +46,7 @@ pub(crate) fn line(record: &RunRecord, deployed: &str) -> Option<String> {
         "duration_ms",
         u64::try_from(duration).unwrap_or_default(),
     ));
-    Some(embedded_metrics::line(
+    Some(emf::line(
         deployed,
         env!("CARGO_PKG_NAME"),
         finished_at.as_millisecond(),
@@ -56,7 +56,7 @@ pub(crate) fn line(record: &RunRecord, deployed: &str) -> Option<String> {
 
 /// Returns the metrics of a start by the schedule whose day somebody else has done before.
 pub(crate) fn found_done(now: Timestamp, deployed: &str) -> String {
-    embedded_metrics::line(
+    emf::line(
         deployed,
         env!("CARGO_PKG_NAME"),
         now.as_millisecond(),

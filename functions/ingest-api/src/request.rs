@@ -9,8 +9,8 @@ mod row;
 
 use std::borrow::Cow;
 
-use event_model::json::{self, Elements, Members, SyntaxError, Value};
 use event_model::{Kind, PartitionKey};
+use json_reader::{Elements, Members, SyntaxError, Value};
 use lambda_http::http::HeaderMap;
 use lambda_http::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 
@@ -146,7 +146,7 @@ fn check_numbers(text: &str) -> Result<(), Problem> {
 
 /// Opens an object, or tells why the text is none.
 fn members<'a>(what: &str, text: &'a str) -> Result<Members<'a>, Problem> {
-    Members::open(text).ok_or_else(|| match json::parse(text) {
+    Members::open(text).ok_or_else(|| match json_reader::parse(text) {
         Ok(_) => invalid(format!("{what} is not a JSON object.")),
         Err(error) => not_json(what, text, error),
     })

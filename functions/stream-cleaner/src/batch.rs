@@ -8,8 +8,6 @@ use lake::{
     Sequence, SequenceRange,
 };
 
-use crate::aggregate::{self, UserRecord};
-
 /// A record as the stream handed it out.
 #[derive(Debug)]
 pub(crate) struct Record<'a> {
@@ -60,7 +58,7 @@ pub(crate) fn prepare(records: &[Record<'_>]) -> Result<PreparedBatch, LakeError
     let mut drafts = Drafts::default();
     for (index, record) in records.iter().enumerate() {
         let whole = Source::whole(index, record);
-        match aggregate::read(record.data) {
+        match kpl::read(record.data) {
             None => drafts.append(&whole)?,
             Some(Ok(user_records)) => {
                 for (sub_number, user_record) in (0..).zip(user_records) {
@@ -105,7 +103,7 @@ impl<'a> Source<'a> {
         }
     }
 
-    fn part(&self, sub_number: u64, user_record: UserRecord<'a>) -> Self {
+    fn part(&self, sub_number: u64, user_record: kpl::UserRecord<'a>) -> Self {
         Self {
             sub_number: Some(sub_number),
             partition_key: user_record.partition_key,

@@ -1,6 +1,5 @@
 #![doc = include_str!("../README.md")]
 
-pub mod aggregate;
 mod batch;
 mod config;
 mod error;

@@ -25,7 +25,7 @@ async fn main() -> Result<(), Error> {
     let clock = Clock::new(SystemTime::now);
     // CloudWatch makes metrics of the lines on standard output that are in its embedded metric format.
     let publish = Arc::new(|summary: &BatchSummary| {
-        let _ = writeln!(std::io::stdout(), "{}", summary.to_embedded_metrics());
+        let _ = writeln!(std::io::stdout(), "{}", summary.to_emf());
     });
     let app = App::new(aws_sdk_s3::Client::new(&aws), config, clock, publish);
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use cleaning::{RejectionCode, RuleCounts};
-use embedded_metrics::Metric;
+use emf::Metric;
 use event_model::Kind;
 
 use crate::batch::{Contents, PreparedObject, Record};
@@ -84,7 +84,7 @@ impl BatchSummary {
     /// Returns the summary as one line in CloudWatch's embedded metric format.
     ///
     /// A code or a rule that did not occur has no metric: CloudWatch bills each metric by the hours in which it has data.
-    pub fn to_embedded_metrics(&self) -> String {
+    pub fn to_emf(&self) -> String {
         let rows = |kind| self.rows.get(&kind).copied().unwrap_or_default();
         let rejected = self.rejected.iter();
         let mut metrics = vec![
@@ -107,7 +107,7 @@ impl BatchSummary {
             Metric::bytes("bytes_written", self.bytes_written),
             Metric::milliseconds("duration_ms", self.duration_ms),
         ]);
-        embedded_metrics::line(
+        emf::line(
             &self.function,
             env!("CARGO_PKG_NAME"),
             self.finished_at_ms,

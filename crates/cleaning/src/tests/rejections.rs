@@ -126,3 +126,16 @@ fn the_stable_names_are_told_apart() {
         assert_eq!(rule as usize, index, "counts are kept by position");
     }
 }
+
+#[test]
+fn a_damaged_aggregate_is_rejected_with_its_damage() {
+    let rejection = Rejection::from(kpl::Damage::Short);
+    assert_eq!(
+        (rejection.kind, rejection.code),
+        (None, RejectionCode::NotUtf8)
+    );
+    assert_eq!(
+        rejection.message,
+        "the payload is a damaged KPL aggregate: it breaks off before its checksum"
+    );
+}

@@ -261,7 +261,7 @@ proptest! {
     ) {
         let texts: Vec<[String; 3]> = rows.iter().map(|(ind, text, number, degrees)| {
             let mut quoted = String::new();
-            event_model::json::push_string(&mut quoted, text);
+            json_reader::push_string(&mut quoted, text);
             let number = number.map_or("null".to_owned(), |number| number.to_string());
             [
                 format!("{{\"ind\":{ind},\"title\":{quoted},\"category\":\"a\",\"follower_count\":{number}}}"),

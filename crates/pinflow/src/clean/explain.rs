@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::io::{self, Write};
 
 use cleaning::{Change, Rejection, Rule};
-use event_model::json::{self, Members};
+use json_reader::Members;
 
 use super::CleanedRow;
 
@@ -88,12 +88,12 @@ fn member(object: &str, name: &str) -> Option<String> {
 }
 
 /// Text is shown as it is meant, with escapes only where it must have them.
-fn shown(member: &json::Member<'_>) -> String {
-    let json::Value::Text(text) = member.value else {
+fn shown(member: &json_reader::Member<'_>) -> String {
+    let json_reader::Value::Text(text) = member.value else {
         return member.raw.to_owned();
     };
     let mut shown = String::new();
-    json::push_string(&mut shown, &text.decode());
+    json_reader::push_string(&mut shown, &text.decode());
     shown
         .chars()
         .map(|character| match character {

@@ -98,6 +98,10 @@ impl AccessOptions {
 type Environment = fn(&str) -> anyhow::Result<Option<String>>;
 
 /// Returns the secret in an environment variable. A variable that is blank counts as not set.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "clap reads a variable only for an option, which would take the secret as an argument"
+)]
 fn from_environment(name: &str) -> anyhow::Result<Option<String>> {
     match env::var(name) {
         Ok(value) if value.trim().is_empty() => Ok(None),
@@ -160,40 +164,38 @@ mod tests {
         options.access.or_else(options.signing.sigv4, environment)
     }
 
-    fn unset(_: &str) -> anyhow::Result<Option<String>> {
-        Ok(None)
-    }
+    /// Options, the environment, and the key and token that they come to.
+    type Case<'a> = (&'a [&'a str], Environment, [Option<&'a str>; 2]);
 
-    fn set(name: &str) -> anyhow::Result<Option<String>> {
-        Ok(Some(name.to_owned()))
-    }
+    const UNSET: Environment = |_| Ok(None);
+    const SET: Environment = |name| Ok(Some(name.to_owned()));
 
     #[test]
     fn an_option_or_a_file_wins_over_the_environment() {
         let secret = file("from-the-file\r\n");
         let path = secret.path().to_str().unwrap();
-        let cases: [(&[&str], Environment, [Option<&str>; 2]); 8] = [
-            (&[], unset, [None, None]),
-            (&[], set, [Some("PINFLOW_API_KEY"), Some("PINFLOW_TOKEN")]),
-            (&["--api-key", "k"], set, [Some("k"), Some("PINFLOW_TOKEN")]),
+        let cases: [Case<'_>; 8] = [
+            (&[], UNSET, [None, None]),
+            (&[], SET, [Some("PINFLOW_API_KEY"), Some("PINFLOW_TOKEN")]),
+            (&["--api-key", "k"], SET, [Some("k"), Some("PINFLOW_TOKEN")]),
             (
                 &["--api-key-file", path],
-                set,
+                SET,
                 [Some("from-the-file"), Some("PINFLOW_TOKEN")],
             ),
-            (&["--token", "t"], set, [Some("PINFLOW_API_KEY"), Some("t")]),
+            (&["--token", "t"], SET, [Some("PINFLOW_API_KEY"), Some("t")]),
             (
                 &["--token-file", path],
-                set,
+                SET,
                 [Some("PINFLOW_API_KEY"), Some("from-the-file")],
             ),
             (
                 &["--api-key", "k", "--token-file", path],
-                unset,
+                UNSET,
                 [Some("k"), Some("from-the-file")],
             ),
             // A signature takes the header Authorization.
-            (&["--sigv4"], set, [Some("PINFLOW_API_KEY"), None]),
+            (&["--sigv4"], SET, [Some("PINFLOW_API_KEY"), None]),
         ];
         for (options, environment, [api_key, token]) in cases {
             let access = post(options, environment).unwrap();
@@ -228,7 +230,7 @@ mod tests {
             (vec!["--token", "t", "--sigv4"], "cannot be used with"),
             (vec!["--token-file", path, "--sigv4"], "cannot be used with"),
         ] {
-            let Err(error) = post(&options, unset) else {
+            let Err(error) = post(&options, UNSET) else {
                 panic!("{options:?} is accepted")
             };
             assert!(error.to_string().contains(expected), "{error}");

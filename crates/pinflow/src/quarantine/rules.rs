@@ -5,7 +5,6 @@ use std::borrow::Cow;
 use cleaning::{Cleaned, Rejection};
 use event_model::PartitionKey;
 use lake::{Origin, Sequence};
-use stream_cleaner::aggregate;
 
 /// A record, or a user record of an aggregate, that could be decoded.
 #[derive(Debug)]
@@ -22,14 +21,14 @@ pub(super) fn decode<'a>(
     payload: &'a [u8],
 ) -> Result<Vec<Decoded<'a>>, Rejection> {
     let is_whole = origin.sequence.sub_number.is_none();
-    let Some(user_records) = is_whole.then(|| aggregate::read(payload)).flatten() else {
+    let Some(user_records) = is_whole.then(|| kpl::read(payload)).flatten() else {
         return Ok(vec![Decoded {
             sequence: origin.sequence,
             partition_key,
             text: cleaning::decode(payload)?,
         }]);
     };
-    let decoded = |(sub_number, user_record): (u64, aggregate::UserRecord<'a>)| {
+    let decoded = |(sub_number, user_record): (u64, kpl::UserRecord<'a>)| {
         Ok(Decoded {
             sequence: Sequence {
                 number: origin.sequence.number,

@@ -12,7 +12,6 @@ use lake::key::QUARANTINE_PREFIX;
 use lake::quarantine::read_quarantine;
 use lake::reader::{Position, read_positions};
 use lake::{ArrivalHour, LakeError, ObjectKey, Origin, QuarantineRecord};
-use stream_cleaner::aggregate;
 
 use super::Damaged;
 use crate::bucket::{Bucket, BucketError};
@@ -145,7 +144,7 @@ fn is_in(positions: &HashSet<Position>, record: &QuarantineRecord) -> bool {
         return false;
     }
     let payload = record.payload().unwrap_or_default();
-    let user_records = aggregate::read(&payload).and_then(Result::ok);
+    let user_records = kpl::read(&payload).and_then(Result::ok);
     let user_records = user_records.map_or(0, |user_records| user_records.len());
     (0..user_records).all(|number| has(format!("{}:{number}", record.sequence_number)))
 }

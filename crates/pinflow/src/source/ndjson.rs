@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use event_model::json::Members;
-use event_model::{Kind, number};
+use event_model::Kind;
+use json_reader::Members;
+use json_reader::number;
 
 use super::{PostedRow, SourceError, read_file};
 

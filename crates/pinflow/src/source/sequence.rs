@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use event_model::json::Elements;
-use event_model::number;
+use json_reader::Elements;
+use json_reader::number;
 
 use super::{SourceError, line_at, read_file};
 

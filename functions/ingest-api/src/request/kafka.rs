@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use event_model::Kind;
-use event_model::json::Value;
+use json_reader::Value;
 
 use super::row::{entry, not_a_row};
 use super::{Entry, invalid, members, not_json, records_member, set};

@@ -1,7 +1,7 @@
 //! The bodies of the Kinesis proxy: its own spelling (`data`, `partition-key`) and the API's (`Data`, `PartitionKey`).
 
 use event_model::Kind;
-use event_model::json::Value;
+use json_reader::Value;
 
 use super::row::{entry, unwrapped};
 use super::{Entry, invalid, members, not_json, records_member, set};

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use event_model::Kind;
-use event_model::json::{self, Value};
+use json_reader::Value;
 
 use super::row::{entry, not_a_row};
 use super::{Entry, elements, invalid, not_json};
@@ -22,7 +22,7 @@ pub(super) fn rows<'a>(text: &'a str, declared: Option<Kind>) -> Result<Vec<Entr
         };
         return values.into_iter().enumerate().map(entry).collect();
     }
-    let value = json::parse(text).map_err(|error| not_json("The body", text, error))?;
+    let value = json_reader::parse(text).map_err(|error| not_json("The body", text, error))?;
     of_value("The body", &value, declared).map(|entry| vec![entry])
 }
 
@@ -37,7 +37,7 @@ pub(super) fn lines(text: &str, declared: Option<Kind>) -> Result<Vec<Entry<'_>>
     lines()
         .map(|(number, line)| {
             let what = format!("Line {number}");
-            let value = json::parse(line).map_err(|error| not_json(&what, line, error))?;
+            let value = json_reader::parse(line).map_err(|error| not_json(&what, line, error))?;
             of_value(&what, &value, declared)
         })
         .collect()

@@ -5,11 +5,11 @@ use std::borrow::Cow;
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use event_model::json::{Members, Text, Value};
 use event_model::kind::KindMarkers;
 use event_model::limits::RECORD_MAX_BYTES;
-use event_model::number::integer_value;
 use event_model::{Kind, PartitionKey};
+use json_reader::number::integer_value;
+use json_reader::{Members, Text, Value};
 
 use super::{Entry, check_numbers, not_json};
 use crate::response::{Problem, ProblemKind};

@@ -3,7 +3,6 @@ use lake::reader::read_positions;
 use proptest::prelude::*;
 
 use super::*;
-use crate::aggregate::tests::encode;
 
 const ARRIVAL: i64 = 1_598_586_767_000_000;
 
@@ -108,7 +107,7 @@ fn a_row_stands_in_the_partition_of_its_own_arrival() {
 #[test]
 fn the_user_records_of_an_aggregate_are_records_of_their_own() {
     let row = br#"{"ind": 1}"#;
-    let aggregate = encode(&[
+    let aggregate = kpl::encode(&[
         ("geo/1", row),
         ("user/1", row),
         ("pin/1", b"[]"),
@@ -167,8 +166,8 @@ fn the_user_records_of_an_aggregate_are_records_of_their_own() {
 
 #[test]
 fn an_aggregate_in_an_aggregate_is_not_taken_apart() {
-    let inner = encode(&[("user/1", br#"{"ind": 1}"#)]);
-    let outer = encode(&[("user/1", &inner)]);
+    let inner = kpl::encode(&[("user/1", br#"{"ind": 1}"#)]);
+    let outer = kpl::encode(&[("user/1", &inner)]);
     let objects = prepare(&[record(1, "1", "x", &outer)]).unwrap().objects;
     let lines = read_quarantine(&objects[0].body).unwrap();
     assert_eq!(lines.len(), 1);
@@ -212,7 +211,7 @@ proptest! {
                 let sub_numbers = 0..payloads.len();
                 expected.extend(sub_numbers.map(|sub| format!("{number}:{sub}").parse::<Sequence>().unwrap()));
                 let packed: Vec<_> = payloads.iter().map(|payload| (key.as_str(), payload.as_slice())).collect();
-                data.push((number, encode(&packed)));
+                data.push((number, kpl::encode(&packed)));
             } else {
                 expected.push(number.parse().unwrap());
                 data.push((number, payloads[0].clone()));

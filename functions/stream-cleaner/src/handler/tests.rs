@@ -166,7 +166,7 @@ async fn the_metrics_line_is_in_the_embedded_metric_format() {
     app.handle(event).await.unwrap();
     let mut summary = summaries.lock().unwrap().remove(0);
     summary.bytes_written = 2048;
-    let line: serde_json::Value = serde_json::from_str(&summary.to_embedded_metrics()).unwrap();
+    let line: serde_json::Value = serde_json::from_str(&summary.to_emf()).unwrap();
     insta::assert_snapshot!(serde_json::to_string_pretty(&line).unwrap());
 }
 

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use bytes::Bytes;
-use event_model::json::push_string;
+use json_reader::push_string;
 
 /// A value of a row.
 #[derive(Clone, Debug)]

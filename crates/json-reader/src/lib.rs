@@ -1,44 +1,13 @@
-//! A strict JSON reader (RFC 8259) that borrows from its input.
-//!
-//! One pass, no tree: [`Members`] walks an object and hands out each value as a slice of the text, so that a row's bytes
-//! reach a column without a copy. A number is handed out as it is spelled, so no digit is lost, and a nested value is
-//! checked and skipped without recursion: any input ends in a value or an error, in linear time and constant memory.
+#![doc = include_str!("../README.md")]
 
+pub mod number;
 mod reader;
 mod text;
+mod value;
 
 use reader::{Reader, State};
 pub use text::{Text, push_string};
-
-/// Deepest nesting of arrays and objects that is read; deeper text is refused.
-pub const MAX_DEPTH: u32 = 128;
-
-/// Where a text stopped being JSON, and what should have stood there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected {expected} at byte {offset}")]
-pub struct SyntaxError {
-    /// Byte offset in the text that was given.
-    pub offset: usize,
-    /// What the grammar asks for at that place.
-    pub expected: &'static str,
-}
-
-/// One JSON value, as slices of the text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Value<'a> {
-    /// `null`
-    Null,
-    /// `true` or `false`
-    Bool(bool),
-    /// A number, as spelled.
-    Number(&'a str),
-    /// A string.
-    Text(Text<'a>),
-    /// An array, brackets included; it is known to be well formed.
-    Array(&'a str),
-    /// An object, braces included; it is known to be well formed.
-    Object(&'a str),
-}
+pub use value::{MAX_DEPTH, Member, SyntaxError, Value};
 
 /// Reads a whole text as one value; white space may stand around it.
 pub fn parse(text: &str) -> Result<Value<'_>, SyntaxError> {
@@ -53,17 +22,6 @@ pub fn parse(text: &str) -> Result<Value<'_>, SyntaxError> {
 pub struct Members<'a> {
     reader: Reader<'a>,
     state: State,
-}
-
-/// One member of an object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Member<'a> {
-    /// Its name.
-    pub name: Text<'a>,
-    /// Its value.
-    pub value: Value<'a>,
-    /// The value as it stands in the text, quotes included.
-    pub raw: &'a str,
 }
 
 impl<'a> Members<'a> {

@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use crate::json::Value;
+use crate::Value;
 
 /// Returns the spelling of a number: a JSON number, or text that may have white space around it.
 ///

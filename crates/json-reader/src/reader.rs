@@ -1,7 +1,7 @@
 //! The grammar, byte by byte; what it hands out is checked.
 
-use super::text::hex4;
-use super::{MAX_DEPTH, SyntaxError, Text, Value};
+use crate::text::{Text, hex4};
+use crate::value::{MAX_DEPTH, SyntaxError, Value};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {

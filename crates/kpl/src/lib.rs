@@ -1,19 +1,13 @@
-//! A record in the Kinesis Producer Library's [aggregated format] → the user records that were packed into it.
-//!
-//! Keys and data are borrowed from the record. Any bytes are taken apart in linear time, with memory of a small multiple
-//! of their size. As in AWS's libraries, a field that is unknown or has another wire type is skipped, and the last of a
-//! repeated one counts. Unlike there, a checksum that is wrong is damage, and not the sign of a plain record: the magic
-//! number is not UTF-8, so no row starts with it.
-//!
-//! [aggregated format]: https://github.com/awslabs/amazon-kinesis-producer/blob/master/aggregation-format.md
+#![doc = include_str!("../README.md")]
 
-mod wire;
+mod encode;
+mod protobuf;
 
-use cleaning::{Rejection, RejectionCode};
 use event_model::limits::PARTITION_KEY_MAX_CHARS;
 use md5::{Digest as _, Md5};
 
-use wire::{Fields, Malformed, Value};
+pub use encode::encode;
+use protobuf::{Fields, Malformed, Value};
 
 const MAGIC: [u8; 4] = [0xF3, 0x89, 0x9A, 0xC2];
 const MD5_BYTES: usize = 16;
@@ -72,17 +66,6 @@ pub enum Damage {
         /// How long the table is.
         length: usize,
     },
-}
-
-impl From<Damage> for Rejection {
-    fn from(damage: Damage) -> Self {
-        Self {
-            kind: None,
-            // The codes are fixed, and an aggregate is not UTF-8 from its first bytes on.
-            code: RejectionCode::NotUtf8,
-            message: format!("the payload is a damaged KPL aggregate: {damage}"),
-        }
-    }
 }
 
 /// Takes a record apart, in the order of its user records; `None` when it is not an aggregate.
@@ -167,4 +150,4 @@ fn place(index: u64) -> usize {
 }
 
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;
