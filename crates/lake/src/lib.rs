@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod key;
+mod partitioned;
 pub mod quarantine;
 pub mod reader;
 pub mod schema;
@@ -8,6 +9,7 @@ pub mod sequence;
 pub mod writer;
 
 pub use key::{ArrivalHour, ObjectKey, ReplayDigest, SequenceRange};
+pub use partitioned::{Partition, PartitionedWriter};
 pub use quarantine::{Origin, QuarantineRecord, QuarantineWriter};
 pub use sequence::Sequence;
 pub use writer::{CleanWriter, Lineage};

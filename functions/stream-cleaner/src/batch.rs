@@ -3,9 +3,10 @@
 use bytes::Bytes;
 use cleaning::{Cleaned, Rejection, RejectionCode, RuleCounts, clean, decode};
 use event_model::{Kind, PartitionKey, SequenceNumber, ShardId};
+use jiff::civil::Date;
 use lake::{
-    ArrivalHour, CleanWriter, LakeError, Lineage, ObjectKey, QuarantineRecord, QuarantineWriter,
-    Sequence, SequenceRange,
+    ArrivalHour, LakeError, Lineage, ObjectKey, PartitionedWriter, QuarantineRecord,
+    QuarantineWriter, Sequence, SequenceRange,
 };
 
 /// A record as the stream handed it out.
@@ -52,34 +53,23 @@ pub(crate) enum Contents {
 
 /// Takes aggregates apart, cleans the records, and makes their objects.
 ///
-/// There is one object for each kind and one of quarantine; where the batch runs over an hour's or a day's end there is
-/// one more of each, so that a row always stands in the partition of its arrival.
+/// There is one object per kind and one of quarantine; where the batch runs over an hour's or a day's end there is one
+/// more of each, so that a row is always in the partition of its arrival.
 pub(crate) fn prepare(records: &[Record<'_>]) -> Result<PreparedBatch, LakeError> {
-    let mut drafts = Drafts::default();
+    let mut objects = Objects::default();
     for (index, record) in records.iter().enumerate() {
         let whole = Source::whole(index, record);
         match kpl::read(record.data) {
-            None => drafts.append(&whole)?,
+            None => objects.append(&whole)?,
             Some(Ok(user_records)) => {
                 for (sub_number, user_record) in (0..).zip(user_records) {
-                    drafts.append(&whole.part(sub_number, user_record))?;
+                    objects.append(&whole.part(sub_number, user_record))?;
                 }
             }
-            Some(Err(damage)) => drafts.append_rejection(&whole, &damage.into())?,
+            Some(Err(damage)) => objects.append_rejection(&whole, &damage.into())?,
         }
     }
-    let ranges = SequenceRanges::of(records);
-    let user_records = drafts.user_records;
-    let mut objects: Vec<_> = drafts
-        .drafts
-        .into_iter()
-        .map(|draft| draft.finish(&ranges))
-        .collect::<Result<_, _>>()?;
-    objects.sort_by_key(|object| object.first_record);
-    Ok(PreparedBatch {
-        user_records,
-        objects,
-    })
+    objects.finish(&SequenceRanges::of(records))
 }
 
 /// What one row or one line of quarantine is made of: a record, or a user record of an aggregate.
@@ -124,63 +114,49 @@ impl<'a> Source<'a> {
     }
 }
 
-/// The objects of a batch while they are filled. There are four as a rule, so a scan finds one fastest.
+/// The objects of a batch while they are filled.
 #[derive(Default)]
-struct Drafts {
-    drafts: Vec<Draft>,
+struct Objects {
+    rows: PartitionedWriter<RowsState>,
+    /// One per shard and day.
+    rejected: Vec<RejectedRecords>,
     user_records: u64,
 }
 
-struct Draft {
-    shard: ShardId,
-    hour: ArrivalHour,
+struct RowsState {
     first_record: usize,
-    body: Body,
+    changes: RuleCounts,
 }
 
-#[expect(clippy::large_enum_variant, reason = "a batch has four of them")]
-enum Body {
-    Rows {
-        kind: Kind,
-        writer: CleanWriter,
-        changes: RuleCounts,
-    },
-    Rejected {
-        writer: QuarantineWriter,
-        codes: Vec<RejectionCode>,
-    },
+struct RejectedRecords {
+    shard: ShardId,
+    date: Date,
+    first_record: usize,
+    writer: QuarantineWriter,
+    codes: Vec<RejectionCode>,
 }
 
-impl Drafts {
+impl Objects {
     fn append(&mut self, source: &Source<'_>) -> Result<(), LakeError> {
         let declared = PartitionKey::declared_kind(source.partition_key);
-        match decode(source.data) {
-            Ok(text) => match clean(&text, declared) {
-                Ok(cleaned) => self.append_row(source, &cleaned),
-                Err(rejection) => self.append_rejection(source, &rejection),
-            },
+        let text = decode(source.data);
+        let cleaned = text
+            .as_ref()
+            .map_err(Clone::clone)
+            .and_then(|text| clean(text, declared));
+        match cleaned {
+            Ok(cleaned) => self.append_row(source, &cleaned),
             Err(rejection) => self.append_rejection(source, &rejection),
         }
     }
 
     fn append_row(&mut self, source: &Source<'_>, cleaned: &Cleaned<'_>) -> Result<(), LakeError> {
-        let kind = cleaned.row.kind();
-        let hour = ArrivalHour::of(source.record.arrival_micros);
-        let is_its = |draft: &Draft| {
-            draft.hour == hour && matches!(draft.body, Body::Rows { kind: of, .. } if of == kind)
-        };
-        let empty = || Body::Rows {
-            kind,
-            writer: CleanWriter::new(kind),
+        let state = || RowsState {
+            first_record: source.index,
             changes: RuleCounts::default(),
         };
-        if let Body::Rows {
-            writer, changes, ..
-        } = self.find(source, hour, is_its, empty)
-        {
-            writer.append(cleaned, &source.lineage())?;
-            *changes += cleaned.changes;
-        }
+        let state = self.rows.append(cleaned, &source.lineage(), state)?;
+        state.changes += cleaned.changes;
         self.user_records += 1;
         Ok(())
     }
@@ -190,93 +166,68 @@ impl Drafts {
         source: &Source<'_>,
         rejection: &Rejection,
     ) -> Result<(), LakeError> {
-        let hour = ArrivalHour::of(source.record.arrival_micros);
-        // Quarantine is partitioned by day alone.
-        let is_its = |draft: &Draft| {
-            draft.hour.date == hour.date && matches!(draft.body, Body::Rejected { .. })
-        };
-        let empty = || Body::Rejected {
-            writer: QuarantineWriter::default(),
-            codes: Vec::new(),
-        };
-        if let Body::Rejected { writer, codes } = self.find(source, hour, is_its, empty) {
-            writer.append(&QuarantineRecord::new(
-                rejection,
-                &source.lineage(),
-                source.partition_key,
-                source.data,
-            ))?;
-            codes.push(rejection.code);
-        }
+        let shard = &source.record.shard;
+        let date = ArrivalHour::of(source.record.arrival_micros).date;
+        let found = self
+            .rejected
+            .iter()
+            .position(|object| object.shard == *shard && object.date == date);
+        let place = found.unwrap_or_else(|| {
+            self.rejected.push(RejectedRecords {
+                shard: shard.clone(),
+                date,
+                first_record: source.index,
+                writer: QuarantineWriter::default(),
+                codes: Vec::new(),
+            });
+            self.rejected.len() - 1
+        });
+        let object = &mut self.rejected[place];
+        object.writer.append(&QuarantineRecord::new(
+            rejection,
+            &source.lineage(),
+            source.partition_key,
+            source.data,
+        ))?;
+        object.codes.push(rejection.code);
         self.user_records += 1;
         Ok(())
     }
 
-    /// Returns the body that the source belongs to, an empty one if it is the first.
-    fn find(
-        &mut self,
-        source: &Source<'_>,
-        hour: ArrivalHour,
-        is_its: impl Fn(&Draft) -> bool,
-        empty: impl FnOnce() -> Body,
-    ) -> &mut Body {
-        let shard = &source.record.shard;
-        let found = self
-            .drafts
-            .iter()
-            .position(|draft| draft.shard == *shard && is_its(draft));
-        let position = found.unwrap_or_else(|| {
-            self.drafts.push(Draft {
-                shard: shard.clone(),
-                hour,
-                first_record: source.index,
-                body: empty(),
-            });
-            self.drafts.len() - 1
-        });
-        &mut self.drafts[position].body
-    }
-}
-
-impl Draft {
-    fn finish(self, ranges: &SequenceRanges) -> Result<PreparedObject, LakeError> {
-        let range = ranges.range(self.shard);
-        let (key, body, contents) = match self.body {
-            Body::Rows {
-                kind,
-                writer,
-                changes,
-            } => {
-                let rows = writer.rows();
-                let key = ObjectKey::Clean {
-                    kind,
-                    hour: self.hour,
-                    range,
+    fn finish(self, ranges: &SequenceRanges) -> Result<PreparedBatch, LakeError> {
+        let rows = self.rows.into_partitions().into_iter().map(|partition| {
+            Ok(PreparedObject {
+                key: ObjectKey::Clean {
+                    kind: partition.kind,
+                    hour: partition.hour,
+                    range: ranges.range(partition.shard),
                     replay: None,
-                };
-                (
-                    key,
-                    writer.finish_parquet()?,
-                    Contents::Rows {
-                        kind,
-                        rows,
-                        changes,
-                    },
-                )
-            }
-            Body::Rejected { writer, codes } => {
-                let key = ObjectKey::Quarantine {
-                    date: self.hour.date,
-                    range,
-                };
-                (key, writer.finish()?, Contents::Rejected(codes))
-            }
-        };
-        Ok(PreparedObject {
-            key,
-            body,
-            first_record: self.first_record,
-            contents,
+                },
+                first_record: partition.state.first_record,
+                contents: Contents::Rows {
+                    kind: partition.kind,
+                    rows: partition.writer.rows(),
+                    changes: partition.state.changes,
+                },
+                body: partition.writer.finish_parquet()?,
+            })
+        });
+        let rejected = self.rejected.into_iter().map(|object| {
+            Ok(PreparedObject {
+                key: ObjectKey::Quarantine {
+                    date: object.date,
+                    range: ranges.range(object.shard),
+                },
+                first_record: object.first_record,
+                contents: Contents::Rejected(object.codes),
+                body: object.writer.finish()?,
+            })
+        });
+        let mut objects: Vec<_> = rows.chain(rejected).collect::<Result<_, LakeError>>()?;
+        objects.sort_by_key(|object| object.first_record);
+        Ok(PreparedBatch {
+            user_records: self.user_records,
+            objects,
         })
     }
 }

@@ -7,10 +7,9 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use bytes::Bytes;
-use cleaning::{Cleaned, Rejection, RejectionCode};
-use event_model::{Kind, ShardId};
-use lake::{ArrivalHour, CleanWriter, LakeError, Lineage, ObjectKey, Sequence};
+use cleaning::{Rejection, RejectionCode};
+use event_model::Kind;
+use lake::{LakeError, Lineage, ObjectKey, Partition, PartitionedWriter, Sequence};
 
 use super::walk::{Line, Walk};
 use super::{Damaged, counted, listed, rules};
@@ -27,7 +26,7 @@ pub(super) async fn command(
     let mut walk = Walk::start(bucket, &options.selection).await?;
     let mut tally = Tally::default();
     while let Some((key, lines)) = walk.next(terminal.notes).await? {
-        let mut drafts = Vec::new();
+        let mut rows = PartitionedWriter::default();
         for line in lines {
             if line.is_replayed {
                 tally.replayed_before += 1;
@@ -39,17 +38,26 @@ pub(super) async fn command(
                 walk.damaged.tell(terminal.notes, &line, &problem)?;
                 continue;
             };
-            let rejection = append(&mut drafts, &line, &payload)?.err();
+            let rejection = append(&mut rows, &line, &payload)?.err();
             tally.add(rejection.as_ref());
         }
-        for draft in drafts {
-            *tally.rows.entry(draft.kind).or_default() += draft.writer.rows() as u64;
-            let Some((key, object)) = draft.finish()? else {
+        for partition in rows.into_partitions() {
+            let Partition {
+                kind,
+                hour,
+                shard,
+                writer,
+                state: sequences,
+            } = partition;
+            *tally.rows.entry(kind).or_default() += writer.rows() as u64;
+            let Some(key) = ObjectKey::replay(kind, hour, shard, sequences) else {
                 continue;
             };
             tally.objects += 1;
             if !options.dry_run {
-                bucket.write(&key.to_string(), object).await?;
+                bucket
+                    .write(&key.to_string(), writer.finish_parquet()?)
+                    .await?;
             }
         }
     }
@@ -57,9 +65,9 @@ pub(super) async fn command(
     Ok(walk.damaged)
 }
 
-/// Cleans a record and appends its rows to the drafts that they belong to; it passes whole or not at all.
+/// Cleans a record and appends its rows, each with its sequence; it passes whole or not at all.
 fn append(
-    drafts: &mut Vec<Draft>,
+    rows: &mut PartitionedWriter<Vec<Sequence>>,
     line: &Line,
     payload: &[u8],
 ) -> Result<Result<(), Rejection>, LakeError> {
@@ -67,64 +75,18 @@ fn append(
         Ok(decoded) => decoded,
         Err(rejection) => return Ok(Err(rejection)),
     };
-    let rows = match rules::clean(&decoded) {
-        Ok(rows) => rows,
+    let cleaned = match rules::clean(&decoded) {
+        Ok(cleaned) => cleaned,
         Err(rejection) => return Ok(Err(rejection)),
     };
-    for (row, decoded) in rows.iter().zip(&decoded) {
-        Draft::of(drafts, line, row.row.kind()).append(row, line, decoded.sequence)?;
-    }
-    Ok(Ok(()))
-}
-
-/// A clean object while it is filled.
-struct Draft {
-    kind: Kind,
-    hour: ArrivalHour,
-    shard: ShardId,
-    writer: CleanWriter,
-    sequences: Vec<Sequence>,
-}
-
-impl Draft {
-    /// Returns the draft that a row of a record belongs to, an empty one if it is the first.
-    fn of<'a>(drafts: &'a mut Vec<Self>, line: &Line, kind: Kind) -> &'a mut Self {
-        let (hour, shard) = (line.hour(), &line.origin.shard);
-        let is_its =
-            |draft: &Self| draft.kind == kind && draft.hour == hour && draft.shard == *shard;
-        let position = drafts.iter().position(is_its).unwrap_or_else(|| {
-            drafts.push(Self {
-                kind,
-                hour,
-                shard: shard.clone(),
-                writer: CleanWriter::new(kind),
-                sequences: Vec::new(),
-            });
-            drafts.len() - 1
-        });
-        &mut drafts[position]
-    }
-
-    fn append(
-        &mut self,
-        row: &Cleaned<'_>,
-        line: &Line,
-        sequence: Sequence,
-    ) -> Result<(), LakeError> {
+    for (row, decoded) in cleaned.iter().zip(&decoded) {
         let lineage = Lineage {
-            sequence,
+            sequence: decoded.sequence,
             ..line.origin.lineage()
         };
-        self.sequences.push(sequence);
-        self.writer.append(row, &lineage)
+        rows.append(row, &lineage, Vec::new)?.push(decoded.sequence);
     }
-
-    fn finish(self) -> Result<Option<(ObjectKey, Bytes)>, LakeError> {
-        let Some(key) = ObjectKey::replay(self.kind, self.hour, self.shard, self.sequences) else {
-            return Ok(None);
-        };
-        Ok(Some((key, self.writer.finish_parquet()?)))
-    }
+    Ok(Ok(()))
 }
 
 /// What became of the records.

@@ -1,0 +1,75 @@
+//! Clean rows → one object per table, shard and hour of arrival.
+
+use cleaning::Cleaned;
+use event_model::{Kind, ShardId};
+
+use crate::{ArrivalHour, CleanWriter, LakeError, Lineage};
+
+/// Appends each row to the object of its table, shard and hour of arrival.
+///
+/// `T` is what the caller keeps for each object. One batch makes about four objects, so they are found by a scan.
+#[derive(Debug)]
+pub struct PartitionedWriter<T> {
+    partitions: Vec<Partition<T>>,
+}
+
+/// One object while it is filled.
+#[derive(Debug)]
+pub struct Partition<T> {
+    /// Table of the rows.
+    pub kind: Kind,
+    /// Hour in which the rows arrived (UTC).
+    pub hour: ArrivalHour,
+    /// Shard that the rows came from.
+    pub shard: ShardId,
+    /// The rows.
+    pub writer: CleanWriter,
+    /// What the caller keeps for this object.
+    pub state: T,
+}
+
+impl<T> Default for PartitionedWriter<T> {
+    fn default() -> Self {
+        Self {
+            partitions: Vec::new(),
+        }
+    }
+}
+
+impl<T> PartitionedWriter<T> {
+    /// Appends a row, and returns the state of its object; `state` makes that of a new object.
+    ///
+    /// # Errors
+    ///
+    /// If the rows can no longer be encoded as Parquet.
+    pub fn append(
+        &mut self,
+        cleaned: &Cleaned<'_>,
+        lineage: &Lineage<'_>,
+        state: impl FnOnce() -> T,
+    ) -> Result<&mut T, LakeError> {
+        let kind = cleaned.row.kind();
+        let hour = ArrivalHour::of(lineage.arrival_micros);
+        let found = self.partitions.iter().position(|partition| {
+            partition.kind == kind && partition.hour == hour && partition.shard == *lineage.shard
+        });
+        let place = found.unwrap_or_else(|| {
+            self.partitions.push(Partition {
+                kind,
+                hour,
+                shard: lineage.shard.clone(),
+                writer: CleanWriter::new(kind),
+                state: state(),
+            });
+            self.partitions.len() - 1
+        });
+        let partition = &mut self.partitions[place];
+        partition.writer.append(cleaned, lineage)?;
+        Ok(&mut partition.state)
+    }
+
+    /// Returns the objects, in the order of their first rows.
+    pub fn into_partitions(self) -> Vec<Partition<T>> {
+        self.partitions
+    }
+}
