@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use event_model::Kind;
-use lake::reader::Position;
+use event_model::Position;
 use serde_json::{Value, json};
 
 use crate::support::{TestStack, position};

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use embedded_aws::{Stack, StackConfig};
+use event_model::Position;
 use event_model::{Clock, Kind};
 use lake::quarantine::{QuarantineRecord, read_quarantine};
-use lake::reader::{Position, read_parquet, read_positions};
+use lake::reader::{read_parquet, read_positions};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -94,7 +95,7 @@ impl TestStack {
             .send()
             .await
             .unwrap();
-        (put.shard_id().to_owned(), put.sequence_number().to_owned())
+        Position::new(put.shard_id(), put.sequence_number())
     }
 
     /// Waits until everything on the stream has been processed.
@@ -116,10 +117,7 @@ impl TestStack {
 }
 
 pub(crate) fn position(shard: &Value, sequence_number: &Value) -> Position {
-    (
-        shard.as_str().unwrap().to_owned(),
-        sequence_number.as_str().unwrap().to_owned(),
-    )
+    Position::new(shard.as_str().unwrap(), sequence_number.as_str().unwrap())
 }
 
 /// What stands in the bucket.
@@ -129,7 +127,7 @@ pub(crate) struct Lake {
     pub(crate) clean: BTreeMap<Kind, Vec<Position>>,
     /// The lines of `quarantine/`.
     pub(crate) quarantine: Vec<QuarantineRecord>,
-    /// The clean rows, as Arrow's own text of each cell, by kind and column.
+    /// Paths of all objects, sorted.
     pub(crate) objects: Vec<PathBuf>,
 }
 
@@ -171,9 +169,7 @@ impl Lake {
 
     pub(crate) fn quarantined_positions(&self) -> Vec<Position> {
         let lines = self.quarantine.iter();
-        lines
-            .map(|line| (line.shard.clone(), line.sequence_number.clone()))
-            .collect()
+        lines.map(QuarantineRecord::position).collect()
     }
 }
 

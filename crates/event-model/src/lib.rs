@@ -10,5 +10,5 @@ pub mod row;
 pub use clock::Clock;
 pub use key::PartitionKey;
 pub use kind::Kind;
-pub use position::{SequenceNumber, ShardId};
+pub use position::{Position, SequenceNumber, ShardId};
 pub use row::{CleanRow, GeoRow, PinRow, UserRow};

@@ -3,6 +3,27 @@
 use std::fmt;
 use std::str::FromStr;
 
+/// Where a record or a row is on the stream, in the text of Kinesis and of the lineage columns.
+///
+/// The order is that of the text; [`SequenceNumber`] has the order of the numbers.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Position {
+    /// Name of the shard, as `shardId-000000000000`.
+    pub shard: String,
+    /// Sequence number of the record; a row of a packed record has `:` and its sub-number after it.
+    pub sequence: String,
+}
+
+impl Position {
+    /// Makes a position from the text of its parts.
+    pub fn new(shard: impl Into<String>, sequence: impl Into<String>) -> Self {
+        Self {
+            shard: shard.into(),
+            sequence: sequence.into(),
+        }
+    }
+}
+
 /// A record's place in its shard: a decimal number of up to 192 bits.
 ///
 /// Kinesis hands it out as text of some 56 digits, far beyond 64 bits. The order is that of the number, not of the text.

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use cleaning::{RULES_VERSION, Rejection};
-use event_model::ShardId;
+use event_model::{Position, ShardId};
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use jiff::Timestamp;
@@ -56,6 +56,11 @@ impl QuarantineRecord {
             arrival: format_arrival(lineage.arrival_micros),
             payload_base64: STANDARD.encode(payload),
         }
+    }
+
+    /// Returns the record's position, as the line spells it.
+    pub fn position(&self) -> Position {
+        Position::new(self.shard.as_str(), self.sequence_number.as_str())
     }
 
     /// Returns where the record came from; `None` when the line was altered and no longer tells.

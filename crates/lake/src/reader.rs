@@ -2,6 +2,7 @@
 
 use arrow::array::{AsArray, RecordBatch};
 use bytes::Bytes;
+use event_model::Position;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
@@ -12,9 +13,6 @@ pub fn read_parquet(object: Bytes) -> Result<Vec<RecordBatch>, LakeError> {
     let reader = builder(object)?.build().map_err(LakeError::ReadParquet)?;
     collect(reader)
 }
-
-/// Where a row came from: its shard's name and its sequence, as the lineage columns spell them.
-pub type Position = (String, String);
 
 /// Reads the position of every row of a clean object, and nothing else of it.
 pub fn read_positions(object: Bytes) -> Result<Vec<Position>, LakeError> {
@@ -34,8 +32,9 @@ pub fn read_positions(object: Bytes) -> Result<Vec<Position>, LakeError> {
         };
         let (shards, sequences) = (text(schema::SHARD)?, text(schema::SEQUENCE)?);
         let rows = shards.iter().zip(sequences);
-        let owned = |text: Option<&str>| text.unwrap_or_default().to_owned();
-        positions.extend(rows.map(|(shard, sequence)| (owned(shard), owned(sequence))));
+        positions.extend(rows.map(|(shard, sequence)| {
+            Position::new(shard.unwrap_or_default(), sequence.unwrap_or_default())
+        }));
     }
     Ok(positions)
 }

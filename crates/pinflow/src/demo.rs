@@ -11,7 +11,7 @@ use daily_batch::{App, Config, Lake, Request, Stream, page_key};
 use daily_report::{RunRecord, Trigger};
 use embedded_aws::{Stack, StackConfig, Totals};
 use event_model::Clock;
-use lake::reader::Position;
+use event_model::Position;
 
 use crate::cli::{Access, DemoOptions};
 use crate::post::{Api, Pace, Poster, Tally, post_all};

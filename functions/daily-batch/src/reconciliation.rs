@@ -36,8 +36,8 @@ pub struct Stream {
     name: String,
 }
 
-/// Where a record stood on the stream.
-type Position = (u32, SequenceNumber);
+/// Number of the shard, and sequence number: a [`event_model::Position`] in 32 bytes.
+type RecordKey = (u32, SequenceNumber);
 
 impl Stream {
     /// Makes the stream.
@@ -63,9 +63,9 @@ struct Accepted {
     dates: Vec<Date>,
     /// `None` when the stream could not be looked at.
     capacity: Option<Capacity>,
-    settled: HashSet<Position>,
+    settled: HashSet<RecordKey>,
     /// Records within the time of grace.
-    recent: HashSet<Position>,
+    recent: HashSet<RecordKey>,
     is_complete: bool,
 }
 
@@ -257,7 +257,7 @@ fn now(clock: &Clock) -> Timestamp {
     Timestamp::from_millisecond(clock.unix_millis()).unwrap_or(Timestamp::MAX)
 }
 
-type ObjectPositions = (String, Result<Vec<Position>, RowsError>);
+type ObjectPositions = (String, Result<Vec<RecordKey>, RowsError>);
 
 /// Returns the positions of the rows and rejected records of the objects of a date.
 async fn positions_of(lake: &Lake, date: Date) -> Result<Vec<ObjectPositions>, DailyError> {
@@ -281,21 +281,24 @@ async fn positions_of(lake: &Lake, date: Date) -> Result<Vec<ObjectPositions>, D
         .await
 }
 
-fn positions(key: &str, bytes: bytes::Bytes) -> Result<Vec<Position>, RowsError> {
+fn positions(key: &str, bytes: bytes::Bytes) -> Result<Vec<RecordKey>, RowsError> {
     let texts = if key.starts_with(QUARANTINE_PREFIX) {
         let records = lake::quarantine::read_quarantine(&bytes)?;
         records
-            .into_iter()
-            .map(|record| (record.shard, record.sequence_number))
+            .iter()
+            .map(lake::QuarantineRecord::position)
             .collect()
     } else {
         lake::reader::read_positions(bytes)?
     };
     texts
         .into_iter()
-        .map(|(shard, sequence)| {
-            let number = sequence.parse::<lake::Sequence>()?.number;
-            let shard = shard.parse::<ShardId>().map_or(0, |shard| shard.number());
+        .map(|position| {
+            let number = position.sequence.parse::<lake::Sequence>()?.number;
+            let shard = position
+                .shard
+                .parse::<ShardId>()
+                .map_or(0, |shard| shard.number());
             Ok((shard, number))
         })
         .collect()

@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tracing::warn;
 
 pub(crate) use jitter::Jitter;
-pub(crate) use outcome::{Failure, Outcome, Position};
+pub(crate) use outcome::{Failure, Outcome};
 
 use crate::request::Entry;
 

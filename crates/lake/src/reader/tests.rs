@@ -222,10 +222,9 @@ fn a_row_of_another_kind_is_refused() {
 fn positions_are_read_without_the_rest() {
     let row = clean(r#"{"ind": 1, "first_name": "Ada"}"#, None).unwrap();
     let object = write_parquet(&batch(Kind::User, &[row.clone(), row])).unwrap();
-    let shard = || "shardId-000000000000".to_owned();
     assert_eq!(
         read_positions(object).unwrap(),
-        [(shard(), "100".to_owned()), (shard(), "101".to_owned())]
+        ["100", "101"].map(|sequence| event_model::Position::new("shardId-000000000000", sequence))
     );
     assert!(matches!(
         read_positions(Bytes::from_static(b"PAR1 no")),
@@ -248,7 +247,10 @@ fn a_row_of_an_aggregate_has_its_sub_number() {
         writer.append(&row, &lineage).unwrap();
     }
     let positions = read_positions(writer.finish_parquet().unwrap()).unwrap();
-    let read: Vec<_> = positions.iter().map(|(_, sequence)| sequence).collect();
+    let read: Vec<_> = positions
+        .iter()
+        .map(|position| &position.sequence)
+        .collect();
     assert_eq!(read, sequences);
 }
 

@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use bytes::Bytes;
+use event_model::Position;
 use event_model::{Kind, SequenceNumber, ShardId};
 use lake::key::{CLEAN_PREFIX, QUARANTINE_PREFIX};
 use lake::quarantine::read_quarantine;
-use lake::reader::{Position, read_positions};
+use lake::reader::read_positions;
 use lake::{ObjectKey, Sequence, SequenceRange};
 
 /// Where the acknowledged records of a run are.
@@ -40,7 +41,7 @@ impl Reconciliation {
             let rows = read_positions(read(&path)?).with_context(|| damaged(&path))?;
             let found = rows
                 .into_iter()
-                .filter(|(shard, sequence)| missing.remove(&record_position(shard, sequence)));
+                .filter(|row| missing.remove(&record_position(row)));
             add(&mut reconciliation.clean, kind, found.count() as u64);
         }
         for (path, key) in objects(bucket, QUARANTINE_PREFIX)? {
@@ -48,7 +49,7 @@ impl Reconciliation {
                 continue;
             }
             for record in read_quarantine(&read(&path)?).with_context(|| damaged(&path))? {
-                if missing.remove(&record_position(&record.shard, &record.sequence_number)) {
+                if missing.remove(&record_position(&record.position())) {
                     add(&mut reconciliation.quarantined, record.code, 1);
                 }
             }
@@ -68,13 +69,13 @@ impl Reconciliation {
 }
 
 /// Returns the position of the record that a row or a line came in, which may be an aggregate of several.
-fn record_position(shard: &str, sequence: &str) -> Position {
+fn record_position(row: &Position) -> Position {
     // One of another form is no record's, and is found nowhere.
-    let number = sequence.parse().map_or_else(
-        |_| sequence.to_owned(),
+    let number = row.sequence.parse().map_or_else(
+        |_| row.sequence.clone(),
         |Sequence { number, .. }| number.to_string(),
     );
-    (shard.to_owned(), number)
+    Position::new(row.shard.as_str(), number)
 }
 
 fn add<K: Ord>(counts: &mut BTreeMap<K, u64>, key: K, count: u64) {
@@ -88,7 +89,7 @@ type Firsts = HashMap<ShardId, SequenceNumber>;
 
 fn firsts(acknowledged: &HashSet<Position>) -> Firsts {
     let mut firsts = Firsts::new();
-    for (shard, sequence) in acknowledged {
+    for Position { shard, sequence } in acknowledged {
         // A position of another form is in no object, and stays unaccounted.
         let (Ok(shard), Ok(sequence)) = (shard.parse(), sequence.parse()) else {
             continue;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use cleaning::Rule;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, ContentArrangement, Table};
-use event_model::Kind;
+use event_model::{Kind, Position};
 use lake::key::{CLEAN_PREFIX, QUARANTINE_PREFIX};
 
 use super::reconciliation::Reconciliation;
@@ -77,7 +77,7 @@ impl Report<'_> {
             "NOT every accepted record is in the lake: \
              {accepted} accepted, {clean} clean, {quarantined} quarantined, unaccounted = {unaccounted}"
         )?;
-        for (shard, sequence) in self.reconciliation.unaccounted.iter().take(MAX_SHOWN) {
+        for Position { shard, sequence } in self.reconciliation.unaccounted.iter().take(MAX_SHOWN) {
             writeln!(out, "  {shard} {sequence}")?;
         }
         Ok(())

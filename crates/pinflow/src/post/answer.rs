@@ -1,6 +1,6 @@
 //! The API's answers: what became of each row, or what is wrong with the whole request.
 
-use lake::reader::Position;
+use event_model::Position;
 use reqwest::StatusCode;
 use serde::Deserialize;
 
@@ -111,7 +111,10 @@ struct KinesisRecord {
 impl KinesisRecord {
     fn answer(self) -> Option<RowAnswer> {
         let Some(code) = self.error_code else {
-            return Some(RowAnswer::Accepted((self.shard_id?, self.sequence_number?)));
+            return Some(RowAnswer::Accepted(Position::new(
+                self.shard_id?,
+                self.sequence_number?,
+            )));
         };
         Some(RowAnswer::Failed {
             is_retryable: !PERMANENT_CODES.contains(&code.as_str()),
@@ -162,7 +165,7 @@ impl KafkaOffset {
         let sequence = self
             .sequence_number
             .or_else(|| Some(self.offset?.to_string()))?;
-        Some(RowAnswer::Accepted((shard, sequence)))
+        Some(RowAnswer::Accepted(Position::new(shard, sequence)))
     }
 }
 
@@ -190,7 +193,7 @@ impl EventResult {
             Self::Accepted {
                 shard,
                 sequence_number,
-            } => RowAnswer::Accepted((shard, sequence_number)),
+            } => RowAnswer::Accepted(Position::new(shard, sequence_number)),
             Self::Failed { error, retryable } => RowAnswer::Failed {
                 is_retryable: retryable,
                 detail: error,
@@ -204,7 +207,7 @@ mod tests {
     use super::*;
 
     fn accepted(shard: &str, sequence: &str) -> RowAnswer {
-        RowAnswer::Accepted((shard.to_owned(), sequence.to_owned()))
+        RowAnswer::Accepted(Position::new(shard, sequence))
     }
 
     fn failed(is_retryable: bool, detail: &str) -> RowAnswer {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use event_model::Kind;
-use lake::reader::Position;
+use event_model::Position;
 use reqwest::StatusCode;
 
 use super::answer::RowAnswer;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use event_model::Kind;
-use lake::reader::Position;
+use event_model::Position;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 

@@ -2,9 +2,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cleaning::{Rejection, RejectionCode};
 use embedded_aws::OnFailure;
+use event_model::Position;
 use event_model::{Kind, ShardId};
 use lake::quarantine::{QuarantineRecord, read_quarantine, write_quarantine};
-use lake::reader::{Position, read_positions};
+use lake::reader::read_positions;
 use lake::{ArrivalHour, Lineage, ObjectKey, SequenceRange};
 use serde_json::Value;
 
@@ -69,7 +70,7 @@ fn clean_rows(stack: &TestStack) -> BTreeMap<Kind, Vec<Position>> {
 
 fn positions(sequences: &[&str]) -> Vec<Position> {
     let shard = ShardId::from_number(0).to_string();
-    let position = |sequence: &&str| (shard.clone(), (*sequence).to_owned());
+    let position = |sequence: &&str| Position::new(shard.as_str(), *sequence);
     sequences.iter().map(position).collect()
 }
 
@@ -365,7 +366,7 @@ async fn a_failed_invocation_is_cleaned_again_to_its_own_objects() {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let accepted: BTreeSet<Position> = results
         .iter()
-        .map(|result| (text(&result["shard"]), text(&result["sequence_number"])))
+        .map(|result| Position::new(text(&result["shard"]), text(&result["sequence_number"])))
         .collect();
     let given_up = async {
         while stack.objects("failures").is_empty() {
@@ -404,11 +405,7 @@ async fn a_failed_invocation_is_cleaned_again_to_its_own_objects() {
     assert_eq!(found.len(), 2);
     for (_, object) in stack.objects("pinflow-lake/quarantine") {
         let lines = read_quarantine(&object).unwrap();
-        found.extend(
-            lines
-                .into_iter()
-                .map(|line| (line.shard, line.sequence_number)),
-        );
+        found.extend(lines.iter().map(QuarantineRecord::position));
     }
     assert_eq!(found, accepted);
 

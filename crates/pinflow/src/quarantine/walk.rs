@@ -5,12 +5,13 @@ use std::io::Write;
 
 use anyhow::Context as _;
 use event_model::Kind;
+use event_model::Position;
 use futures::StreamExt as _;
 use futures::stream::{self, BoxStream};
 use jiff::civil::Date;
 use lake::key::QUARANTINE_PREFIX;
 use lake::quarantine::read_quarantine;
-use lake::reader::{Position, read_positions};
+use lake::reader::read_positions;
 use lake::{ArrivalHour, LakeError, ObjectKey, Origin, QuarantineRecord};
 
 use super::Damaged;
@@ -116,8 +117,7 @@ impl<'a> Walk<'a> {
                 self.damaged.tell(notes, &line, &problem)?;
                 continue;
             };
-            let position = (record.shard.clone(), record.sequence_number.clone());
-            if self.seen.insert(position) {
+            if self.seen.insert(record.position()) {
                 lines.push(Line {
                     record,
                     origin,
@@ -136,7 +136,7 @@ impl<'a> Walk<'a> {
 /// Returns whether all rows of a record are among some positions. An aggregate that was quarantined whole has several,
 /// which may have been written to different objects, of which a replay that was killed wrote some.
 fn is_in(positions: &HashSet<Position>, record: &QuarantineRecord) -> bool {
-    let has = |sequence| positions.contains(&(record.shard.clone(), sequence));
+    let has = |sequence| positions.contains(&Position::new(record.shard.clone(), sequence));
     if has(record.sequence_number.clone()) {
         return true;
     }

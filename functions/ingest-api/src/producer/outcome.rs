@@ -3,16 +3,10 @@
 use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_kinesis::operation::put_records::{PutRecordsError, PutRecordsOutput};
 use aws_sdk_kinesis::types::PutRecordsResultEntry;
+use event_model::Position;
 
 /// Where a record stands, or why it does not.
 pub(crate) type Outcome = Result<Position, Failure>;
-
-/// A stored record's place in the stream, as Kinesis told it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Position {
-    pub(crate) shard: String,
-    pub(crate) sequence_number: String,
-}
 
 /// Why a record is not stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,10 +74,7 @@ fn of_entry(entry: &PutRecordsResultEntry) -> Outcome {
         entry.shard_id(),
         entry.sequence_number(),
     ) {
-        (None, Some(shard), Some(sequence_number)) => Ok(Position {
-            shard: shard.to_owned(),
-            sequence_number: sequence_number.to_owned(),
-        }),
+        (None, Some(shard), Some(sequence_number)) => Ok(Position::new(shard, sequence_number)),
         (Some("ProvisionedThroughputExceededException"), ..) => Err(Failure::Throttled),
         _ => Err(Failure::Internal),
     }
@@ -144,10 +135,7 @@ mod tests {
         reason = "one of the outcomes that it stands among"
     )]
     fn stored(sequence_number: &str) -> Outcome {
-        Ok(Position {
-            shard: "shardId-000000000000".to_owned(),
-            sequence_number: sequence_number.to_owned(),
-        })
+        Ok(Position::new("shardId-000000000000", sequence_number))
     }
 
     #[test]

@@ -76,10 +76,7 @@ async fn put_within(client: &Client, entries: &[Entry<'_>], limit: Duration) -> 
     reason = "one of the outcomes that it stands among"
 )]
 fn stored(sequence_number: &str) -> Outcome {
-    Ok(Position {
-        shard: "s".to_owned(),
-        sequence_number: sequence_number.to_owned(),
-    })
+    Ok(event_model::Position::new("s", sequence_number))
 }
 
 #[tokio::test(start_paused = true)]

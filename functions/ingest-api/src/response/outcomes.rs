@@ -6,7 +6,9 @@ use lambda_http::http::{Response, StatusCode};
 use serde::Serialize;
 
 use super::{KAFKA_JSON, Problem, ProblemKind, json, with_type};
-use crate::producer::{Failure, Outcome, Position};
+use event_model::Position;
+
+use crate::producer::{Failure, Outcome};
 use crate::route::Wire;
 
 /// Kafka REST's code for a failure that may be retried.
@@ -109,7 +111,7 @@ impl<'a> KinesisPosition<'a> {
     fn of(position: &'a Position) -> Self {
         Self {
             shard_id: &position.shard,
-            sequence_number: &position.sequence_number,
+            sequence_number: &position.sequence,
         }
     }
 }
@@ -179,7 +181,7 @@ impl<'a> NativeResults<'a> {
         let result = |outcome: &'a Outcome| match outcome {
             Ok(Position {
                 shard,
-                sequence_number,
+                sequence: sequence_number,
             }) => NativeResult::Stored {
                 shard,
                 sequence_number,
@@ -237,13 +239,9 @@ impl<'a> KafkaResults<'a> {
                     .parse()
                     .ok()
                     .map(|shard: ShardId| shard.number()),
-                offset: position
-                    .sequence_number
-                    .parse()
-                    .ok()
-                    .map(SequenceNumber::offset),
+                offset: position.sequence.parse().ok().map(SequenceNumber::offset),
                 shard: Some(&position.shard),
-                sequence_number: Some(&position.sequence_number),
+                sequence_number: Some(&position.sequence),
                 ..KafkaOffset::default()
             },
             Err(failure) => KafkaOffset {

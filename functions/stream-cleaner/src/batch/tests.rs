@@ -60,7 +60,7 @@ fn a_batch_becomes_one_object_of_each_kind_and_one_of_quarantine() {
     let sequences: Vec<_> = read_positions(objects[0].body.clone())
         .unwrap()
         .into_iter()
-        .map(|(_, sequence)| sequence)
+        .map(|position| position.sequence)
         .collect();
     assert_eq!(sequences, ["1", "4"]);
     let quarantined = read_quarantine(&objects[2].body).unwrap();
@@ -142,7 +142,7 @@ fn the_user_records_of_an_aggregate_are_records_of_their_own() {
         let positions = read_positions(object.body.clone()).unwrap();
         positions
             .into_iter()
-            .map(|(_, sequence)| sequence)
+            .map(|position| position.sequence)
             .collect()
     };
     assert_eq!(sequences(&batch.objects[0]), ["1", "2:1"]);
@@ -229,7 +229,7 @@ proptest! {
                 Contents::Rows { rows, .. } => {
                     let positions = read_positions(object.body.clone()).unwrap();
                     prop_assert_eq!(positions.len(), *rows);
-                    positions.into_iter().map(|(_, sequence)| sequence.parse().unwrap()).collect()
+                    positions.into_iter().map(|position| position.sequence.parse().unwrap()).collect()
                 }
                 Contents::Rejected(codes) => {
                     let lines = read_quarantine(&object.body).unwrap();

@@ -213,7 +213,7 @@ fn an_aggregate_of_the_published_library_becomes_rows_of_their_own() {
             found.extend(
                 positions
                     .into_iter()
-                    .map(|(_, sequence)| (folder.clone(), sequence)),
+                    .map(|position| (folder.clone(), position.sequence)),
             );
         }
     }

@@ -8,10 +8,7 @@ use super::*;
 const ARRIVAL_MICROS: i64 = 1_598_586_767_000_000;
 
 fn position(shard: u32, sequence: u64) -> Position {
-    (
-        ShardId::from_number(shard).to_string(),
-        sequence.to_string(),
-    )
+    Position::new(ShardId::from_number(shard).as_str(), sequence.to_string())
 }
 
 fn write(bucket: &Path, key: &ObjectKey, object: &[u8]) {
@@ -139,7 +136,7 @@ fn objects_of_earlier_runs_are_not_read() {
 #[test]
 fn an_empty_lake_accounts_for_nothing() {
     let bucket = tempfile::tempdir().unwrap();
-    let acknowledged = HashSet::from([position(0, 1), ("partition".to_owned(), "x".to_owned())]);
+    let acknowledged = HashSet::from([position(0, 1), Position::new("partition", "x")]);
     let reconciliation = Reconciliation::read(&bucket.path().join("none"), &acknowledged).unwrap();
     assert_eq!(reconciliation.unaccounted.len(), 2);
     assert_eq!(

@@ -61,7 +61,7 @@ fn a_run_that_lost_nothing() {
 #[test]
 fn a_run_that_lost_a_record_names_it() {
     let reconciliation = Reconciliation {
-        unaccounted: vec![("shardId-000000000001".to_owned(), "4959".to_owned())],
+        unaccounted: vec![Position::new("shardId-000000000001", "4959")],
         ..reconciliation()
     };
     let text = shown(&tally(1_001), &reconciliation);

@@ -33,7 +33,9 @@ fn posting_to(api: Api) -> Poster {
 
 fn sequences(delivery: &Delivery) -> Vec<&str> {
     let accepted = delivery.accepted.iter();
-    accepted.map(|(_, sequence)| sequence.as_str()).collect()
+    accepted
+        .map(|position| position.sequence.as_str())
+        .collect()
 }
 
 fn failures(delivery: &Delivery) -> Vec<String> {
