@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use event_model::Kind;
 use serde_json::json;
 
-use crate::support::{PATIENCE, TestStack};
+use crate::support::{TIME_LIMIT, TestStack};
 
 /// The fault is real: a file stands where the folder of the pins must be, so S3 cannot write one.
 #[tokio::test(flavor = "multi_thread")]
@@ -26,7 +26,7 @@ async fn what_the_bucket_refused_is_delivered_again_until_it_is_written() {
             .post(Kind::User, &[json!({"ind": 2, "first_name": "Grace"})])
             .await,
     );
-    tokio::time::timeout(PATIENCE, async {
+    tokio::time::timeout(TIME_LIMIT, async {
         while stack.stack.totals().retries() == 0 {
             tokio::task::yield_now().await;
         }

@@ -13,7 +13,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// How long a test waits for what must come: far more than it takes, so that only a hang ends it.
-pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
+pub(crate) const TIME_LIMIT: Duration = Duration::from_mins(1);
 
 /// A running stack and the folder that it keeps its state in.
 pub(crate) struct TestStack {
@@ -100,7 +100,7 @@ impl TestStack {
 
     /// Waits until everything on the stream has been processed.
     pub(crate) async fn drain(&self) {
-        tokio::time::timeout(PATIENCE, self.stack.drained())
+        tokio::time::timeout(TIME_LIMIT, self.stack.drained())
             .await
             .expect("the stream is drained");
     }

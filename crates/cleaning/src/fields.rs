@@ -173,8 +173,9 @@ impl<'a> Fields<'a> {
             }
         }
         match (declared, markers.kind()) {
-            (Some(declared), Some(told)) if !markers.speak_for(declared) => {
-                let message = format!("declared as {declared}, but its fields are those of {told}");
+            (Some(declared), Some(found)) if !markers.speak_for(declared) => {
+                let message =
+                    format!("declared as {declared}, but its fields are those of {found}");
                 Err(Rejection::new(
                     Some(declared),
                     RejectionCode::WrongKind,
@@ -183,7 +184,7 @@ impl<'a> Fields<'a> {
             }
             (Some(kind), _) | (None, Some(kind)) => Ok(kind),
             (None, None) => {
-                let message = "neither the partition key nor the fields tell pin, geo or user";
+                let message = "neither the partition key nor the fields say whether it is a pin, geo or user row";
                 Err(Rejection::new(None, RejectionCode::UnknownKind, message))
             }
         }

@@ -39,7 +39,7 @@ pub fn firehose(load: &Load, settings: &Settings, measured: &Measurements) -> Bi
     usage.add_cloudwatch(&mut bill, false);
     usage.add_rest(&mut bill);
     bill.notes.push(
-        "Firehose: no cleaning rules, no quarantine, no positions by which a row that came twice is told; three delivery streams."
+        "Firehose: no cleaning rules, no quarantine, no positions by which a repeated row is recognised; three delivery streams."
             .to_owned(),
     );
     bill

@@ -16,7 +16,7 @@ use askama::Template;
 
 use crate::{ReportTable, Summary};
 use chart::Figure;
-use overview::{CostView, TileGroup, Verdict};
+use overview::{CostView, LossCheck, TileGroup};
 use quality::Quality;
 use report::Report;
 use steps::Step;
@@ -43,7 +43,7 @@ pub fn render(page: &Page<'_>) -> String {
         attempt: summary.attempt,
         trigger: summary.trigger.map_or("unknown", crate::Trigger::as_str),
         took: format::duration(steps::total_ms(&summary.steps)),
-        verdict: Verdict::new(summary.reconciliation),
+        loss_check: LossCheck::new(summary.reconciliation),
         tiles: overview::tiles(summary, page.trend.last()),
         cost: summary.cost.as_ref().map(CostView::new),
         hours: overview::hours(summary),
@@ -70,7 +70,7 @@ struct View<'a> {
     attempt: u32,
     trigger: &'static str,
     took: String,
-    verdict: Verdict,
+    loss_check: LossCheck,
     tiles: Vec<TileGroup>,
     cost: Option<CostView<'a>>,
     hours: Vec<Figure>,

@@ -70,6 +70,6 @@ pub enum StackError {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// A part of the stack panicked: a bug.
-    #[error("a part of the stack panicked; this is a bug, and the log tells where")]
+    #[error("a part of the stack panicked; this is a bug, and the log says where")]
     Panicked,
 }

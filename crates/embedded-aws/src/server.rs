@@ -71,7 +71,7 @@ pub(crate) async fn serve(
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
             },
-            () = told(&mut stop) => break,
+            () = stopped(&mut stop) => break,
             Some(_) = connections.join_next() => {}
         }
     }
@@ -97,7 +97,7 @@ async fn connection(
     let mut connection = std::pin::pin!(builder.serve_connection(socket, service));
     let served = tokio::select! {
         served = connection.as_mut() => served,
-        () = told(&mut stop) => {
+        () = stopped(&mut stop) => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }
@@ -108,7 +108,7 @@ async fn connection(
 }
 
 /// Returns once a stop is told, or nobody is left to tell it.
-async fn told(stop: &mut watch::Receiver<bool>) {
+async fn stopped(stop: &mut watch::Receiver<bool>) {
     drop(stop.wait_for(|stop| *stop).await);
 }
 

@@ -58,9 +58,9 @@ fn write(options: &CostOptions, measured: &Measurements, out: &mut dyn Write) ->
         measured.date
     );
     writeln!(out, "{}", wrapped(&about))?;
-    let mut told = HashSet::new();
+    let mut printed = HashSet::new();
     for note in bills.iter().flat_map(|(_, bill)| &bill.notes) {
-        if told.insert(note) {
+        if printed.insert(note) {
             writeln!(out, "{}", wrapped(note))?;
         }
     }

@@ -73,7 +73,7 @@ pub(crate) async fn command(
     }
 }
 
-/// Finds a lake and makes sure that it can be read: the daily batch would try for long, and not tell what helps.
+/// Finds a lake and makes sure that it can be read: the daily batch would try for a long time, and not say what helps.
 async fn find(options: &LakeOptions) -> anyhow::Result<lake_options::Lake> {
     let found = options.find().await?;
     Bucket::of_lake(&found).check("runs/").await?;
@@ -128,7 +128,7 @@ pub(crate) async fn run_days(app: &App, request: &Request) -> anyhow::Result<Vec
     // The record is told step by step, and a spinner is shared as it is.
     let shown = Mutex::new(spinner.clone());
     let holder = format!("process {}", std::process::id());
-    let tell = move |record: &RunRecord| {
+    let on_step = move |record: &RunRecord| {
         let running = record
             .steps
             .iter()
@@ -137,7 +137,7 @@ pub(crate) async fn run_days(app: &App, request: &Request) -> anyhow::Result<Vec
             spinner.set_message(format!("{}: {}", record.run_date, step.name));
         }
     };
-    let records = app.run(request, &holder, &tell).await;
+    let records = app.run(request, &holder, &on_step).await;
     spinner.finish_and_clear();
     records.context("the daily run failed; the ledger has it, and the next one goes on from there")
 }

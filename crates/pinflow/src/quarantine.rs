@@ -53,7 +53,12 @@ struct Damaged(u64);
 
 impl Damaged {
     /// Tells of an object that is passed over.
-    fn tell(&mut self, notes: &mut dyn Write, key: &str, problem: &dyn Display) -> io::Result<()> {
+    fn report(
+        &mut self,
+        notes: &mut dyn Write,
+        key: &str,
+        problem: &dyn Display,
+    ) -> io::Result<()> {
         self.0 += 1;
         writeln!(notes, "error: `{key}` is passed over: {problem}")
     }

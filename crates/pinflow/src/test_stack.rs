@@ -15,7 +15,7 @@ use crate::stop::Stop;
 use crate::{Exit, Terminal, import, run_command};
 
 /// How long a test waits for what must come: far more than it takes, so that only a hang ends it.
-pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
+pub(crate) const TIME_LIMIT: Duration = Duration::from_mins(1);
 
 /// A running stack and the folder that it keeps its state in.
 pub(crate) struct TestStack {
@@ -82,7 +82,7 @@ impl TestStack {
 
     /// Waits until everything on the stream has been processed.
     pub(crate) async fn drain(&self) {
-        tokio::time::timeout(PATIENCE, self.stack.drained())
+        tokio::time::timeout(TIME_LIMIT, self.stack.drained())
             .await
             .expect("the stream is drained");
     }

@@ -20,7 +20,7 @@ use crate::parquet_input::plain_types;
 use crate::remote_file::RemoteFile;
 use crate::table::CuratedFile;
 use crate::tasks::{join, workers};
-use crate::versions::{Contest, KEY_COLUMNS, RowKey, Version, contest, primitive, versions};
+use crate::versions::{KEY_COLUMNS, Precedence, RowKey, Version, precedence, primitive, versions};
 
 /// For each file of a table the places of rows that must go, in ascending order.
 pub(crate) type Places = Vec<Vec<u32>>;
@@ -72,14 +72,14 @@ pub(crate) async fn match_table(
                 if std::mem::replace(&mut is_met[place as usize], true) {
                     return Ok(None);
                 }
-                match contest(&key.version, &old) {
-                    Contest::Updates => {
+                match precedence(&key.version, &old) {
+                    Precedence::Newer => {
                         counts.updated += 1;
                         rows.push(row);
                         continue;
                     }
-                    Contest::Repeats => counts.repeated += 1,
-                    Contest::IsSuperseded => counts.superseded += 1,
+                    Precedence::SameRecord => counts.repeated += 1,
+                    Precedence::Superseded => counts.superseded += 1,
                 }
                 dropped.push(place as usize);
             }

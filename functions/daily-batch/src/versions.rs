@@ -155,25 +155,25 @@ pub(crate) fn keep_latest(keys: &mut Vec<RowKey>, counts: &mut MergeCounts) {
     keys.drain(..kept);
 }
 
-/// What becomes of a new row whose `ind` the table has already.
+/// How a new row compares with the one that the table has for its `ind`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Contest {
-    /// The new row takes the old one's place.
-    Updates,
-    /// The table has this very record.
-    Repeats,
-    /// The table has a later one.
-    IsSuperseded,
+pub(crate) enum Precedence {
+    /// The new row replaces it.
+    Newer,
+    /// Both come from the same record.
+    SameRecord,
+    /// The new row is older, and is dropped.
+    Superseded,
 }
 
 /// Compares a new row with the one that the table has.
-pub(crate) fn contest(new: &Version, old: &Version) -> Contest {
+pub(crate) fn precedence(new: &Version, old: &Version) -> Precedence {
     if new > old {
-        Contest::Updates
+        Precedence::Newer
     } else if new.is_same_record(old) {
-        Contest::Repeats
+        Precedence::SameRecord
     } else {
-        Contest::IsSuperseded
+        Precedence::Superseded
     }
 }
 
@@ -232,12 +232,12 @@ mod tests {
         assert_eq!(kept, [key(1, 5, 9, 2)]);
         assert_eq!((counts.repeated, counts.superseded), (1, 0));
         assert_eq!(
-            contest(&key(1, 5, 9, 2).version, &key(1, 5, 9, 1).version),
-            Contest::Updates
+            precedence(&key(1, 5, 9, 2).version, &key(1, 5, 9, 1).version),
+            Precedence::Newer
         );
         assert_eq!(
-            contest(&key(1, 5, 9, 1).version, &key(1, 5, 9, 2).version),
-            Contest::Repeats
+            precedence(&key(1, 5, 9, 1).version, &key(1, 5, 9, 2).version),
+            Precedence::SameRecord
         );
     }
 

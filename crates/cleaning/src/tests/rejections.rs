@@ -58,7 +58,7 @@ fn each_rejection_has_its_code() {
             b"{\"ind\": 1}",
             None,
             Code::UnknownKind,
-            "neither the partition key nor the fields tell pin, geo or user",
+            "neither the partition key nor the fields say whether it is a pin, geo or user row",
         ),
         (
             b"{\"index\": 1, \"unique_id\": \"x\"}",

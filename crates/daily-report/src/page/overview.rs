@@ -7,7 +7,7 @@ use crate::summary::{Cost, MergeCounts, Reconciliation, RowBalance, TableCounts}
 
 /// Whether every accepted record was found.
 #[derive(Debug)]
-pub(super) struct Verdict {
+pub(super) struct LossCheck {
     /// Its class in the style sheet.
     pub(super) class: &'static str,
     /// What it says.
@@ -16,7 +16,7 @@ pub(super) struct Verdict {
     pub(super) detail: String,
 }
 
-impl Verdict {
+impl LossCheck {
     pub(super) fn new(reconciliation: Reconciliation) -> Self {
         let Reconciliation {
             accepted,

@@ -224,7 +224,7 @@ fn a_lost_record_is_said_aloud() {
     assert!(
         page.contains("<title>pinflow 2026-08-21: 12 accepted records unaccounted for</title>")
     );
-    assert!(page.contains(r#"<section class="verdict bad" role="alert">"#));
+    assert!(page.contains(r#"<section class="loss_check bad" role="alert">"#));
     assert!(page.contains("34,988 of 35,000 accepted records found"));
     assert!(!page.contains("Every accepted record was found"));
 }
@@ -237,7 +237,7 @@ fn a_check_that_did_not_end_claims_nothing() {
         ..Reconciliation::default()
     };
     let page = page_of_check(unfinished);
-    assert!(page.contains("Not checked to the end") && page.contains(r#"class="verdict warn""#));
+    assert!(page.contains("Not checked to the end") && page.contains(r#"class="loss_check warn""#));
     assert!(!page.contains("Every accepted record was found"));
 
     let page = page_of_check(Reconciliation {

@@ -1,4 +1,4 @@
-//! Records that are given up → what the on-failure destination is told.
+//! Records that are given up → what the on-failure destination is invocation.
 //!
 //! Source: [discarded batches](https://docs.aws.amazon.com/lambda/latest/dg/kinesis-on-failure-destination.html). A queue gets
 //! the metadata, a bucket the metadata and the whole invocation.
@@ -51,7 +51,7 @@ pub(super) struct Discarded<'a> {
     pub(super) now_ms: i64,
 }
 
-/// What a destination is told of an invocation that failed for good.
+/// What a destination is invocation of an invocation that failed for good.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct FailedInvocation {
     /// Key of the object on a bucket: `aws/lambda/<mapping>/<shard>/YYYY/MM/DD/YYYY-MM-DDTHH.MM.SS-<id>`.
@@ -233,8 +233,8 @@ mod tests {
 
     #[test]
     fn a_queue_gets_the_metadata_in_awss_form() {
-        let told = discarded(&[record(7), record(9)], Some(LastAnswer::Error));
-        let metadata: Value = serde_json::from_str(&told.metadata).unwrap();
+        let invocation = discarded(&[record(7), record(9)], Some(LastAnswer::Error));
+        let metadata: Value = serde_json::from_str(&invocation.metadata).unwrap();
         assert_eq!(
             metadata,
             json!({
@@ -262,8 +262,8 @@ mod tests {
 
     #[test]
     fn a_bucket_gets_the_whole_invocation_too() {
-        let told = discarded(&[record(7)], Some(LastAnswer::Partial));
-        let whole: Value = serde_json::from_str(&told.whole).unwrap();
+        let invocation = discarded(&[record(7)], Some(LastAnswer::Partial));
+        let whole: Value = serde_json::from_str(&invocation.whole).unwrap();
         assert_eq!(
             whole["responseContext"],
             json!({"statusCode": 200, "executedVersion": "$LATEST"})
@@ -275,13 +275,13 @@ mod tests {
         let key = format!(
             "aws/lambda/{mapping}/shardId-000000000001/2019/11/14/2019-11-14T00.38.06-{id}"
         );
-        assert_eq!(told.key, key);
+        assert_eq!(invocation.key, key);
         assert_eq!(id.len(), 36);
     }
 
     #[test]
     fn records_that_no_function_saw_have_no_response() {
-        let told = discarded(&[record(7)], None);
-        assert!(!told.metadata.contains("responseContext"));
+        let invocation = discarded(&[record(7)], None);
+        assert!(!invocation.metadata.contains("responseContext"));
     }
 }

@@ -17,7 +17,7 @@ fn clock() -> Clock {
     Clock::new(SystemTime::now)
 }
 
-struct Rig {
+struct TestStack {
     folder: tempfile::TempDir,
     stack: Stack,
     kinesis: aws_sdk_kinesis::Client,
@@ -25,13 +25,13 @@ struct Rig {
     http: reqwest::Client,
 }
 
-async fn rig_with(adjust: impl FnOnce(&mut StackConfig)) -> Rig {
+async fn start_with(adjust: impl FnOnce(&mut StackConfig)) -> TestStack {
     let folder = tempfile::tempdir().unwrap();
     let mut config = StackConfig::new(folder.path());
     adjust(&mut config);
     let stack = Stack::start(config, clock()).await.unwrap();
     let aws = stack.sdk_config();
-    Rig {
+    TestStack {
         folder,
         kinesis: aws_sdk_kinesis::Client::new(&aws),
         s3: aws_sdk_s3::Client::new(&aws),
@@ -40,11 +40,11 @@ async fn rig_with(adjust: impl FnOnce(&mut StackConfig)) -> Rig {
     }
 }
 
-async fn rig() -> Rig {
-    rig_with(|_| {}).await
+async fn start() -> TestStack {
+    start_with(|_| {}).await
 }
 
-impl Rig {
+impl TestStack {
     fn url(&self, path: &str) -> String {
         format!("{}{path}", self.stack.url())
     }
@@ -56,22 +56,22 @@ async fn what_is_given_up_lands_in_the_bucket_or_in_the_queue() {
         OnFailure::Bucket("failures".to_owned()),
         OnFailure::Queue("clean-failures".to_owned()),
     ] {
-        let rig = rig_with(|config| {
+        let stack = start_with(|config| {
             config.event_source_mapping.maximum_retry_attempts = Some(0);
             config.event_source_mapping.on_failure = Some(on_failure.clone());
         })
         .await;
-        let out = rig.folder.path();
+        let out = stack.folder.path();
         std::fs::create_dir(out.join("failures")).unwrap();
         // A file where a folder is to be: the lake takes nothing.
         std::fs::write(out.join("pinflow-lake/clean"), "").unwrap();
-        let post = rig
+        let post = stack
             .http
-            .post(rig.url("/events/user"))
+            .post(stack.url("/events/user"))
             .body(r#"{"ind":1,"first_name":"Ada"}"#);
         assert_eq!(post.send().await.unwrap().status(), 200);
-        rig.stack.drained().await;
-        assert_eq!(rig.stack.totals().dropped(), 1);
+        stack.stack.drained().await;
+        assert_eq!(stack.stack.totals().dropped(), 1);
         let is_bucket = matches!(on_failure, OnFailure::Bucket(_));
         let folder = if is_bucket {
             out.join("failures/aws/lambda")
@@ -80,14 +80,14 @@ async fn what_is_given_up_lands_in_the_bucket_or_in_the_queue() {
         };
         let files = files(&folder);
         assert_eq!(files.len(), 1, "{files:?}");
-        let told: Value = serde_json::from_slice(&std::fs::read(&files[0]).unwrap()).unwrap();
+        let invocation: Value = serde_json::from_slice(&std::fs::read(&files[0]).unwrap()).unwrap();
         assert_eq!(
-            told["requestContext"]["condition"],
+            invocation["requestContext"]["condition"],
             "RetryAttemptsExhausted"
         );
-        assert_eq!(told["KinesisBatchInfo"]["batchSize"], 1);
-        assert_eq!(told["payload"].is_string(), is_bucket);
-        rig.stack.shutdown().await.unwrap();
+        assert_eq!(invocation["KinesisBatchInfo"]["batchSize"], 1);
+        assert_eq!(invocation["payload"].is_string(), is_bucket);
+        stack.stack.shutdown().await.unwrap();
     }
 }
 
@@ -108,11 +108,18 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 
 #[tokio::test]
 async fn a_stack_that_cannot_start_says_why() {
-    let rig = rig().await;
-    let same_folder = StackConfig::new(rig.folder.path());
+    let stack = start().await;
+    let same_folder = StackConfig::new(stack.folder.path());
     let other = tempfile::tempdir().unwrap();
     let mut same_port = StackConfig::new(other.path());
-    same_port.port = rig.stack.url().rsplit(':').next().unwrap().parse().unwrap();
+    same_port.port = stack
+        .stack
+        .url()
+        .rsplit(':')
+        .next()
+        .unwrap()
+        .parse()
+        .unwrap();
     let mut no_shards = StackConfig::new(other.path());
     no_shards.shards = 0;
     let mut long_window = StackConfig::new(other.path());
@@ -135,20 +142,20 @@ async fn a_stack_that_cannot_start_says_why() {
         let error = Stack::start(config, clock()).await.err().unwrap();
         assert!(error.to_string().contains(reason), "{error}");
     }
-    rig.stack.shutdown().await.unwrap();
+    stack.stack.shutdown().await.unwrap();
 }
 
 #[tokio::test]
 async fn what_is_posted_ends_in_the_bucket_and_in_the_totals() {
-    let rig = rig().await;
-    let post = rig
+    let stack = start().await;
+    let post = stack
         .http
-        .post(rig.url("/events/user"))
+        .post(stack.url("/events/user"))
         .body(r#"[{"ind":1,"first_name":"Ada"},{"first_name":"Eve"}]"#);
     assert_eq!(post.send().await.unwrap().status(), 200);
-    rig.stack.drained().await;
-    let totals = rig.stack.totals();
+    stack.stack.drained().await;
+    let totals = stack.stack.totals();
     assert_eq!((totals.total_rows(), totals.total_rejected()), (1, 1));
     assert_eq!((totals.retries(), totals.dropped()), (0, 0));
-    rig.stack.shutdown().await.unwrap();
+    stack.stack.shutdown().await.unwrap();
 }

@@ -33,7 +33,7 @@ fn clean_rows_go_out_and_rejections_are_told() {
     let (out, notes) = run(rows, &options);
     insta::assert_snapshot!(out, @r#"{"ind":1,"country":null,"coordinates":[10.0,2.0],"timestamp":null}"#);
     insta::assert_snapshot!(notes, @r"
-    line 3: unknown_kind: neither the partition key nor the fields tell pin, geo or user
+    line 3: unknown_kind: neither the partition key nor the fields say whether it is a pin, geo or user row
     line 4: not_utf8: the payload is not UTF-8 from byte 0 on
     3 rows: 1 clean, 2 rejected
     ");

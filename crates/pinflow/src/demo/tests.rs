@@ -29,11 +29,11 @@ async fn demo(out: &Path, arguments: &str, clock: Clock, stop: &Stop) -> (Exit, 
     (exit, String::from_utf8(text).unwrap())
 }
 
-/// Returns a clock that calls `told` each time it is asked.
-fn clock(told: impl Fn() + Send + Sync + 'static) -> Clock {
+/// Returns a clock that calls `asked` each time it is read.
+fn clock(asked: impl Fn() + Send + Sync + 'static) -> Clock {
     let started = Instant::now();
     Clock::new(move || {
-        told();
+        asked();
         UNIX_EPOCH + Duration::from_hours(500_000) + started.elapsed()
     })
 }

@@ -126,11 +126,11 @@ async fn a_run_that_stops_goes_on_with_the_object_that_it_names() {
         "{}",
         ran.out
     );
-    let told = format!(
+    let expected = format!(
         "The next object is `{folder}/u.geo/partition=0/u.geo+0+0000000000.json`; the same command with --resume goes \
          on with it\n"
     );
-    assert!(ran.out.ends_with(&told), "{}", ran.out);
+    assert!(ran.out.ends_with(&expected), "{}", ran.out);
 }
 
 #[tokio::test]

@@ -66,9 +66,9 @@ pub(super) fn is_retryable(status: StatusCode) -> bool {
 /// It becomes a part of a sentence, so the full stop at its end is left out.
 pub(super) fn detail(body: &[u8]) -> String {
     let problem: Problem = serde_json::from_slice(body).unwrap_or_default();
-    let told = problem.detail.or(problem.message).or(problem.title);
-    let told = told.as_deref().map(|told| told.trim_end_matches('.'));
-    told.map_or_else(|| excerpt(body), str::to_owned)
+    let detail = problem.detail.or(problem.message).or(problem.title);
+    let detail = detail.as_deref().map(|detail| detail.trim_end_matches('.'));
+    detail.map_or_else(|| excerpt(body), str::to_owned)
 }
 
 /// Longest excerpt of a body that is none of the API's.

@@ -61,22 +61,22 @@ impl Posted {
 /// Batches under way at once, each with up to a connection per kind.
 const MAX_BATCHES: usize = 4;
 
-/// Sends posts, and calls `told` with each batch once it has ended.
+/// Sends posts, and calls `on_batch` with each batch once it has ended.
 ///
 /// Versions of one row go one after the other, also from batch to batch. When Ctrl-C comes, or the source ends in an
-/// error, what is under way is finished and told.
+/// error, what is under way is finished and passed to `on_batch`.
 pub(crate) async fn post_all(
     poster: Poster,
     source: &mut Source,
     pace: &Pace,
     stop: &Stop,
-    told: impl FnMut(&Posted) -> anyhow::Result<()>,
+    on_batch: impl FnMut(&Posted) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let poster = Arc::new(poster);
     let mut under_way = UnderWay {
         batches: JoinSet::new(),
         offsets: HashSet::new(),
-        told,
+        on_batch,
     };
     let mut schedule = pace.rate.map(Schedule::start);
     let end = pace.limit.unwrap_or(u64::MAX);
@@ -121,7 +121,7 @@ struct UnderWay<F> {
     batches: JoinSet<Result<Ended, PostError>>,
     /// The rows that they have versions of.
     offsets: HashSet<i64>,
-    told: F,
+    on_batch: F,
 }
 
 /// The rows of a batch, and what became of them.
@@ -163,7 +163,7 @@ impl<F: FnMut(&Posted) -> anyhow::Result<()>> UnderWay<F> {
         let ended = joined.unwrap_or_else(|error| resume_unwind(error.into_panic()));
         let (offsets, posted) = ended?;
         self.offsets.retain(|offset| !offsets.contains(offset));
-        (self.told)(&posted)
+        (self.on_batch)(&posted)
     }
 }
 

@@ -48,7 +48,7 @@ pub(super) async fn command(
         let event = match event(&bucket.read(key).await?) {
             Ok(event) => event,
             Err(error) => {
-                damaged.tell(terminal.notes, key, &format!("{error:#}"))?;
+                damaged.report(terminal.notes, key, &format!("{error:#}"))?;
                 continue;
             }
         };
@@ -57,7 +57,7 @@ pub(super) async fn command(
             continue;
         }
         if let Err(error) = cleaner.clean(event).await {
-            damaged.tell(terminal.notes, key, &format!("{error:#}"))?;
+            damaged.report(terminal.notes, key, &format!("{error:#}"))?;
         }
     }
     let invocations = counted(

@@ -35,7 +35,7 @@ pub(super) async fn command(
             let Some(payload) = line.record.payload() else {
                 let line = format!("{key}, record {}", line.record.sequence_number);
                 let problem = "its payload is no base64";
-                walk.damaged.tell(terminal.notes, &line, &problem)?;
+                walk.damaged.report(terminal.notes, &line, &problem)?;
                 continue;
             };
             let rejection = append(&mut rows, &line, &payload)?.err();

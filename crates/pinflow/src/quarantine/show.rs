@@ -33,7 +33,7 @@ pub(super) async fn command(
         }
     }
     if shown == 0 && walk.damaged.0 == 0 {
-        bail!("no record {what} is in quarantine; `pinflow quarantine list` tells which ones are");
+        bail!("no record {what} is in quarantine; `pinflow quarantine list` lists those that are");
     }
     Ok(walk.damaged)
 }
@@ -50,7 +50,7 @@ async fn find(what: &str, bucket: &Bucket) -> anyhow::Result<(Vec<String>, Optio
         return Ok((vec![key.to_string()], None));
     }
     let sequence: Sequence = what.parse().context(
-        "give the key of a quarantine object, or a record's sequence number as `pinflow quarantine list` tells it",
+        "give the key of a quarantine object, or a record's sequence number as `pinflow quarantine list` lists it",
     )?;
     let is_in = |key: &ObjectKey| {
         let range = key.range();

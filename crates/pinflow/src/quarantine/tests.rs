@@ -10,7 +10,7 @@ use lake::{ArrivalHour, Lineage, ObjectKey, SequenceRange};
 use serde_json::Value;
 
 use crate::Exit;
-use crate::test_stack::{PATIENCE, Ran, TestStack, run};
+use crate::test_stack::{Ran, TIME_LIMIT, TestStack, run};
 
 /// 2026-03-01T10:59:59.5Z
 const ARRIVAL: i64 = 1_772_362_799_500_000;
@@ -187,8 +187,8 @@ async fn records_that_are_replayed_one_code_after_the_other_do_not_replace_each_
     let ran = stack.run("quarantine replay --code bad_type").await;
     assert!(ended(&ran, Exit::Success).starts_with("Replayed 1 of 1 record\n"));
     let ran = stack.run("quarantine replay").await;
-    let told = "Replayed 2 of 2 records\n  rows: 2 pin, in 1 object\n  replayed before: 1\n";
-    assert_eq!(ended(&ran, Exit::Success), told);
+    let expected = "Replayed 2 of 2 records\n  rows: 2 pin, in 1 object\n  replayed before: 1\n";
+    assert_eq!(ended(&ran, Exit::Success), expected);
     let bytes = std::fs::read(stack.path(own)).unwrap();
     assert_eq!(bytes, b"the rows that were clean at once");
     std::fs::remove_file(stack.path(own)).unwrap();
@@ -210,8 +210,8 @@ async fn an_aggregate_that_can_be_read_by_now_becomes_its_rows() {
     stack.write(&path, &write_quarantine(&lines).unwrap());
 
     let ran = stack.run("quarantine replay").await;
-    let told = "Replayed 1 of 1 record\n  rows: 1 pin, 1 user, in 2 objects\n";
-    assert_eq!(ended(&ran, Exit::Success), told);
+    let expected = "Replayed 1 of 1 record\n  rows: 1 pin, 1 user, in 2 objects\n";
+    assert_eq!(ended(&ran, Exit::Success), expected);
     let rows = BTreeMap::from([
         (Kind::Pin, positions(&["9:0"])),
         (Kind::User, positions(&["9:1"])),
@@ -223,7 +223,7 @@ async fn an_aggregate_that_can_be_read_by_now_becomes_its_rows() {
     // A replay that was killed had written one of the two objects.
     std::fs::remove_dir_all(stack.path("pinflow-lake/clean/user")).unwrap();
     let ran = stack.run("quarantine replay").await;
-    assert_eq!(ended(&ran, Exit::Success), told);
+    assert_eq!(ended(&ran, Exit::Success), expected);
     assert_eq!(clean_rows(&stack), rows);
 }
 
@@ -248,10 +248,10 @@ async fn a_damaged_object_is_named_and_the_others_are_replayed() {
     for command in ["replay", "list"] {
         let ran = stack.run(&format!("quarantine {command}")).await;
         assert_eq!(ran.exit, Ok(Exit::Failure), "{ran:?}");
-        let told = format!(
+        let expected = format!(
             "error: `{damaged}` is passed over: could not read the quarantine object as gzip: "
         );
-        assert!(ran.notes.contains(&told), "{}", ran.notes);
+        assert!(ran.notes.contains(&expected), "{}", ran.notes);
         assert!(
             ran.notes
                 .contains("-7-8.ndjson.gz, line 2` is passed over: "),
@@ -319,7 +319,7 @@ async fn a_record_is_shown_with_its_payload_and_todays_verdict() {
     for (what, message) in [
         (
             "7",
-            "no record 7 is in quarantine; `pinflow quarantine list` tells",
+            "no record 7 is in quarantine; `pinflow quarantine list` lists",
         ),
         (
             "abc",
@@ -374,7 +374,7 @@ async fn a_failed_invocation_is_cleaned_again_to_its_own_objects() {
         }
         stack.drain().await;
     };
-    tokio::time::timeout(PATIENCE, given_up)
+    tokio::time::timeout(TIME_LIMIT, given_up)
         .await
         .expect("it is given up");
     for prefix in ["pinflow-lake/clean", "pinflow-lake/quarantine"] {
@@ -396,10 +396,14 @@ async fn a_failed_invocation_is_cleaned_again_to_its_own_objects() {
 
     let ran = stack.run(command).await;
     let out = ended(&ran, Exit::Failure);
-    let told = " again: 3 records into 2 rows and 1 in quarantine, in 2 objects\n";
-    assert!(out.starts_with("Cleaned ") && out.ends_with(told), "{out}");
-    let told = format!("error: `{damaged}` is passed over: it has the invocation's metadata alone");
-    assert!(ran.notes.contains(&told), "{}", ran.notes);
+    let expected = " again: 3 records into 2 rows and 1 in quarantine, in 2 objects\n";
+    assert!(
+        out.starts_with("Cleaned ") && out.ends_with(expected),
+        "{out}"
+    );
+    let expected =
+        format!("error: `{damaged}` is passed over: it has the invocation's metadata alone");
+    assert!(ran.notes.contains(&expected), "{}", ran.notes);
     let objects = stack.objects("pinflow-lake");
     let mut found: BTreeSet<_> = clean_rows(&stack).into_values().flatten().collect();
     assert_eq!(found.len(), 2);
@@ -413,8 +417,8 @@ async fn a_failed_invocation_is_cleaned_again_to_its_own_objects() {
     ended(&ran, Exit::Success);
     assert_eq!(stack.objects("pinflow-lake"), objects);
     let ran = stack.run("quarantine replay --failed").await;
-    let told = "No failed invocation is in the bucket `pinflow-lake`\n";
-    assert_eq!(ended(&ran, Exit::Success), told);
+    let expected = "No failed invocation is in the bucket `pinflow-lake`\n";
+    assert_eq!(ended(&ran, Exit::Success), expected);
 }
 
 #[tokio::test]

@@ -92,7 +92,7 @@ impl<'a> Walk<'a> {
                 }
                 Err(error) => {
                     let problem = format!("{:#}", anyhow::Error::from(error));
-                    self.damaged.tell(notes, &key, &problem)?;
+                    self.damaged.report(notes, &key, &problem)?;
                 }
             }
         }
@@ -114,7 +114,7 @@ impl<'a> Walk<'a> {
             let Some(origin) = record.origin() else {
                 let line = format!("{key}, line {number}");
                 let problem = "its shard, sequence number or arrival cannot be read";
-                self.damaged.tell(notes, &line, &problem)?;
+                self.damaged.report(notes, &line, &problem)?;
                 continue;
             };
             if self.seen.insert(record.position()) {
@@ -186,7 +186,7 @@ impl Replayed<'_> {
                         Ok(rows) => positions.extend(rows),
                         Err(error) => {
                             let problem = format!("{:#}", anyhow::Error::from(error));
-                            damaged.tell(notes, &key, &problem)?;
+                            damaged.report(notes, &key, &problem)?;
                         }
                     }
                 }

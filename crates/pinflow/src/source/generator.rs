@@ -76,7 +76,7 @@ fn post(seed: u64, number: u64, version: u64) -> Post {
             Kind::User => user::row(&mut dice, offset, &persona, version),
         };
         let mut posted_as = kind;
-        match dirt::soil(&mut dice, kind, &mut row) {
+        match dirt::add_dirt(&mut dice, kind, &mut row) {
             Some(Flaw::PostedElsewhere) if kind != Kind::User => posted_as = Kind::User,
             Some(Flaw::PostedElsewhere) => posted_as = Kind::Pin,
             Some(Flaw::InTheRow) | None => {}

@@ -11,9 +11,9 @@ use crate::test_lake::{self, memory, posted};
 
 /// A clock that a test sets.
 #[derive(Clone, Default)]
-struct Hands(Arc<AtomicI64>);
+struct TestClock(Arc<AtomicI64>);
 
-impl Hands {
+impl TestClock {
     fn clock(&self) -> Clock {
         let seconds = Arc::clone(&self.0);
         Clock::new(move || {
@@ -26,12 +26,12 @@ impl Hands {
     }
 }
 
-fn runner(hands: &Hands) -> Runner {
+fn runner(clock: &TestClock) -> Runner {
     Runner {
         lake: memory(),
         stream: None,
         config: Config::new("test"),
-        clock: hands.clock(),
+        clock: clock.clock(),
         sizes: Sizes::default(),
     }
 }
@@ -89,7 +89,7 @@ const BAD: &str = "clean/geo/date=1970-01-01/hour=00/shardId-000000000000-1-2.pa
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_day_without_rows_has_reports_and_a_page_too() {
-    let runner = runner(&Hands::default());
+    let runner = runner(&TestClock::default());
     let record = run(&runner, Trigger::Manual).await.unwrap();
     assert_eq!((record.state, record.attempt), (RunState::Succeeded, 1));
     let names: Vec<_> = reports::all().map(|report| report.name).collect();
@@ -129,7 +129,7 @@ async fn lock_table(runner: &Runner, kind: Kind) -> Path {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_table_that_cannot_be_merged_stops_no_other_and_the_run_goes_on_there() {
-    let runner = runner(&Hands::default());
+    let runner = runner(&TestClock::default());
     test_lake::put(&runner.lake, &[posted(1, 20, 10, "100")]).await;
     let lock = lock_table(&runner, Kind::Geo).await;
     let error = run(&runner, Trigger::Manual).await.unwrap_err();
@@ -152,7 +152,7 @@ async fn a_table_that_cannot_be_merged_stops_no_other_and_the_run_goes_on_there(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_object_that_cannot_be_read_keeps_no_report_back_and_is_told() {
-    let runner = runner(&Hands::default());
+    let runner = runner(&TestClock::default());
     put(&runner, BAD, b"not Parquet").await;
     let rejected = "quarantine/date=1970-01-01/shardId-000000000000-1-2.ndjson.gz";
     put(&runner, rejected, b"not gzip").await;
@@ -169,7 +169,7 @@ async fn an_object_that_cannot_be_read_keeps_no_report_back_and_is_told() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_compaction_that_fails_keeps_no_report_back_and_is_told() {
-    let runner = runner(&Hands::default());
+    let runner = runner(&TestClock::default());
     for (ind, sequence) in [(1, "100"), (2, "101")] {
         test_lake::put(&runner.lake, &[posted(ind, 20, 10, sequence)]).await;
         merge(&runner.work(), Kind::User, day(), 1).await.unwrap();
@@ -198,7 +198,7 @@ async fn a_compaction_that_fails_keeps_no_report_back_and_is_told() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_resumed_run_reads_all_tables_as_of_one_moment() {
-    let runner = runner(&Hands::default());
+    let runner = runner(&TestClock::default());
     test_lake::put(&runner.lake, &[posted(1, 20, 10, "100")]).await;
     // The first attempt merges the users, and dies before geo is merged: nothing of it may be joined with later rows.
     let lock = lock_table(&runner, Kind::Geo).await;
@@ -231,8 +231,8 @@ async fn a_resumed_run_reads_all_tables_as_of_one_moment() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_killed_attempt_committed_is_counted_once() {
-    let hands = Hands::default();
-    let runner = runner(&hands);
+    let clock = TestClock::default();
+    let runner = runner(&clock);
     let inserted = |record: &RunRecord| {
         let merge = record.steps.iter().find(|step| step.name == "merge-user");
         merge.unwrap().counts["inserted"]
@@ -247,7 +247,7 @@ async fn what_a_killed_attempt_committed_is_counted_once() {
         let work = runner.work();
         let merged = merge(&work, Kind::User, day(), attempt).await.unwrap();
         assert_eq!(merged.counts.inserted, rows.len() as u64);
-        hands.advance(61);
+        clock.advance(61);
     }
     test_lake::put(&runner.lake, &[posted(4, 20, 10, "103")]).await;
     let record = run(&runner, Trigger::Schedule).await.unwrap();
@@ -261,15 +261,15 @@ async fn what_a_killed_attempt_committed_is_counted_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_date_that_somebody_holds_is_refused_until_it_expires() {
-    let hands = Hands::default();
-    let runner = runner(&hands);
+    let clock = TestClock::default();
+    let runner = runner(&clock);
     let mut other = begin(&runner).await;
     let error = run(&runner, Trigger::Manual).await.unwrap_err();
     assert_eq!(
         error.to_string(),
         "the run of 1970-01-01 is held by another until 1970-01-01T00:01:00Z; wait, or try again after that"
     );
-    hands.advance(61);
+    clock.advance(61);
     let record = run(&runner, Trigger::Manual).await.unwrap();
     assert_eq!((record.attempt, record.state), (2, RunState::Succeeded));
     // The one that was taken over notices, and writes nothing more.
@@ -283,12 +283,12 @@ async fn a_date_that_somebody_holds_is_refused_until_it_expires() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_holder_that_renews_is_not_taken_over() {
-    let hands = Hands::default();
-    let runner = runner(&hands);
+    let clock = TestClock::default();
+    let runner = runner(&clock);
     let mut other = begin(&runner).await;
-    hands.advance(50);
+    clock.advance(50);
     other.save().await.unwrap();
-    hands.advance(20);
+    clock.advance(20);
     assert!(matches!(
         run(&runner, Trigger::Manual).await,
         Err(DailyError::Held { .. })
@@ -297,7 +297,7 @@ async fn a_holder_that_renews_is_not_taken_over() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_runs_that_begin_at_once_one_works() {
-    let runner = runner(&Hands::default());
+    let runner = runner(&TestClock::default());
     let (first, second) = tokio::join!(
         run_as(&runner, Trigger::Manual, "one"),
         run_as(&runner, Trigger::Manual, "other")
@@ -315,7 +315,7 @@ async fn of_two_runs_that_begin_at_once_one_works() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_schedule_runs_a_day_once_and_a_person_as_often_as_asked() {
-    let runner = runner(&Hands::default());
+    let runner = runner(&TestClock::default());
     for (trigger, attempt) in [
         (Trigger::Schedule, 1),
         (Trigger::Schedule, 1),
@@ -331,8 +331,8 @@ async fn the_schedule_runs_a_day_once_and_a_person_as_often_as_asked() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_same_tables_give_the_same_bytes() {
-    let hands = Hands::default();
-    let runner = runner(&hands);
+    let clock = TestClock::default();
+    let runner = runner(&clock);
     let mut written = Vec::new();
     for _ in 0..2 {
         run(&runner, Trigger::Manual).await.unwrap();
@@ -344,21 +344,21 @@ async fn the_same_tables_give_the_same_bytes() {
             }
         }
         written.push(files);
-        hands.advance(3600);
+        clock.advance(3600);
     }
     assert_eq!(written[0], written[1]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_stream_the_summary_does_not_claim_that_all_was_found() {
-    let runner = runner(&Hands::default());
+    let runner = runner(&TestClock::default());
     run(&runner, Trigger::Manual).await.unwrap();
     assert!(!summary(&runner).await.reconciliation.is_complete);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_summary_has_what_the_day_cost() {
-    let runner = runner(&Hands::default());
+    let runner = runner(&TestClock::default());
     run(&runner, Trigger::Manual).await.unwrap();
     assert_eq!(summary(&runner).await.cost, None);
 
@@ -391,7 +391,7 @@ fn paused_clock() -> Clock {
 fn paused_runner() -> Runner {
     Runner {
         clock: paused_clock(),
-        ..runner(&Hands::default())
+        ..runner(&TestClock::default())
     }
 }
 
@@ -492,7 +492,7 @@ async fn a_run_whose_time_is_nearly_over_is_saved_and_goes_on_at_the_next_start(
 async fn a_write_that_is_stored_and_answered_with_an_error_is_no_second_run() {
     // The client tries again, and the bucket then says that the object is there already.
     for prefix in ["runs/", "curated/user/_delta_log/", "curated/user/_merged/"] {
-        let whole = runner(&Hands::default());
+        let whole = runner(&TestClock::default());
         let runner = Runner {
             lake: test_lake::refusing_after_write(&whole.lake, prefix),
             ..whole

@@ -4,10 +4,11 @@ use super::*;
 
 #[tokio::test]
 async fn the_front_hands_bodies_over_as_api_gateway_does() {
-    let rig = rig_with(|config| config.stage = "Dev".to_owned()).await;
+    let stack = start_with(|config| config.stage = "Dev".to_owned()).await;
     let post = |path: &str, content_type: &str, body: Vec<u8>| {
-        rig.http
-            .post(rig.url(path))
+        stack
+            .http
+            .post(stack.url(path))
             .header("content-type", content_type)
             .body(body)
             .send()
@@ -42,22 +43,22 @@ async fn the_front_hands_bodies_over_as_api_gateway_does() {
             "{path}, {content_type}, {length} bytes"
         );
     }
-    let health = rig
+    let health = stack
         .http
-        .get(rig.url("/Dev/health?deep=1"))
+        .get(stack.url("/Dev/health?deep=1"))
         .send()
         .await
         .unwrap();
     assert_eq!(health.status(), 200);
     assert_eq!(health.headers()["content-type"], "application/json");
-    rig.stack.shutdown().await.unwrap();
+    stack.stack.shutdown().await.unwrap();
 }
 
 /// Sends bytes as they are, and returns what comes back until the connection is closed.
-async fn raw(rig: &Rig, bytes: &[u8]) -> String {
+async fn raw(stack: &TestStack, bytes: &[u8]) -> String {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-    let address = rig.stack.url().strip_prefix("http://").unwrap();
+    let address = stack.stack.url().strip_prefix("http://").unwrap();
     let mut socket = tokio::net::TcpStream::connect(address).await.unwrap();
     socket.write_all(bytes).await.unwrap();
     let mut answer = Vec::new();
@@ -68,7 +69,7 @@ async fn raw(rig: &Rig, bytes: &[u8]) -> String {
 
 #[tokio::test]
 async fn slow_and_long_winded_clients_are_sent_away() {
-    let rig = rig_with(|config| config.client_timeout = Duration::from_millis(100)).await;
+    let stack = start_with(|config| config.client_timeout = Duration::from_millis(100)).await;
     let long = format!(
         "GET /health HTTP/1.1\r\nhost: x\r\nx: {}\r\n\r\n",
         "x".repeat(20_000)
@@ -85,22 +86,23 @@ async fn slow_and_long_winded_clients_are_sent_away() {
         // Half a head gets no answer.
         ("GET /health HTT", ""),
     ] {
-        let answer = raw(&rig, request.as_bytes()).await;
+        let answer = raw(&stack, request.as_bytes()).await;
         assert!(
             answer.starts_with(status) && answer.is_empty() == status.is_empty(),
             "{status}: {answer}"
         );
     }
-    rig.stack.shutdown().await.unwrap();
+    stack.stack.shutdown().await.unwrap();
 }
 
 #[tokio::test]
 async fn a_stack_with_a_key_asks_for_it() {
     let key = "a-key-of-some-length";
-    let rig = rig_with(|config| config.api_keys = Some(key.to_owned())).await;
+    let stack = start_with(|config| config.api_keys = Some(key.to_owned())).await;
     let post = || {
-        rig.http
-            .post(rig.url("/events/user"))
+        stack
+            .http
+            .post(stack.url("/events/user"))
             .body(r#"{"ind":1,"first_name":"Ada"}"#)
     };
     assert_eq!(post().send().await.unwrap().status(), 401);
@@ -113,7 +115,7 @@ async fn a_stack_with_a_key_asks_for_it() {
             .status(),
         200
     );
-    rig.stack.drained().await;
-    assert_eq!(rig.stack.totals().total_rows(), 1);
-    rig.stack.shutdown().await.unwrap();
+    stack.stack.drained().await;
+    assert_eq!(stack.stack.totals().total_rows(), 1);
+    stack.stack.shutdown().await.unwrap();
 }

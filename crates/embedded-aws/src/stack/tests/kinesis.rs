@@ -4,7 +4,7 @@ use aws_sdk_kinesis::types::{PutRecordsRequestEntry, ShardIteratorType};
 
 use super::*;
 
-impl Rig {
+impl TestStack {
     async fn iterator(&self, shard: &str, kind: ShardIteratorType, number: Option<&str>) -> String {
         let iterator = self
             .kinesis
@@ -43,7 +43,7 @@ impl Rig {
 
 #[tokio::test]
 async fn a_producer_and_a_consumer_meet_over_the_sdk() {
-    let rig = rig_with(|config| config.shards = 1).await;
+    let stack = start_with(|config| config.shards = 1).await;
     let entry = |data: &str| {
         let data = aws_sdk_kinesis::primitives::Blob::new(data);
         PutRecordsRequestEntry::builder()
@@ -52,7 +52,7 @@ async fn a_producer_and_a_consumer_meet_over_the_sdk() {
             .build()
             .unwrap()
     };
-    let put = rig
+    let put = stack
         .kinesis
         .put_records()
         .stream_name("pinflow-events")
@@ -62,7 +62,7 @@ async fn a_producer_and_a_consumer_meet_over_the_sdk() {
     assert_eq!(put.failed_record_count(), Some(0));
     let second = put.records()[1].sequence_number().unwrap();
 
-    let shards = rig
+    let shards = stack
         .kinesis
         .list_shards()
         .stream_name("pinflow-events")
@@ -77,16 +77,18 @@ async fn a_producer_and_a_consumer_meet_over_the_sdk() {
         (ShardIteratorType::AtSequenceNumber, Some(second), vec!["2"]),
         (ShardIteratorType::AfterSequenceNumber, Some(second), vec![]),
     ] {
-        let iterator = rig.iterator(shard, kind.clone(), number).await;
-        assert_eq!(rig.read(&iterator).await.0, data, "{kind}");
+        let iterator = stack.iterator(shard, kind.clone(), number).await;
+        assert_eq!(stack.read(&iterator).await.0, data, "{kind}");
     }
-    let (_, next) = rig
+    let (_, next) = stack
         .read(
-            &rig.iterator(shard, ShardIteratorType::TrimHorizon, None)
+            &stack
+                .iterator(shard, ShardIteratorType::TrimHorizon, None)
                 .await,
         )
         .await;
-    rig.kinesis
+    stack
+        .kinesis
         .put_record()
         .stream_name("pinflow-events")
         .partition_key("k")
@@ -94,11 +96,11 @@ async fn a_producer_and_a_consumer_meet_over_the_sdk() {
         .send()
         .await
         .unwrap();
-    assert_eq!(rig.read(&next).await.0, ["3"]);
+    assert_eq!(stack.read(&next).await.0, ["3"]);
 
-    let streams = rig.kinesis.list_streams().send().await.unwrap();
+    let streams = stack.kinesis.list_streams().send().await.unwrap();
     assert_eq!(streams.stream_names(), ["pinflow-events"]);
-    let summary = rig
+    let summary = stack
         .kinesis
         .describe_stream_summary()
         .stream_name("pinflow-events")
@@ -110,14 +112,14 @@ async fn a_producer_and_a_consumer_meet_over_the_sdk() {
         (summary.open_shard_count(), summary.stream_status().as_str()),
         (1, "ACTIVE")
     );
-    rig.stack.shutdown().await.unwrap();
+    stack.stack.shutdown().await.unwrap();
 }
 
 #[tokio::test]
 async fn a_shard_is_split_and_merged_over_the_sdk() {
-    let rig = rig_with(|config| config.shards = 1).await;
+    let stack = start_with(|config| config.shards = 1).await;
     let stream = "pinflow-events";
-    let split = rig
+    let split = stack
         .kinesis
         .split_shard()
         .stream_name(stream)
@@ -128,7 +130,8 @@ async fn a_shard_is_split_and_merged_over_the_sdk() {
         .await
         .unwrap();
     let shards = || async {
-        rig.kinesis
+        stack
+            .kinesis
             .list_shards()
             .stream_name(stream)
             .send()
@@ -161,10 +164,10 @@ async fn a_shard_is_split_and_merged_over_the_sdk() {
         [true, false, false]
     );
 
-    let iterator = rig
+    let iterator = stack
         .iterator("shardId-000000000000", ShardIteratorType::TrimHorizon, None)
         .await;
-    let end = rig
+    let end = stack
         .kinesis
         .get_records()
         .shard_iterator(iterator)
@@ -176,7 +179,7 @@ async fn a_shard_is_split_and_merged_over_the_sdk() {
         (None, 2)
     );
 
-    let merge = rig
+    let merge = stack
         .kinesis
         .merge_shards()
         .stream_name(stream)
@@ -187,7 +190,7 @@ async fn a_shard_is_split_and_merged_over_the_sdk() {
         .await
         .unwrap();
     assert_eq!(shards().await.len(), 4);
-    let again = rig
+    let again = stack
         .kinesis
         .split_shard()
         .stream_name(stream)
@@ -199,12 +202,12 @@ async fn a_shard_is_split_and_merged_over_the_sdk() {
         .unwrap_err()
         .into_service_error();
     assert!(error.is_resource_in_use_exception(), "{error:?}");
-    rig.stack.shutdown().await.unwrap();
+    stack.stack.shutdown().await.unwrap();
 }
 
 #[tokio::test]
 async fn kinesis_refuses_what_the_service_refuses() {
-    let rig = rig().await;
+    let stack = start().await;
     let stream = "pinflow-events";
     let records = |count: usize| vec![json!({"Data": "e30=", "PartitionKey": "k"}); count];
     let large = base64::Engine::encode(
@@ -279,9 +282,9 @@ async fn kinesis_refuses_what_the_service_refuses() {
             "UnknownOperationException",
         ),
     ] {
-        let request = rig
+        let request = stack
             .http
-            .post(rig.url("/"))
+            .post(stack.url("/"))
             .header("x-amz-target", format!("Kinesis_20131202.{operation}"));
         let response = request.body(body.to_string()).send().await.unwrap();
         let answered = response.status().as_u16();
@@ -292,5 +295,5 @@ async fn kinesis_refuses_what_the_service_refuses() {
             "{operation}: {answer}"
         );
     }
-    rig.stack.shutdown().await.unwrap();
+    stack.stack.shutdown().await.unwrap();
 }

@@ -11,28 +11,28 @@ const LONG_KEY: &str = "clean/user/date=2026-11-21/hour=07/shardId-000000000000-
 
 #[tokio::test]
 async fn an_object_is_a_plain_file_and_nothing_else() {
-    let rig = rig().await;
-    let put = || rig.s3.put_object().bucket("pinflow-lake").key(LONG_KEY);
+    let stack = start().await;
+    let put = || stack.s3.put_object().bucket("pinflow-lake").key(LONG_KEY);
     put()
         .body(ByteStream::from_static(b"rows"))
         .send()
         .await
         .unwrap();
-    let bucket = rig.folder.path().join("pinflow-lake");
+    let bucket = stack.folder.path().join("pinflow-lake");
     assert_eq!(std::fs::read(bucket.join(LONG_KEY)).unwrap(), b"rows");
-    let names: Vec<_> = std::fs::read_dir(rig.folder.path())
+    let names: Vec<_> = std::fs::read_dir(stack.folder.path())
         .unwrap()
         .map(|entry| entry.unwrap().file_name())
         .collect();
     assert_eq!(names.len(), 2, "{names:?}");
     assert_eq!(
-        std::fs::read_dir(rig.folder.path().join(".pinflow/staging"))
+        std::fs::read_dir(stack.folder.path().join(".pinflow/staging"))
             .unwrap()
             .count(),
         0
     );
 
-    let got = rig
+    let got = stack
         .s3
         .get_object()
         .bucket("pinflow-lake")
@@ -41,7 +41,7 @@ async fn an_object_is_a_plain_file_and_nothing_else() {
         .await
         .unwrap();
     assert_eq!(got.body.collect().await.unwrap().to_vec(), b"rows");
-    let head = rig
+    let head = stack
         .s3
         .head_object()
         .bucket("pinflow-lake")
@@ -50,7 +50,7 @@ async fn an_object_is_a_plain_file_and_nothing_else() {
         .await
         .unwrap();
     assert_eq!(head.content_length(), Some(4));
-    let part = rig
+    let part = stack
         .s3
         .get_object()
         .bucket("pinflow-lake")
@@ -60,7 +60,7 @@ async fn an_object_is_a_plain_file_and_nothing_else() {
         .await
         .unwrap();
     assert_eq!(part.body.collect().await.unwrap().to_vec(), b"ow");
-    let list = rig
+    let list = stack
         .s3
         .list_objects_v2()
         .bucket("pinflow-lake")
@@ -82,7 +82,8 @@ async fn an_object_is_a_plain_file_and_nothing_else() {
         .await
         .unwrap();
     assert_eq!(std::fs::read(bucket.join(LONG_KEY)).unwrap(), b"newer");
-    rig.s3
+    stack
+        .s3
         .delete_object()
         .bucket("pinflow-lake")
         .key(LONG_KEY)
@@ -90,14 +91,14 @@ async fn an_object_is_a_plain_file_and_nothing_else() {
         .await
         .unwrap();
     assert!(!bucket.join(LONG_KEY).exists());
-    rig.stack.shutdown().await.unwrap();
+    stack.stack.shutdown().await.unwrap();
 }
 
 #[tokio::test]
 async fn of_many_conditional_puts_one_wins() {
-    let rig = rig().await;
+    let stack = start().await;
     let put = |number: u8| {
-        let put = rig
+        let put = stack
             .s3
             .put_object()
             .bucket("pinflow-lake")
@@ -117,16 +118,16 @@ async fn of_many_conditional_puts_one_wins() {
             assert_eq!(status, Some(412));
         }
     }
-    let written = std::fs::read(rig.folder.path().join("pinflow-lake/log/00001.json")).unwrap();
+    let written = std::fs::read(stack.folder.path().join("pinflow-lake/log/00001.json")).unwrap();
     assert_eq!(written, vec![u8::try_from(winner).unwrap(); 10_000]);
-    rig.stack.shutdown().await.unwrap();
+    stack.stack.shutdown().await.unwrap();
 }
 
 #[tokio::test]
 async fn of_many_writes_on_one_version_one_wins() {
-    let rig = rig().await;
+    let stack = start().await;
     let put = |body: Vec<u8>| {
-        let put = rig
+        let put = stack
             .s3
             .put_object()
             .bucket("pinflow-lake")
@@ -134,7 +135,7 @@ async fn of_many_writes_on_one_version_one_wins() {
         put.body(ByteStream::from(body))
     };
     let e_tag = put(vec![0]).send().await.unwrap().e_tag.unwrap();
-    let get = rig
+    let get = stack
         .s3
         .get_object()
         .bucket("pinflow-lake")
@@ -158,7 +159,7 @@ async fn of_many_writes_on_one_version_one_wins() {
     let refusal = read.unwrap_err();
     assert_eq!(refusal.raw_response().unwrap().status().as_u16(), 412);
     let newest = get.send().await.unwrap();
-    let read = rig
+    let read = stack
         .s3
         .get_object()
         .bucket("pinflow-lake")
@@ -180,15 +181,15 @@ async fn of_many_writes_on_one_version_one_wins() {
             .as_u16(),
         404
     );
-    rig.stack.shutdown().await.unwrap();
+    stack.stack.shutdown().await.unwrap();
 }
 
 #[tokio::test]
 async fn an_object_is_read_in_parts() {
-    let rig = rig().await;
+    let stack = start().await;
     // More than what is read from the file at once.
     let body: Vec<u8> = (0..600_000_u32).flat_map(u32::to_le_bytes).collect();
-    let put = rig.s3.put_object().bucket("pinflow-lake").key("a");
+    let put = stack.s3.put_object().bucket("pinflow-lake").key("a");
     put.body(ByteStream::from(body.clone()))
         .send()
         .await
@@ -202,7 +203,7 @@ async fn an_object_is_read_in_parts() {
         ("bytes=0-99999999", Some(0..last + 1)),
         ("bytes=2400000-", None),
     ] {
-        let got = rig
+        let got = stack
             .s3
             .get_object()
             .bucket("pinflow-lake")
@@ -213,8 +214,8 @@ async fn an_object_is_read_in_parts() {
         match wanted {
             Some(wanted) => {
                 let got = got.unwrap();
-                let told = format!("bytes {}-{}/{}", wanted.start, wanted.end - 1, body.len());
-                assert_eq!(got.content_range(), Some(told.as_str()));
+                let range = format!("bytes {}-{}/{}", wanted.start, wanted.end - 1, body.len());
+                assert_eq!(got.content_range(), Some(range.as_str()));
                 assert_eq!(
                     got.body.collect().await.unwrap().to_vec(),
                     body[wanted],
@@ -227,14 +228,15 @@ async fn an_object_is_read_in_parts() {
             ),
         }
     }
-    rig.stack.shutdown().await.unwrap();
+    stack.stack.shutdown().await.unwrap();
 }
 
 #[tokio::test]
 async fn s3_refuses_wrong_checksums_keys_and_unsigned_writes() {
-    let rig = rig().await;
+    let stack = start().await;
     let put = || {
-        rig.s3
+        stack
+            .s3
             .put_object()
             .bucket("pinflow-lake")
             .body(ByteStream::from_static(b"rows"))
@@ -277,14 +279,14 @@ async fn s3_refuses_wrong_checksums_keys_and_unsigned_writes() {
         Some(400)
     );
     assert!(
-        !rig.folder.path().join("pinflow-lake/wrong").exists(),
+        !stack.folder.path().join("pinflow-lake/wrong").exists(),
         "nothing of a refused object is there"
     );
     assert_eq!(
         status(put().key("a/../../escaped").send().await.unwrap_err()),
         Some(400)
     );
-    let missing = rig
+    let missing = stack
         .s3
         .put_object()
         .bucket("other")
@@ -294,9 +296,10 @@ async fn s3_refuses_wrong_checksums_keys_and_unsigned_writes() {
         .unwrap_err();
     assert_eq!(status(missing), Some(404));
 
-    let url = rig.url("/pinflow-lake/right");
+    let url = stack.url("/pinflow-lake/right");
     assert_eq!(
-        rig.http
+        stack
+            .http
             .get(&url)
             .send()
             .await
@@ -307,8 +310,15 @@ async fn s3_refuses_wrong_checksums_keys_and_unsigned_writes() {
         "rows"
     );
     assert_eq!(
-        rig.http.put(&url).body("x").send().await.unwrap().status(),
+        stack
+            .http
+            .put(&url)
+            .body("x")
+            .send()
+            .await
+            .unwrap()
+            .status(),
         403
     );
-    rig.stack.shutdown().await.unwrap();
+    stack.stack.shutdown().await.unwrap();
 }

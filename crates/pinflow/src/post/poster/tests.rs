@@ -148,7 +148,7 @@ async fn a_row_that_is_refused_is_told_with_the_problems_detail() {
 }
 
 /// Returns what a poster says of a server that gives this answer to the first request.
-async fn told(answer: (&'static str, &'static str, &'static str), wire: Wire) -> String {
+async fn message(answer: (&'static str, &'static str, &'static str), wire: Wire) -> String {
     let server = Server::start(vec![answer]);
     let error = poster(&server.url, wire)
         .deliver(Kind::Pin, rows(&[1]))
@@ -160,9 +160,9 @@ async fn told(answer: (&'static str, &'static str, &'static str), wire: Wire) ->
 #[tokio::test]
 async fn an_api_that_lets_nobody_in_says_what_to_give() {
     let unauthorized = ("401 Unauthorized", "", r#"{"message":"Unauthorized"}"#);
-    insta::assert_snapshot!(told(unauthorized, Wire::Events).await, @"http://127.0.0.1:PORT/Dev/events/pin does not let the request in: 401 Unauthorized: Unauthorized; give --api-key-file, --token-file or --sigv4, whichever the API asks for");
+    insta::assert_snapshot!(message(unauthorized, Wire::Events).await, @"http://127.0.0.1:PORT/Dev/events/pin does not let the request in: 401 Unauthorized: Unauthorized; give --api-key-file, --token-file or --sigv4, whichever the API asks for");
     let forbidden = ("403 Forbidden", "", r#"{"message":"Forbidden"}"#);
-    insta::assert_snapshot!(told(forbidden, Wire::Events).await, @"http://127.0.0.1:PORT/Dev/events/pin does not let the request in: 403 Forbidden: Forbidden; give --api-key-file, --token-file or --sigv4, whichever the API asks for");
+    insta::assert_snapshot!(message(forbidden, Wire::Events).await, @"http://127.0.0.1:PORT/Dev/events/pin does not let the request in: 403 Forbidden: Forbidden; give --api-key-file, --token-file or --sigv4, whichever the API asks for");
 }
 
 #[tokio::test]
@@ -188,9 +188,9 @@ async fn a_token_goes_out_with_each_request() {
 
 #[tokio::test]
 async fn a_wrong_address_says_what_to_do() {
-    insta::assert_snapshot!(told(("404 Not Found", "", r#"{"message":"Not Found"}"#), Wire::Kinesis).await, @"http://127.0.0.1:PORT/Dev/streams/streaming-pinflow-pin/record does not take posts: 404 Not Found: Not Found; --api is the API's base URL with its stage, as in https://abc123.execute-api.us-east-1.amazonaws.com/Dev");
-    insta::assert_snapshot!(told(("200 OK", "", "<h1>It works!</h1>"), Wire::Kafka).await, @"http://127.0.0.1:PORT/Dev/topics/pinflow.pin does not take posts: 200 OK: not an answer in the wire format kafka: <h1>It works!</h1>; --api is the API's base URL with its stage, as in https://abc123.execute-api.us-east-1.amazonaws.com/Dev");
-    insta::assert_snapshot!(told(("301 Moved Permanently", "location: /\r\n", ""), Wire::Events).await, @"http://127.0.0.1:PORT/Dev/events/pin does not take posts: 301 Moved Permanently: no body; --api is the API's base URL with its stage, as in https://abc123.execute-api.us-east-1.amazonaws.com/Dev");
+    insta::assert_snapshot!(message(("404 Not Found", "", r#"{"message":"Not Found"}"#), Wire::Kinesis).await, @"http://127.0.0.1:PORT/Dev/streams/streaming-pinflow-pin/record does not take posts: 404 Not Found: Not Found; --api is the API's base URL with its stage, as in https://abc123.execute-api.us-east-1.amazonaws.com/Dev");
+    insta::assert_snapshot!(message(("200 OK", "", "<h1>It works!</h1>"), Wire::Kafka).await, @"http://127.0.0.1:PORT/Dev/topics/pinflow.pin does not take posts: 200 OK: not an answer in the wire format kafka: <h1>It works!</h1>; --api is the API's base URL with its stage, as in https://abc123.execute-api.us-east-1.amazonaws.com/Dev");
+    insta::assert_snapshot!(message(("301 Moved Permanently", "location: /\r\n", ""), Wire::Events).await, @"http://127.0.0.1:PORT/Dev/events/pin does not take posts: 301 Moved Permanently: no body; --api is the API's base URL with its stage, as in https://abc123.execute-api.us-east-1.amazonaws.com/Dev");
 }
 
 #[tokio::test]

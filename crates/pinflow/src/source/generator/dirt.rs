@@ -16,8 +16,8 @@ pub(super) enum Flaw {
 /// One row in so many cannot be cleaned.
 const FLAW_ONE_IN: u64 = 400;
 
-/// Soils a row, and tells when it cannot become a clean one.
-pub(super) fn soil(dice: &mut Dice, kind: Kind, row: &mut Row) -> Option<Flaw> {
+/// Adds dirt to a row, and returns why it cannot become a clean one, if so.
+pub(super) fn add_dirt(dice: &mut Dice, kind: Kind, row: &mut Row) -> Option<Flaw> {
     let (key, texts, numbers): (_, &[&'static str], &[&'static str]) = match kind {
         Kind::Pin => ("index", &PIN_TEXTS, &["index"]),
         Kind::Geo => ("ind", &["country"], &["ind", "latitude", "longitude"]),
@@ -25,16 +25,16 @@ pub(super) fn soil(dice: &mut Dice, kind: Kind, row: &mut Row) -> Option<Flaw> {
     };
     if dice.per_mille(8) {
         let field = dice.pick(texts);
-        soil_text(dice, row, field);
+        add_dirt_to_text(dice, row, field);
     }
     if dice.per_mille(5) {
         row.quote(dice.pick(numbers));
     }
     if dice.per_mille(6) {
         match kind {
-            Kind::Pin => soil_pin(dice, row),
-            Kind::Geo => soil_geo(dice, row),
-            Kind::User => soil_user(dice, row),
+            Kind::Pin => add_dirt_to_pin(dice, row),
+            Kind::Geo => add_dirt_to_geo(dice, row),
+            Kind::User => add_dirt_to_user(dice, row),
         }
     }
     if dice.per_mille(3) {
@@ -72,7 +72,7 @@ const PIN_TEXTS: [&str; 7] = [
     "category",
 ];
 
-fn soil_text(dice: &mut Dice, row: &mut Row, field: &'static str) {
+fn add_dirt_to_text(dice: &mut Dice, row: &mut Row, field: &'static str) {
     match dice.below(6) {
         0 => row.remove(field),
         1 => row.set(field, Value::Raw("null".to_owned())),
@@ -83,7 +83,7 @@ fn soil_text(dice: &mut Dice, row: &mut Row, field: &'static str) {
     }
 }
 
-fn soil_pin(dice: &mut Dice, row: &mut Row) {
+fn add_dirt_to_pin(dice: &mut Dice, row: &mut Row) {
     match dice.below(5) {
         0 => row.set("follower_count", Value::from(dice.between(0, 90_000))),
         1 => row.set("downloaded", Value::Raw("true".to_owned())),
@@ -110,7 +110,7 @@ fn soil_pin(dice: &mut Dice, row: &mut Row) {
     }
 }
 
-fn soil_geo(dice: &mut Dice, row: &mut Row) {
+fn add_dirt_to_geo(dice: &mut Dice, row: &mut Row) {
     match dice.below(4) {
         0 => row.set(
             "latitude",
@@ -131,7 +131,7 @@ fn soil_geo(dice: &mut Dice, row: &mut Row) {
     }
 }
 
-fn soil_user(dice: &mut Dice, row: &mut Row) {
+fn add_dirt_to_user(dice: &mut Dice, row: &mut Row) {
     match dice.below(3) {
         0 => row.set(
             "age",
