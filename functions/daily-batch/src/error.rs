@@ -112,7 +112,7 @@ pub enum DailyError {
         kind: Kind,
         /// What the Delta library says.
         #[source]
-        source: Box<deltalake_core::DeltaTableError>,
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// Somebody deleted rows of a curated table by deletion vectors, which a merge does not read.
     #[error(
@@ -232,17 +232,6 @@ impl DailyError {
             action,
             key,
             source,
-        }
-    }
-
-    pub(crate) fn table(
-        action: &'static str,
-        kind: Kind,
-    ) -> impl Fn(deltalake_core::DeltaTableError) -> Self {
-        move |source| Self::Table {
-            action,
-            kind,
-            source: Box::new(source),
         }
     }
 }

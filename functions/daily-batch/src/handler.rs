@@ -12,13 +12,14 @@ use lambda_runtime::LambdaEvent;
 use serde_json::Value;
 use tracing::{error, info, instrument};
 
-use crate::ledger::Ledger;
+use crate::maintenance::remerge::{Remerge, remerge};
 use crate::payload::Request;
-use crate::reconciliation::Stream;
-use crate::remerge::{Remerge, remerge};
+use crate::run::ledger::Ledger;
+use crate::run::metrics;
+use crate::run::reconciliation::Stream;
 use crate::run::{Ended, Progress, Runner, Start};
-use crate::sizes::Sizes;
-use crate::{Config, DailyError, Lake, metrics};
+use crate::work::Sizes;
+use crate::{Config, DailyError, Lake};
 
 /// Receives a line of metrics for each run of an invocation that has ended.
 pub type Publish = Arc<dyn Fn(&str) + Send + Sync>;

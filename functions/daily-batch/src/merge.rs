@@ -1,13 +1,16 @@
 //! Clean objects → a curated table with one row per `ind`.
 
+pub(crate) mod counts;
+pub(crate) mod matching;
+mod versions;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
-use daily_report::summary::MergeCounts;
-use event_model::{Clock, Kind};
+use event_model::Kind;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::civil::Date;
 use lake::schema;
@@ -18,21 +21,19 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use tracing::{error, info, instrument};
 
 use crate::DailyError;
-use crate::clean::{self, CleanObject};
 use crate::error::{RowsError, chain};
-use crate::lake_store::Lake;
-use crate::manifest::Manifest;
-use crate::matching::{Places, find_duplicates, match_table};
-use crate::objects::fetch_version;
-use crate::parquet_input::plain_types;
-use crate::rewrite::{Rows, Source, Target, conform, rewrite};
-use crate::sizes::Sizes;
-use crate::summary::merge_counts;
-use crate::table::{
-    Change, Committed, CuratedFile, CuratedTable, MergeNote, RowChange, evolved, merge_operation,
-};
-use crate::tasks::{join, join_reader, workers};
-use crate::versions::{KEY_COLUMNS, RowKey, append_keys, keep_latest};
+use crate::storage::clean::{self, CleanObject};
+use crate::storage::objects::fetch_version;
+use crate::storage::parquet_input::plain_types;
+use crate::table::change::{Change, Committed, MergeNote, Reason, RowChange, evolved};
+use crate::table::delta::CuratedTable;
+use crate::table::files::CuratedFile;
+use crate::table::manifest::Manifest;
+use crate::table::rewrite::{Rows, Source, Target, conform, rewrite};
+use crate::work::{Work, join, join_reader, workers};
+use counts::{MergeOutcome, merge_counts};
+use matching::{Places, find_duplicates, match_table};
+use versions::{KEY_COLUMNS, RowKey, append_keys, keep_latest};
 
 /// Most bytes of objects that are kept between the two times that a merge reads them.
 const CACHE_BYTES: usize = 192 << 20;
@@ -40,26 +41,6 @@ const CACHE_BYTES: usize = 192 << 20;
 const FETCHES: usize = 16;
 /// How often a merge begins again because somebody else changed the table, or an object that it was reading.
 const ATTEMPTS: u32 = 10;
-
-/// Where a merge works, and how large what it writes is.
-#[derive(Clone, Debug)]
-pub(crate) struct Work {
-    pub(crate) lake: Lake,
-    pub(crate) sizes: Sizes,
-    pub(crate) clock: Clock,
-}
-
-/// What a merge did.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct MergeOutcome {
-    pub(crate) counts: MergeCounts,
-    /// Values changed by each rule in the objects of this merge.
-    pub(crate) changes: BTreeMap<String, u64>,
-    /// The version that it made or found, and the table's rows.
-    pub(crate) table: Committed,
-    /// Objects of the table, of this and of earlier merges, that cannot be read.
-    pub(crate) unreadable: u64,
-}
 
 /// Merges every clean object of a kind that arrived by the end of `through` and that the table does not hold yet.
 ///
@@ -203,14 +184,13 @@ impl Merge<'_> {
                 inserted: outcome.counts.inserted,
                 removed: outcome.counts.healed,
             },
-            merge: Some(MergeNote {
-                run_date: self.through,
-                attempt: self.attempt,
-                counts: merge_counts(&outcome),
-            }),
-            operation: merge_operation(),
         };
-        let Some(committed) = table.commit(change).await? else {
+        let reason = Reason::Merge(MergeNote {
+            run_date: self.through,
+            attempt: self.attempt,
+            counts: merge_counts(&outcome),
+        });
+        let Some(committed) = table.commit(change, reason).await? else {
             return Ok(None);
         };
         outcome.table = committed;

@@ -19,8 +19,8 @@ use self::posts::Posts;
 #[cfg(test)]
 pub(crate) use self::posts::provider;
 use crate::error::RowsError;
-use crate::objects::{fetch, put};
-use crate::table::CuratedTable;
+use crate::storage::objects::{fetch, put};
+use crate::table::delta::CuratedTable;
 use crate::{DailyError, Lake};
 
 mod posts;

@@ -1,5 +1,11 @@
 //! One run of a date, step by step.
 
+mod day_cost;
+pub(crate) mod ledger;
+pub(crate) mod metrics;
+pub(crate) mod reconciliation;
+pub(crate) mod summary;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,15 +20,16 @@ use tokio::sync::{Mutex, oneshot};
 use tokio::task::JoinSet;
 use tracing::{error, info, instrument, warn};
 
-use crate::compact::compact;
 use crate::error::chain;
-use crate::ledger::{Attempt, Begun, Ledger};
-use crate::merge::{Work, merge};
-use crate::reconciliation::{Stream, reconcile};
-use crate::sizes::Sizes;
-use crate::summary::{merge_counts, merge_step, table_counts};
-use crate::table::CuratedTable;
-use crate::{Config, DailyError, Lake, day_cost, objects, reports, summary};
+use crate::maintenance::compact::compact;
+use crate::merge::counts::{imbalance, merge_counts, merge_step, table_counts};
+use crate::merge::merge;
+use crate::storage::objects;
+use crate::table::delta::CuratedTable;
+use crate::work::{Sizes, Work};
+use crate::{Config, DailyError, Lake, reports};
+use ledger::{Attempt, Begun, Ledger};
+use reconciliation::{Stream, reconcile};
 
 /// The step that writes the summary and the page, and the names of its counts.
 pub(crate) const PAGE: &str = "page";
@@ -35,16 +42,16 @@ pub(crate) const DUPLICATE_KEYS: &str = "duplicate_keys";
 /// Steps that keep the tables in shape: when one fails, it is reported, and the reports are made all the same.
 pub(crate) const MAINTENANCE: [&str; 2] = ["compact", "vacuum"];
 
-/// The steps of a run, in order. A resumed run begins with the first that is not done.
-const STEPS: [&str; 7] = [
-    "merge-pin",
-    "merge-geo",
-    "merge-user",
-    "compact",
-    "vacuum",
-    "reports",
-    PAGE,
-];
+/// Returns the names of the steps of a run, in order: the merge of each table, and then those that need all of them. A
+/// resumed run begins with the first that is not done.
+fn steps() -> Vec<String> {
+    let others = ["compact", "vacuum", "reports", PAGE].map(str::to_owned);
+    Kind::ALL
+        .map(merge_step)
+        .into_iter()
+        .chain(others)
+        .collect()
+}
 
 /// Time that is left to an invocation when its run is stopped: enough to write the ledger and to start again.
 const MARGIN: SignedDuration = SignedDuration::from_secs(20);
@@ -150,7 +157,7 @@ impl Runner {
         let mut first_seen = None;
         loop {
             let begun = ledger
-                .begin(run_date, start.trigger, start.holder, &STEPS)
+                .begin(run_date, start.trigger, start.holder, &steps())
                 .await;
             let Err(DailyError::Held { expires_at, .. }) = &begun else {
                 return begun;
@@ -220,8 +227,10 @@ impl Runner {
     ) -> Result<(), DailyError> {
         let mut failed_merge = None;
         let mut versions = BTreeMap::new();
-        for (place, name) in STEPS.into_iter().enumerate() {
-            let merged = Kind::ALL.into_iter().find(|kind| merge_step(*kind) == name);
+        for (place, name) in steps().iter().enumerate() {
+            let merged = Kind::ALL
+                .into_iter()
+                .find(|kind| merge_step(*kind) == *name);
             if merged.is_none()
                 && let Some(error) = failed_merge.take()
             {
@@ -257,14 +266,14 @@ impl Runner {
                             expected, found, ..
                         } = &failure
                         {
-                            step.counts = summary::imbalance(*expected, *found);
+                            step.counts = imbalance(*expected, *found);
                         }
                         error = Some(failure);
                     }
                 }
             }
             match error {
-                Some(error) if MAINTENANCE.contains(&name) => {
+                Some(error) if MAINTENANCE.contains(&name.as_str()) => {
                     error!(
                         error = chain(&error),
                         "The step `{name}` failed; the reports are made without it"
@@ -293,7 +302,10 @@ impl Runner {
 
     /// Does a step.
     async fn step(&self, name: &str, record: &RunRecord) -> Result<StepDone, DailyError> {
-        if let Some(kind) = Kind::ALL.into_iter().find(|kind| merge_step(*kind) == name) {
+        if let Some(kind) = Kind::ALL
+            .into_iter()
+            .find(|kind| merge_step(*kind) == *name)
+        {
             return self.merge(kind, record).await;
         }
         match name {

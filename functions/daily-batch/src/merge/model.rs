@@ -14,10 +14,14 @@ use tokio::runtime::Runtime;
 
 use super::tests::{date, table, work};
 use super::*;
-use crate::compact::compact;
-use crate::objects::fetch;
-use crate::parquet_input;
+use daily_report::summary::MergeCounts;
+
+use crate::Lake;
+use crate::maintenance::compact::compact;
+use crate::storage::objects::fetch;
+use crate::storage::parquet_input;
 use crate::test_lake::{Posted, batch, ending_after, memory, posted, put_batch, with_rules};
+use crate::work::Sizes;
 
 /// Something that happens to a table.
 #[derive(Clone, Debug)]
@@ -219,7 +223,7 @@ async fn take(lake: &Lake, model: &mut Model, step: Step) {
             model.current = model.versions[&version].clone();
         }
         Step::Remerge => {
-            crate::remerge::remerge(&at(Sizes::default()), Kind::User, true)
+            crate::maintenance::remerge::remerge(&at(Sizes::default()), Kind::User, true)
                 .await
                 .unwrap();
         }

@@ -9,14 +9,19 @@ use object_store::ObjectStoreExt as _;
 use proptest::prelude::*;
 
 use super::*;
-use crate::compact::compact;
-use crate::manifest::Manifest;
-use crate::remerge::{Remerge, remerge};
-use crate::rewrite::NewFile;
+use daily_report::summary::MergeCounts;
+use event_model::Clock;
+
+use crate::Lake;
+use crate::maintenance::compact::compact;
+use crate::maintenance::remerge::{Remerge, remerge};
+use crate::table::files::NewFile;
+use crate::table::manifest::Manifest;
 use crate::test_lake::{
     DAY, Posted, batch, memory, posted, put, put_as, put_batch, put_bytes, with_damaged_values,
     with_rules,
 };
+use crate::work::Sizes;
 
 fn clock() -> Clock {
     Clock::new(|| UNIX_EPOCH + Duration::from_hours(48))
@@ -450,11 +455,9 @@ async fn a_commit_that_adds_a_path_that_it_removes_is_refused() {
     let table = table(&lake).await;
     let files = table.files().await.unwrap();
     let add = |name: &str, rows| NewFile {
-        add: deltalake_core::kernel::Add {
-            path: name.to_owned(),
-            ..deltalake_core::kernel::Add::default()
-        },
+        name: name.to_owned(),
         rows,
+        ..NewFile::default()
     };
     let name = files[0].path.filename().unwrap().to_owned();
     let (manifest, _) = table.manifest().await.unwrap();
@@ -467,8 +470,6 @@ async fn a_commit_that_adds_a_path_that_it_removes_is_refused() {
             inserted,
             removed: 0,
         },
-        merge: None,
-        operation: merge_operation(),
     };
     for (adds, removes, inserted, error_type) in [
         (vec![add(&name, 1)], files.clone(), 0, "Bug"),
@@ -480,7 +481,10 @@ async fn a_commit_that_adds_a_path_that_it_removes_is_refused() {
         (vec![add("a", 2)], files.clone(), 0, "RowBalance"),
     ] {
         let table = CuratedTable::open(&lake, Kind::User).await.unwrap();
-        let committed = table.unwrap().commit(change(adds, removes, inserted)).await;
+        let committed = table
+            .unwrap()
+            .commit(change(adds, removes, inserted), Reason::DropDamaged)
+            .await;
         assert_eq!(committed.unwrap_err().error_type(), error_type);
     }
     assert_eq!(users(&lake).await, ["1:20"]);
@@ -628,7 +632,7 @@ async fn a_remerge_reads_everything_again_and_drops_damaged_files_only_if_asked(
     };
     lake.store().delete(&gone.path).await.unwrap();
     let store = lake.store();
-    let bytes = crate::objects::fetch(store.as_ref(), &damaged.path);
+    let bytes = crate::storage::objects::fetch(store.as_ref(), &damaged.path);
     let bytes = with_damaged_values(&bytes.await.unwrap(), "ind");
     lake.store().put(&damaged.path, bytes.into()).await.unwrap();
     put(
@@ -678,7 +682,7 @@ async fn rows_whose_text_is_large_and_compressible_are_merged_in_bounded_batches
     let files = table(&lake).await.files().await.unwrap();
     assert_eq!(files[0].rows, 41);
     let store = lake.store();
-    let bytes = crate::objects::fetch(store.as_ref(), &files[0].path);
+    let bytes = crate::storage::objects::fetch(store.as_ref(), &files[0].path);
     let reader = ParquetRecordBatchReaderBuilder::try_new(bytes.await.unwrap()).unwrap();
     // 40 rows of 850 kB in row groups of 4 MiB, though each is a few bytes on disk.
     assert!(reader.metadata().num_row_groups() >= 7);

@@ -24,9 +24,9 @@ use parquet::file::properties::WriterProperties;
 use tempfile::TempDir;
 
 use super::Report;
-use crate::parquet_input::with_views;
-use crate::table::CuratedTable;
-use crate::tasks::workers;
+use crate::storage::parquet_input::with_views;
+use crate::table::delta::CuratedTable;
+use crate::work::workers;
 
 /// Rows of the largest table that one pass of the join takes: its hash tables then need some 300 MB.
 const ROWS_PER_PASS: u64 = 4_000_000;

@@ -69,7 +69,8 @@ async fn put(runner: &Runner, key: &str, bytes: &'static [u8]) {
 /// Begins an attempt that somebody else holds.
 async fn begin(runner: &Runner) -> Attempt {
     let ledger = runner.ledger();
-    let begun = ledger.begin(day(), Trigger::Manual, "another", &STEPS);
+    let steps = steps();
+    let begun = ledger.begin(day(), Trigger::Manual, "another", &steps);
     let Begun::Attempt(attempt) = begun.await.unwrap() else {
         panic!("the date is free")
     };
@@ -162,7 +163,7 @@ async fn an_object_that_cannot_be_read_keeps_no_report_back_and_is_told() {
         let summary = summary(&runner).await;
         assert_eq!(summary.unreadable_objects["geo"], 1);
         assert_eq!(summary.quarantine.unreadable, [rejected]);
-        let line = crate::metrics::line(&record, "daily-batch").unwrap();
+        let line = crate::run::metrics::line(&record, "daily-batch").unwrap();
         assert!(line.contains(r#""objects_unreadable":1"#), "{line}");
     }
 }
@@ -191,7 +192,7 @@ async fn a_compaction_that_fails_keeps_no_report_back_and_is_told() {
         error.contains("daily remerge user --drop-damaged"),
         "{error}"
     );
-    let line = crate::metrics::line(&record, "daily-batch").unwrap();
+    let line = crate::run::metrics::line(&record, "daily-batch").unwrap();
     assert!(line.contains(r#""maintenance_failed":1"#), "{line}");
     assert!(!read(&runner, &page_key(day())).await.is_empty());
 }
@@ -418,7 +419,8 @@ async fn a_retry_of_the_same_request_takes_over_at_once_and_another_one_waits_fo
     ] {
         let runner = paused_runner();
         let ledger = runner.ledger();
-        let dead = ledger.begin(day(), Trigger::Schedule, "request", &STEPS);
+        let steps = steps();
+        let dead = ledger.begin(day(), Trigger::Schedule, "request", &steps);
         assert!(matches!(dead.await.unwrap(), Begun::Attempt(_)));
         tokio::time::sleep(Duration::from_secs(retry_after)).await;
         let before = runner.ledger().now();
@@ -439,7 +441,7 @@ async fn a_holder_that_renews_its_lease_is_left_alone() {
     let runner = paused_runner();
     let ledger = runner.ledger();
     let begun = ledger
-        .begin(day(), Trigger::Schedule, "alive", &STEPS)
+        .begin(day(), Trigger::Schedule, "alive", &steps())
         .await;
     let Begun::Attempt(attempt) = begun.unwrap() else {
         panic!("the date is free")
@@ -474,7 +476,7 @@ async fn a_run_whose_time_is_nearly_over_is_saved_and_goes_on_at_the_next_start(
     let paused = last_attempt(&runner).await;
     assert_eq!(paused.state, RunState::Paused);
     assert_eq!(states(&paused)[5], "paused");
-    assert_eq!(crate::metrics::line(&paused, ""), None);
+    assert_eq!(crate::run::metrics::line(&paused, ""), None);
     // A second start that comes no further gives up, so that nobody starts it for ever.
     let stuck = start(&slow, "second").await;
     assert!(

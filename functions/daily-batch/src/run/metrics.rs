@@ -5,8 +5,8 @@ use emf::Metric;
 use event_model::Kind;
 use jiff::Timestamp;
 
-use crate::run::{ACCEPTED, DUPLICATE_KEYS, IS_COMPLETE, MAINTENANCE, PAGE, REJECTED, UNACCOUNTED};
-use crate::summary::{UNREADABLE, merge_step, read_merge_counts, row_balance};
+use super::{ACCEPTED, DUPLICATE_KEYS, IS_COMPLETE, MAINTENANCE, PAGE, REJECTED, UNACCOUNTED};
+use crate::merge::counts::{UNREADABLE, merge_step, read_merge_counts, row_balance};
 
 /// Whether the schedule's day is done, which an alarm waits for.
 const SCHEDULED_RUNS_SUCCEEDED: &str = "scheduled_runs_succeeded";
@@ -218,7 +218,7 @@ mod tests {
     fn a_merge_that_lost_rows_is_counted_in_a_failed_run_too() {
         let mut record = record(Trigger::Schedule, RunState::Failed);
         let merge = record.steps.first_mut().unwrap();
-        merge.counts = crate::summary::imbalance(100, 97);
+        merge.counts = crate::merge::counts::imbalance(100, 97);
         let line = line(&record, "daily-batch").unwrap();
         assert!(line.contains(r#""row_imbalance":3"#), "{line}");
     }

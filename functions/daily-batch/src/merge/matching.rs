@@ -14,13 +14,13 @@ use parquet::arrow::async_reader::{ParquetRecordBatchStream, ParquetRecordBatchS
 use parquet::errors::ParquetError;
 use tracing::error;
 
+use super::versions::{KEY_COLUMNS, Precedence, RowKey, Version, precedence, primitive, versions};
 use crate::DailyError;
 use crate::error::RowsError;
-use crate::parquet_input::plain_types;
-use crate::remote_file::RemoteFile;
-use crate::table::CuratedFile;
-use crate::tasks::{join, workers};
-use crate::versions::{KEY_COLUMNS, Precedence, RowKey, Version, precedence, primitive, versions};
+use crate::storage::parquet_input::plain_types;
+use crate::storage::remote_file::RemoteFile;
+use crate::table::files::CuratedFile;
+use crate::work::{join, workers};
 
 /// For each file of a table the places of rows that must go, in ascending order.
 pub(crate) type Places = Vec<Vec<u32>>;

@@ -7,8 +7,8 @@ use event_model::{Clock, Kind};
 use jiff::Timestamp;
 use lake::key::{CLEAN_PREFIX, QUARANTINE_PREFIX};
 
-use crate::objects::list;
-use crate::reconciliation::Capacity;
+use super::reconciliation::Capacity;
+use crate::storage::objects::list;
 use crate::{DailyError, Lake};
 
 /// Hours that a stream keeps a record, where nothing else was set.

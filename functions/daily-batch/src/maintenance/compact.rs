@@ -7,12 +7,11 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use tracing::info;
 
 use crate::DailyError;
-use crate::merge::Work;
-use crate::rewrite::{Rows, Source, Target, rewrite};
-use crate::sizes::Sizes;
-use crate::table::{Change, Committed, CuratedFile, CuratedTable, RowChange};
-
-use deltalake_core::protocol::DeltaOperation;
+use crate::table::change::{Change, Committed, Reason, RowChange};
+use crate::table::delta::CuratedTable;
+use crate::table::files::CuratedFile;
+use crate::table::rewrite::{Rows, Source, Target, rewrite};
+use crate::work::{Sizes, Work};
 
 /// What a compaction did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,13 +71,11 @@ pub(crate) async fn compact(work: &Work, kind: Kind) -> Result<Option<Compaction
         schema: None,
         manifest,
         rows: RowChange::default(),
-        merge: None,
-        operation: DeltaOperation::Optimize {
-            predicate: None,
-            target_size: i64::try_from(work.sizes.file_bytes).unwrap_or(i64::MAX),
-        },
     };
-    let Some(committed) = table.commit(change).await? else {
+    let reason = Reason::Compaction {
+        target_bytes: work.sizes.file_bytes,
+    };
+    let Some(committed) = table.commit(change, reason).await? else {
         return Ok(None);
     };
     info!(kind = %kind, compaction.files = files, "Compacted {files} files of {kind}");

@@ -19,9 +19,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use tracing::warn;
 
-use crate::clean::{CleanObject, arrival_hour};
-use crate::table::folder;
-use crate::{DailyError, objects};
+use crate::DailyError;
+use crate::storage::clean::{CleanObject, arrival_hour};
+use crate::storage::objects;
+use crate::table::files::folder;
 
 /// Folder of the manifests in a table; readers of Delta pass over names that begin with `_`.
 const FOLDER: &str = "_merged";

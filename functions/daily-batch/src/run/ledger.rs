@@ -14,7 +14,8 @@ use object_store::path::Path;
 use object_store::{ObjectStoreExt as _, PutMode, PutOptions, UpdateVersion};
 
 use crate::error::chain;
-use crate::{Config, DailyError, Lake, objects};
+use crate::storage::objects;
+use crate::{Config, DailyError, Lake};
 
 /// Prefix of the ledger's objects.
 const RUNS_PREFIX: &str = "runs/";
@@ -107,7 +108,7 @@ impl Ledger {
         run_date: Date,
         trigger: Trigger,
         holder: &str,
-        steps: &[&str],
+        steps: &[String],
     ) -> Result<Begun, DailyError> {
         loop {
             let keys = self.list(&format!("{RUNS_PREFIX}date={run_date}/")).await?;
@@ -183,7 +184,7 @@ impl Ledger {
         run_date: Date,
         trigger: Trigger,
         holder: &str,
-        steps: &[&str],
+        steps: &[String],
     ) -> RunRecord {
         let now = self.now();
         let unfinished = previous.filter(|record| record.state != RunState::Succeeded);

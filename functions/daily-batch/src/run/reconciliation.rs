@@ -17,7 +17,7 @@ use lake::key::{CLEAN_PREFIX, QUARANTINE_PREFIX};
 use tracing::{error, warn};
 
 use crate::error::{RowsError, chain};
-use crate::objects::{fetch, list};
+use crate::storage::objects::{fetch, list};
 use crate::{DailyError, Lake};
 
 /// Most records that are looked for: they are kept in memory until they are found.

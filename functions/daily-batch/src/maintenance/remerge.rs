@@ -3,16 +3,15 @@
 use event_model::Kind;
 use tracing::warn;
 
-use deltalake_core::protocol::DeltaOperation;
-
 use crate::DailyError;
 use crate::error::{RowsError, chain};
-use crate::manifest::Manifest;
-use crate::merge::Work;
-use crate::objects::fetch_if_there;
-use crate::parquet_input;
-use crate::table::{Change, CuratedFile, CuratedTable, RowChange};
-use crate::tasks::join_reader;
+use crate::storage::objects::fetch_if_there;
+use crate::storage::parquet_input;
+use crate::table::change::{Change, Reason, RowChange};
+use crate::table::delta::CuratedTable;
+use crate::table::files::CuratedFile;
+use crate::table::manifest::Manifest;
+use crate::work::{Work, join_reader};
 
 /// What was done to a table so that the next run merges everything again.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -53,10 +52,8 @@ pub(crate) async fn remerge(
                     inserted: 0,
                     removed: remerge.dropped_rows,
                 },
-                merge: None,
-                operation: DeltaOperation::FileSystemCheck {},
             };
-            if table.commit(change).await?.is_none() {
+            if table.commit(change, Reason::DropDamaged).await?.is_none() {
                 return Err(DailyError::Contention { kind, times: 1 });
             }
         }

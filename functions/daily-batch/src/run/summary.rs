@@ -2,10 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use daily_report::run::{RunRecord, StepRecord};
-use daily_report::summary::{
-    MergeCounts, Quarantine, RejectedExample, RowBalance, Summary, Triples,
-};
+use daily_report::run::RunRecord;
+use daily_report::summary::{Quarantine, RejectedExample, Summary, Triples};
 use event_model::Kind;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::ToSpan as _;
@@ -15,105 +13,19 @@ use object_store::path::Path;
 use tracing::error;
 
 use crate::error::chain;
-use crate::matching::read_inds;
-use crate::merge::MergeOutcome;
-use crate::objects::{fetch, fetch_if_there, list};
+use crate::merge::counts::{UNREADABLE, changed_rule, merge_step, read_merge_counts, row_balance};
+use crate::merge::matching::read_inds;
 use crate::reports::folder;
-use crate::table::CuratedTable;
+use crate::storage::objects::{fetch, fetch_if_there, list};
+use crate::table::delta::CuratedTable;
 use crate::{DailyError, Lake};
 
-/// Prefix of the counts of a merge's step that tell what the rules changed.
-const CHANGED: &str = "changed.";
 /// Examples of each code of rejection.
 const EXAMPLES: usize = 3;
 /// Characters of an example's payload.
 const EXAMPLE_CHARS: usize = 200;
 /// Earlier days of the trend.
 const TREND_DAYS: i64 = 30;
-
-/// Returns the name of the step that merges a kind.
-pub(crate) fn merge_step(kind: Kind) -> String {
-    format!("merge-{kind}")
-}
-
-/// Spells what a merge did as the counts of its step.
-pub(crate) fn merge_counts(outcome: &MergeOutcome) -> BTreeMap<String, u64> {
-    let MergeCounts {
-        objects,
-        rows_in,
-        inserted,
-        updated,
-        superseded,
-        repeated,
-        healed,
-    } = outcome.counts;
-    let counts = [
-        ("objects", objects),
-        ("rows_in", rows_in),
-        ("inserted", inserted),
-        ("updated", updated),
-        ("superseded", superseded),
-        ("repeated", repeated),
-        ("healed", healed),
-    ];
-    let counts = counts
-        .into_iter()
-        .map(|(name, count)| (name.to_owned(), count));
-    let changes = outcome
-        .changes
-        .iter()
-        .map(|(rule, count)| (format!("{CHANGED}{rule}"), *count));
-    counts.chain(changes).collect()
-}
-
-/// Reads what a merge did from the counts of its step.
-pub(crate) fn read_merge_counts(step: &StepRecord) -> MergeCounts {
-    let count = |name: &str| step.counts.get(name).copied().unwrap_or_default();
-    MergeCounts {
-        objects: count("objects"),
-        rows_in: count("rows_in"),
-        inserted: count("inserted"),
-        updated: count("updated"),
-        superseded: count("superseded"),
-        repeated: count("repeated"),
-        healed: count("healed"),
-    }
-}
-
-/// Names of the counts of a merge's step that are no sum over its attempts.
-pub(crate) const ROWS_BEFORE: &str = "rows_before";
-pub(crate) const ROWS_AFTER: &str = "rows_after";
-pub(crate) const ROWS_INSERTED: &str = "rows_inserted";
-pub(crate) const ROWS_HEALED: &str = "rows_healed";
-pub(crate) const UNREADABLE: &str = "unreadable";
-
-/// Spells what a merge found of its table as counts of its step.
-pub(crate) fn table_counts(outcome: &MergeOutcome) -> [(&'static str, u64); 5] {
-    [
-        (ROWS_BEFORE, outcome.table.rows_before),
-        (ROWS_INSERTED, outcome.counts.inserted),
-        (ROWS_HEALED, outcome.counts.healed),
-        (ROWS_AFTER, outcome.table.rows_after),
-        (UNREADABLE, outcome.unreadable),
-    ]
-}
-
-/// Spells a row balance that does not hold, so that [`row_balance`] shows the difference.
-pub(crate) fn imbalance(expected: u64, found: u64) -> BTreeMap<String, u64> {
-    let counts = [(ROWS_BEFORE, expected), (ROWS_AFTER, found)];
-    counts.map(|(name, count)| (name.to_owned(), count)).into()
-}
-
-/// Reads the row balance of a merge from the counts of its step.
-pub(crate) fn row_balance(step: &StepRecord) -> RowBalance {
-    let count = |name: &str| step.counts.get(name).copied().unwrap_or_default();
-    RowBalance {
-        before: count(ROWS_BEFORE),
-        inserted: count(ROWS_INSERTED),
-        healed: count(ROWS_HEALED),
-        after: count(ROWS_AFTER),
-    }
-}
 
 /// Gathers the summary of a run, but for what its reconciliation found, and what the day cost.
 pub(crate) async fn gather(
@@ -145,7 +57,7 @@ pub(crate) async fn gather(
                 .unreadable_objects
                 .insert(kind.to_string(), unreadable.unwrap_or_default());
             for (count_name, count) in &step.counts {
-                if let Some(rule) = count_name.strip_prefix(CHANGED) {
+                if let Some(rule) = changed_rule(count_name) {
                     *summary.changes_by_rule.entry(rule.to_owned()).or_default() += count;
                 }
             }

@@ -9,7 +9,6 @@ use arrow::array::{
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{Int64Type, SchemaRef, TimestampMicrosecondType};
 use bytes::Bytes;
-use deltalake_core::kernel::Add;
 use event_model::Kind;
 use lake::schema;
 use object_store::ObjectStore;
@@ -21,11 +20,12 @@ use parquet::file::properties::WriterProperties;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
+use crate::DailyError;
 use crate::error::RowsError;
-use crate::sizes::Sizes;
-use crate::table::folder;
-use crate::tasks::{join, join_reader};
-use crate::{DailyError, objects, parquet_input};
+use crate::storage::{objects, parquet_input};
+use crate::table::files::{NewFile, folder};
+use crate::work::Sizes;
+use crate::work::{join, join_reader};
 
 /// Most rows of a row group: enough for good compression.
 const ROW_GROUP_ROWS: usize = 128 * 1024;
@@ -82,13 +82,6 @@ pub(crate) struct Target {
     pub(crate) sizes: Sizes,
     /// When the files are written, in milliseconds since 1970-01-01 UTC.
     pub(crate) at_ms: i64,
-}
-
-/// A file that is in the bucket, and that no version of the table names yet.
-#[derive(Clone, Debug)]
-pub(crate) struct NewFile {
-    pub(crate) add: Add,
-    pub(crate) rows: u64,
 }
 
 /// Writes the rows of all sources to new files.
@@ -391,22 +384,12 @@ async fn put(
     let size =
         i64::try_from(file.bytes.len()).map_err(|error| DailyError::Bug(error.to_string()))?;
     objects::put(store, &path, file.bytes).await?;
-    let add = Add {
-        path: name,
-        partition_values: HashMap::new(),
-        size,
-        modification_time: target.at_ms,
-        data_change: true,
-        stats: Some(file.stats.to_json()),
-        tags: None,
-        deletion_vector: None,
-        base_row_id: None,
-        default_row_commit_version: None,
-        clustering_provider: None,
-    };
     Ok(NewFile {
-        add,
+        name,
+        size,
+        modified_ms: target.at_ms,
         rows: file.stats.rows as u64,
+        stats: file.stats.to_json(),
     })
 }
 

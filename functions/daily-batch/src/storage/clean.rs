@@ -8,7 +8,8 @@ use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore};
 use tracing::warn;
 
-use crate::{DailyError, objects};
+use crate::DailyError;
+use crate::storage::objects;
 
 /// A clean object as a listing shows it.
 #[derive(Clone, Debug)]

@@ -1,6 +1,18 @@
-//! The sizes that bound the memory of a merge and the files of a table.
+//! Where a run works, the sizes that bound its memory and the files of a table, and its threads.
 
-use crate::tasks::workers;
+use event_model::Clock;
+use tokio::task::JoinHandle;
+
+use crate::error::RowsError;
+use crate::{DailyError, Lake};
+
+/// Where a run works, and how large what it writes is.
+#[derive(Clone, Debug)]
+pub(crate) struct Work {
+    pub(crate) lake: Lake,
+    pub(crate) sizes: Sizes,
+    pub(crate) clock: Clock,
+}
 
 /// Sizes of what is read and written. Tests make them small, so that small tables have several files and writers.
 #[derive(Clone, Copy, Debug)]
@@ -36,4 +48,20 @@ impl Default for Sizes {
             writers: workers(),
         }
     }
+}
+
+/// Returns how many threads the processor runs at once.
+pub(crate) fn workers() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Waits for a task; one that panicked is a bug.
+pub(crate) async fn join<T>(task: JoinHandle<T>) -> Result<T, DailyError> {
+    task.await
+        .map_err(|error| DailyError::Bug(format!("a task of the run stopped: {error}")))
+}
+
+/// Waits for a task that decodes somebody's bytes: if it panics, they are at fault.
+pub(crate) async fn join_reader<T>(task: JoinHandle<Result<T, RowsError>>) -> Result<T, RowsError> {
+    task.await.unwrap_or(Err(RowsError::Panic))
 }

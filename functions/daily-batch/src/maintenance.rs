@@ -1,0 +1,4 @@
+//! What keeps the tables in shape.
+
+pub(crate) mod compact;
+pub(crate) mod remerge;

@@ -1,0 +1,112 @@
+//! What a merge did, and how its step in the ledger spells it.
+
+use std::collections::BTreeMap;
+
+use daily_report::run::StepRecord;
+use daily_report::summary::{MergeCounts, RowBalance};
+use event_model::Kind;
+
+use crate::table::change::Committed;
+
+/// Prefix of the counts of a merge's step that tell what the rules changed.
+const CHANGED: &str = "changed.";
+/// What a merge did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct MergeOutcome {
+    pub(crate) counts: MergeCounts,
+    /// Values changed by each rule in the objects of this merge.
+    pub(crate) changes: BTreeMap<String, u64>,
+    /// The version that it made or found, and the table's rows.
+    pub(crate) table: Committed,
+    /// Objects of the table, of this and of earlier merges, that cannot be read.
+    pub(crate) unreadable: u64,
+}
+
+/// Returns the name of the step that merges a kind.
+pub(crate) fn merge_step(kind: Kind) -> String {
+    format!("merge-{kind}")
+}
+
+/// Spells what a merge did as the counts of its step.
+pub(crate) fn merge_counts(outcome: &MergeOutcome) -> BTreeMap<String, u64> {
+    let MergeCounts {
+        objects,
+        rows_in,
+        inserted,
+        updated,
+        superseded,
+        repeated,
+        healed,
+    } = outcome.counts;
+    let counts = [
+        ("objects", objects),
+        ("rows_in", rows_in),
+        ("inserted", inserted),
+        ("updated", updated),
+        ("superseded", superseded),
+        ("repeated", repeated),
+        ("healed", healed),
+    ];
+    let counts = counts
+        .into_iter()
+        .map(|(name, count)| (name.to_owned(), count));
+    let changes = outcome
+        .changes
+        .iter()
+        .map(|(rule, count)| (format!("{CHANGED}{rule}"), *count));
+    counts.chain(changes).collect()
+}
+
+/// Reads what a merge did from the counts of its step.
+pub(crate) fn read_merge_counts(step: &StepRecord) -> MergeCounts {
+    let count = |name: &str| step.counts.get(name).copied().unwrap_or_default();
+    MergeCounts {
+        objects: count("objects"),
+        rows_in: count("rows_in"),
+        inserted: count("inserted"),
+        updated: count("updated"),
+        superseded: count("superseded"),
+        repeated: count("repeated"),
+        healed: count("healed"),
+    }
+}
+
+/// Returns the rule whose changed values a count of a step is; `None` for another count.
+pub(crate) fn changed_rule(count: &str) -> Option<&str> {
+    count.strip_prefix(CHANGED)
+}
+
+/// Names of the counts of a merge's step that are no sum over its attempts.
+pub(crate) const ROWS_BEFORE: &str = "rows_before";
+pub(crate) const ROWS_AFTER: &str = "rows_after";
+pub(crate) const ROWS_INSERTED: &str = "rows_inserted";
+pub(crate) const ROWS_HEALED: &str = "rows_healed";
+pub(crate) const UNREADABLE: &str = "unreadable";
+
+/// Spells what a merge found of its table as counts of its step.
+pub(crate) fn table_counts(outcome: &MergeOutcome) -> [(&'static str, u64); 5] {
+    [
+        (ROWS_BEFORE, outcome.table.rows_before),
+        (ROWS_INSERTED, outcome.counts.inserted),
+        (ROWS_HEALED, outcome.counts.healed),
+        (ROWS_AFTER, outcome.table.rows_after),
+        (UNREADABLE, outcome.unreadable),
+    ]
+}
+
+/// Spells a row balance that does not hold, so that [`row_balance`] shows the difference.
+pub(crate) fn imbalance(expected: u64, found: u64) -> BTreeMap<String, u64> {
+    let counts = [(ROWS_BEFORE, expected), (ROWS_AFTER, found)];
+    counts.map(|(name, count)| (name.to_owned(), count)).into()
+}
+
+/// Reads the row balance of a merge from the counts of its step.
+pub(crate) fn row_balance(step: &StepRecord) -> RowBalance {
+    let count = |name: &str| step.counts.get(name).copied().unwrap_or_default();
+    RowBalance {
+        before: count(ROWS_BEFORE),
+        inserted: count(ROWS_INSERTED),
+        healed: count(ROWS_HEALED),
+        after: count(ROWS_AFTER),
+    }
+}
