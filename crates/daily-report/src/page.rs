@@ -14,6 +14,7 @@ mod trend;
 
 use askama::Template;
 
+use crate::price;
 use crate::{ReportTable, Summary};
 use chart::Figure;
 use overview::{CostView, LossCheck, TileGroup};
@@ -45,7 +46,7 @@ pub fn render(page: &Page<'_>) -> String {
         took: format::duration(steps::total_ms(&summary.steps)),
         loss_check: LossCheck::new(summary.reconciliation),
         tiles: overview::tiles(summary, page.trend.last()),
-        cost: summary.cost.as_ref().map(CostView::new),
+        cost: price(&summary.usage).as_ref().map(CostView::new),
         hours: overview::hours(summary),
         reports: page
             .reports
@@ -72,7 +73,7 @@ struct View<'a> {
     took: String,
     loss_check: LossCheck,
     tiles: Vec<TileGroup>,
-    cost: Option<CostView<'a>>,
+    cost: Option<CostView>,
     hours: Vec<Figure>,
     reports: Vec<Report<'a>>,
     quality: Quality<'a>,

@@ -42,28 +42,61 @@ pub struct Summary {
     pub triples: Triples,
     /// Whether every accepted record was found.
     pub reconciliation: Reconciliation,
-    /// What the day cost; `None` when no row arrived, and in summaries that are older than this member.
-    #[serde(default)]
-    pub cost: Option<Cost>,
+    /// What the day used of AWS, from which [`crate::price`] computes its cost.
+    pub usage: Usage,
     /// The run's steps, with their times.
     pub steps: Vec<StepRecord>,
 }
 
-/// What the run date cost, in USD.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Cost {
-    /// What a month costs in which no row arrives; 0 in summaries that are older than this member.
-    #[serde(default)]
-    pub usd_fixed_per_month: f64,
-    /// What a million further rows add; 0 in summaries that are older than this member.
-    #[serde(default)]
-    pub usd_per_million_rows: f64,
-    /// What the day cost: its part of the month, and its rows.
-    pub usd: f64,
-    /// The same by service, the dearest first.
-    pub usd_by_service: Vec<(String, f64)>,
-    /// What was assumed, in one sentence without a full stop.
-    pub assumptions: String,
+/// What the run date used of AWS.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Accepted records of the date: clean rows and rejected ones.
+    pub records: u64,
+    /// Objects of the date in `clean/` and `quarantine/`.
+    pub objects: u64,
+    /// Bytes of the date's objects in `clean/`.
+    pub clean_bytes: u64,
+    /// Bytes of the curated tables after the run.
+    pub table_bytes: u64,
+    /// How long the steps of the run took, in ms, those of earlier attempts included.
+    pub run_ms: u64,
+    /// The stream; `None` when the run could not look at it.
+    pub stream: Option<StreamUsage>,
+    /// Processor of the function that ran.
+    pub architecture: Architecture,
+}
+
+/// How the stream is paid for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StreamUsage {
+    /// Capacity mode.
+    pub mode: StreamMode,
+    /// Open shards.
+    pub shards: u32,
+    /// Hours that the stream keeps a record.
+    pub retention_hours: u32,
+}
+
+/// Capacity mode of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StreamMode {
+    /// Paid by the hour of each shard.
+    Provisioned,
+    /// Paid by what goes through it.
+    OnDemand,
+}
+
+/// Processor of a function, as Lambda calls it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Architecture {
+    /// Graviton.
+    Arm64,
+    /// Intel or AMD.
+    #[default]
+    X86_64,
 }
 
 /// What a merge did: `rows_in = inserted + updated + superseded + repeated`.

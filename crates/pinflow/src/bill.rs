@@ -1,20 +1,61 @@
-//! `cost`: the monthly bill of the stack, beside what else could do its work.
+//! `cost`: the monthly bill of the stack, beside what else could do its work, or the cost of a day.
 
 use std::collections::HashSet;
 use std::io::{self, Write};
 
+use anyhow::Context as _;
 use comfy_table::Table;
 use cost::measured::Measurements;
-use cost::{Bill, MEASUREMENTS, Service, Settings, Stream, Usage, prices};
+use cost::{Bill, DayCost, MEASUREMENTS, Service, Settings, Stream, Usage, prices};
 
+use daily_report::Summary;
+
+use crate::bucket::{Bucket, BucketError};
 use crate::cli::CostOptions;
 use crate::table::{self, WIDTH, align_right};
 use crate::{Exit, Terminal};
 
-/// Prints the bills.
-pub(crate) fn command(options: &CostOptions, terminal: &mut Terminal<'_>) -> anyhow::Result<Exit> {
-    write(options, &MEASUREMENTS, terminal.out)?;
+/// Prints the bills of a month, or what a day cost.
+pub(crate) async fn command(
+    options: &CostOptions,
+    terminal: &mut Terminal<'_>,
+) -> anyhow::Result<Exit> {
+    let Some(date) = options.day else {
+        write(options, &MEASUREMENTS, terminal.out)?;
+        return Ok(Exit::Success);
+    };
+    let bucket = Bucket::of_lake(&options.lake.find().await?);
+    let key = daily_batch::summary_key(date);
+    let summary = match bucket.read(&key).await {
+        Err(error @ BucketError::NoObject { .. }) => Err(error).with_context(|| {
+            format!("no run of {date} has ended; start one with `pinflow daily run --date {date}`")
+        }),
+        read => Ok(read?),
+    }?;
+    let summary: Summary =
+        serde_json::from_slice(&summary).with_context(|| format!("could not read `{key}`"))?;
+    match daily_report::price(&summary.usage) {
+        None => writeln!(terminal.out, "No row arrived on {date}")?,
+        Some(cost) => write_day(&cost, terminal.out)?,
+    }
     Ok(Exit::Success)
+}
+
+fn write_day(cost: &DayCost, out: &mut dyn Write) -> io::Result<()> {
+    let mut table = table::new(&["USD of the day", ""]);
+    for (service, sum) in &cost.by_service {
+        table.add_row(vec![service.as_str().to_owned(), usd(*sum)]);
+    }
+    table.add_row(vec!["total".to_owned(), usd(cost.usd)]);
+    align_right(&mut table, 1);
+    writeln!(out, "{table}")?;
+    writeln!(
+        out,
+        "Fixed: {} USD per month, without any row. Rows: {} USD per million rows, in addition.",
+        usd(cost.usd_fixed_per_month),
+        usd(cost.usd_per_million_rows)
+    )?;
+    writeln!(out, "{}", wrapped(&format!("{}.", cost.assumptions)))
 }
 
 fn write(options: &CostOptions, measured: &Measurements, out: &mut dyn Write) -> io::Result<()> {

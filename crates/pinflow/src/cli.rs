@@ -46,7 +46,7 @@ pub(crate) enum Command {
     Import(ImportOptions),
     /// Merge the clean rows into the curated tables and write the reports of a day, or look at the runs
     Daily(DailyOptions),
-    /// Show what a month of the stack costs, beside Firehose and the old stack
+    /// Show what a month of the stack costs, beside Firehose and the old stack, or what a day did
     Cost(CostOptions),
 }
 

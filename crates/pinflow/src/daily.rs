@@ -154,11 +154,12 @@ mod tests {
 
     use crate::test_stack::{TestStack, run};
 
-    const COMMANDS: [&str; 4] = [
+    const COMMANDS: [&str; 5] = [
         "daily run",
         "daily runs",
         "daily remerge pin",
         "daily show 2026-03-01",
+        "cost --day 2026-03-01",
     ];
 
     #[tokio::test(flavor = "multi_thread")]
@@ -191,6 +192,9 @@ mod tests {
             "{}",
             remerged.out
         );
+        let cost = stack.run("cost --day 2027-01-15").await;
+        cost.exit.unwrap();
+        assert!(cost.out.contains("2 provisioned shards"), "{}", cost.out);
         let repaired = stack.run("daily run").await;
         repaired.exit.unwrap();
         let rows = |out: &str| {

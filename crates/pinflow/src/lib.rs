@@ -112,7 +112,7 @@ async fn run_command(
             ))
             .await
         }
-        Command::Cost(options) => bill::command(&options, terminal),
+        Command::Cost(options) => Box::pin(bill::command(&options, terminal)).await,
         Command::Daily(options) => daily::command(&options, clock, terminal).await,
         Command::Quarantine(options) => {
             Box::pin(quarantine::command(&options, clock, terminal)).await

@@ -23,5 +23,6 @@ pub use payload::{Request, days};
 pub use restart::restart;
 pub use run::ledger::Ledger;
 pub use run::reconciliation::Stream;
+pub use run::summary::summary_key;
 pub use run::{Progress, page_key};
 pub use storage::lake_store::Lake;

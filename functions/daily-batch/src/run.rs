@@ -1,10 +1,10 @@
 //! One run of a date, step by step.
 
-mod day_cost;
 pub(crate) mod ledger;
 pub(crate) mod metrics;
 pub(crate) mod reconciliation;
 pub(crate) mod summary;
+mod usage;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -398,11 +398,10 @@ impl Runner {
         let tables = self.tables(record).await?;
         let run_date = record.run_date;
         let mut summary = summary::gather(&self.lake, record, &tables).await?;
-        let (reconciliation, capacity) =
+        let (reconciliation, stream) =
             reconcile(&self.lake, self.stream.as_ref(), run_date, &self.clock).await?;
         summary.reconciliation = reconciliation;
-        summary.cost =
-            day_cost::of_day(&self.lake, &summary, record, capacity, &self.clock).await?;
+        summary.usage = usage::of_day(&self.lake, &summary, record, stream, &self.clock).await?;
         if summary.reconciliation.unaccounted > 0 {
             warn!(
                 unaccounted = summary.reconciliation.unaccounted,
@@ -413,7 +412,7 @@ impl Runner {
         let tables = reports::read(&self.lake, run_date).await?;
         let json = serde_json::to_vec_pretty(&summary)
             .map_err(|error| DailyError::Bug(error.to_string()))?;
-        self.put(&summary::key(run_date), json).await?;
+        self.put(&summary::summary_key(run_date), json).await?;
         let page = daily_report::page::render(&daily_report::page::Page {
             summary: &summary,
             reports: &tables,

@@ -3,7 +3,9 @@
 use super::chart::{Figure, Place, Plot, Series, Shape, plot};
 use super::format;
 use crate::Summary;
-use crate::summary::{Cost, MergeCounts, Reconciliation, RowBalance, TableCounts};
+use cost::DayCost;
+
+use crate::summary::{MergeCounts, Reconciliation, RowBalance, TableCounts};
 
 /// Whether every accepted record was found.
 #[derive(Debug)]
@@ -240,7 +242,7 @@ fn table_tile(kind: &str, table: &TableCounts) -> Tile {
 
 /// What the day's rows cost.
 #[derive(Debug)]
-pub(super) struct CostView<'a> {
+pub(super) struct CostView {
     /// For a month without rows.
     pub(super) fixed: String,
     /// For a million rows, beside that.
@@ -250,24 +252,24 @@ pub(super) struct CostView<'a> {
     /// The dearest services, with their part of the day.
     pub(super) services: String,
     /// What was assumed.
-    pub(super) assumptions: &'a str,
+    pub(super) assumptions: String,
 }
 
 /// Services that are named with what they cost.
 const NAMED_SERVICES: usize = 4;
 
-impl<'a> CostView<'a> {
-    pub(super) fn new(cost: &'a Cost) -> Self {
-        let services = cost.usd_by_service.iter().take(NAMED_SERVICES);
+impl CostView {
+    pub(super) fn new(cost: &DayCost) -> Self {
+        let services = cost.by_service.iter().take(NAMED_SERVICES);
         let services: Vec<_> = services
-            .map(|(name, usd)| format!("{name} {}", format::usd(*usd)))
+            .map(|(service, usd)| format!("{} {}", service.as_str(), format::usd(*usd)))
             .collect();
         Self {
             fixed: format::usd(cost.usd_fixed_per_month),
             per_million: format::usd(cost.usd_per_million_rows),
             day: format::usd(cost.usd),
             services: services.join(", "),
-            assumptions: &cost.assumptions,
+            assumptions: cost.assumptions.clone(),
         }
     }
 }

@@ -4,7 +4,8 @@ mod sample;
 use jiff::civil::{Date, date};
 
 use super::*;
-use crate::summary::{MergeCounts, Reconciliation, RejectedExample, TableCounts};
+use crate::price;
+use crate::summary::{MergeCounts, Reconciliation, RejectedExample, TableCounts, Usage};
 use crate::{Cell, Chart, Trigger};
 
 const DAY: Date = date(2026, 8, 21);
@@ -98,27 +99,24 @@ fn the_sections_stand_in_their_order() {
 #[test]
 fn the_cost_of_the_day_is_told_with_what_was_assumed() {
     let page = sample_page();
-    for text in [
-        "<dd class=\"number\">$17.46</dd><dd class=\"dim\">USD per month, without any row</dd>",
-        "<dd class=\"number\">$3.25</dd><dd class=\"dim\">USD per million rows, in addition</dd>",
-        "<dd class=\"number\">$1.16</dd><dd class=\"dim\">USD, its part of the month and its rows</dd>",
-        "Kinesis $0.36, CloudWatch and X-Ray $0.30, Lambda $0.21, KMS $0.04. At most: one row per request",
+    let cost = price(&sample::summary(DAY).usage).unwrap();
+    for (label, usd) in [
+        ("USD per month, without any row", cost.usd_fixed_per_month),
+        (
+            "USD per million rows, in addition",
+            cost.usd_per_million_rows,
+        ),
+        ("USD, its part of the month and its rows", cost.usd),
     ] {
-        assert!(page.contains(text), "{text}");
+        let text = format!("<dd class=\"number\">${usd:.2}</dd><dd class=\"dim\">{label}</dd>");
+        assert!(page.contains(&text), "{text}");
     }
+    assert!(page.contains(&cost.assumptions), "{}", cost.assumptions);
     let without = page_of(&Summary {
-        cost: None,
+        usage: Usage::default(),
         ..sample::summary(DAY)
     });
     assert!(!without.contains("Cost of the day"));
-}
-
-#[test]
-fn a_summary_from_before_the_cost_was_computed_is_read() {
-    let mut summary = serde_json::to_value(sample::summary(DAY)).unwrap();
-    summary.as_object_mut().unwrap().remove("cost").unwrap();
-    let summary: Summary = serde_json::from_value(summary).unwrap();
-    assert_eq!(summary.cost, None);
 }
 
 #[test]

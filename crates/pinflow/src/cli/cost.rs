@@ -2,9 +2,17 @@
 
 use clap::{Args, ValueEnum};
 use cost::{Architecture, Load, MEASUREMENTS, Settings, Stream};
+use jiff::civil::Date;
+
+use crate::lake_options::LakeOptions;
 
 #[derive(Debug, Args)]
 pub(crate) struct CostOptions {
+    /// Show what this day cost, from the usage in its summary.json, instead of a month's bill
+    #[arg(long, value_name = "DATE", conflicts_with_all = ["rows_per_second", "row_bytes", "rows_per_request", "stream", "shards", "table_rows"])]
+    pub(crate) day: Option<Date>,
+    #[command(flatten)]
+    pub(crate) lake: LakeOptions,
     /// Rows of all tables per second, evenly over the month
     #[arg(long, value_name = "N", default_value_t = 0.0, value_parser = parse_rows, allow_negative_numbers = true)]
     pub(crate) rows_per_second: f64,

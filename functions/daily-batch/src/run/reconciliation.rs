@@ -4,10 +4,8 @@ use std::collections::HashSet;
 
 use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::error::DisplayErrorContext;
-use aws_sdk_kinesis::types::{
-    ShardIteratorType, StreamDescriptionSummary, StreamMode, StreamModeDetails,
-};
-use daily_report::summary::Reconciliation;
+use aws_sdk_kinesis::types::{ShardIteratorType, StreamDescriptionSummary, StreamModeDetails};
+use daily_report::summary::{Reconciliation, StreamMode, StreamUsage};
 use event_model::{Clock, Kind, SequenceNumber, ShardId};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::civil::Date;
@@ -49,20 +47,13 @@ impl Stream {
     }
 }
 
-/// How the stream is paid for.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Capacity {
-    pub(crate) stream: cost::Stream,
-    pub(crate) retention_hours: u32,
-}
-
 /// Records that are still on the stream.
 #[derive(Default)]
 struct Accepted {
     /// Dates on which they may have arrived.
     dates: Vec<Date>,
     /// `None` when the stream could not be looked at.
-    capacity: Option<Capacity>,
+    stream: Option<StreamUsage>,
     settled: HashSet<RecordKey>,
     /// Records within the time of grace.
     recent: HashSet<RecordKey>,
@@ -79,7 +70,7 @@ pub(crate) async fn reconcile(
     stream: Option<&Stream>,
     run_date: Date,
     clock: &Clock,
-) -> Result<(Reconciliation, Option<Capacity>), DailyError> {
+) -> Result<(Reconciliation, Option<StreamUsage>), DailyError> {
     let Some(stream) = stream else {
         return Ok((Reconciliation::default(), None));
     };
@@ -90,7 +81,7 @@ pub(crate) async fn reconcile(
     });
     let Accepted {
         dates,
-        capacity,
+        stream: stream_usage,
         mut settled,
         mut recent,
         is_complete,
@@ -130,7 +121,7 @@ pub(crate) async fn reconcile(
         unaccounted: settled.len() as u64,
         is_complete,
     };
-    Ok((reconciliation, capacity))
+    Ok((reconciliation, stream_usage))
 }
 
 async fn read_stream(
@@ -157,7 +148,7 @@ async fn read_stream(
             .series(1.day())
             .take_while(|day| *day <= date(started))
             .collect(),
-        capacity: summary.map(capacity),
+        stream: summary.map(stream_usage),
         is_complete: true,
         ..Accepted::default()
     };
@@ -211,16 +202,16 @@ async fn read_stream(
     Ok(accepted)
 }
 
-fn capacity(summary: &StreamDescriptionSummary) -> Capacity {
-    let shards = f64::from(summary.open_shard_count());
+fn stream_usage(summary: &StreamDescriptionSummary) -> StreamUsage {
     let mode = summary
         .stream_mode_details()
         .map(StreamModeDetails::stream_mode);
-    Capacity {
-        stream: match mode {
-            Some(StreamMode::OnDemand) => cost::Stream::OnDemand { shards },
-            _ => cost::Stream::Provisioned { shards },
+    StreamUsage {
+        mode: match mode {
+            Some(aws_sdk_kinesis::types::StreamMode::OnDemand) => StreamMode::OnDemand,
+            _ => StreamMode::Provisioned,
         },
+        shards: u32::try_from(summary.open_shard_count()).unwrap_or_default(),
         retention_hours: u32::try_from(summary.retention_period_hours()).unwrap_or_default(),
     }
 }

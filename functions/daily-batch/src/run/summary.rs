@@ -158,7 +158,7 @@ async fn triples(
 }
 
 /// Returns the key of a run date's summary.
-pub(crate) fn key(run_date: Date) -> String {
+pub fn summary_key(run_date: Date) -> String {
     format!("{}/summary.json", folder(run_date))
 }
 
@@ -169,7 +169,8 @@ pub(crate) async fn trend(lake: &Lake, run_date: Date) -> Result<Vec<Summary>, D
         .map(|days| run_date.saturating_sub(days.days()));
     let summaries: Vec<Option<Summary>> = stream::iter(days)
         .map(|day| async move {
-            let found = fetch_if_there(lake.store().as_ref(), &Path::from(key(day))).await?;
+            let found =
+                fetch_if_there(lake.store().as_ref(), &Path::from(summary_key(day))).await?;
             // One that an older or newer release wrote is left out.
             let summary = found.and_then(|bytes| serde_json::from_slice(&bytes).ok());
             Ok::<_, DailyError>(summary)

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use jiff::civil::{Date, date};
 
 use crate::summary::{
-    Cost, MergeCounts, Quarantine, Reconciliation, RejectedExample, TableCounts, Triples,
+    Architecture, MergeCounts, Quarantine, Reconciliation, RejectedExample, StreamMode,
+    StreamUsage, TableCounts, Triples, Usage,
 };
 use crate::{RunState, StepRecord, Summary, Trigger};
 pub(super) use reports::reports;
@@ -126,28 +127,25 @@ pub(super) fn summary(run_date: Date) -> Summary {
             unaccounted: 0,
             is_complete: true,
         },
-        cost: Some(cost()),
+        usage: usage(),
         steps: steps(run_date),
         ..Summary::default()
     }
 }
 
-fn cost() -> Cost {
-    Cost {
-        usd_fixed_per_month: 17.46,
-        usd_per_million_rows: 3.25,
-        usd: 1.164_2,
-        usd_by_service: [
-            ("Kinesis", 0.360_5),
-            ("CloudWatch and X-Ray", 0.301),
-            ("Lambda", 0.212),
-            ("KMS", 0.04),
-            ("S3", 0.001),
-        ]
-        .map(|(name, usd)| (name.to_owned(), usd))
-        .into(),
-        assumptions: "At most: one row per request and one object a batch, one provisioned shard"
-            .to_owned(),
+fn usage() -> Usage {
+    Usage {
+        records: 300_000,
+        objects: 5_000,
+        clean_bytes: 60_000_000,
+        table_bytes: 2_000_000_000,
+        run_ms: 90_000,
+        stream: Some(StreamUsage {
+            mode: StreamMode::Provisioned,
+            shards: 1,
+            retention_hours: 24,
+        }),
+        architecture: Architecture::Arm64,
     }
 }
 

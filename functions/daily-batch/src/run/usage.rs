@@ -1,27 +1,22 @@
-//! What the run date cost, from what the run knows of the day.
+//! What the run date used of AWS, as the run knows it.
 
-use cost::{Architecture, Day, MEASUREMENTS};
 use daily_report::run::{RunRecord, RunState};
-use daily_report::summary::{Cost, Summary};
+use daily_report::summary::{Architecture, StreamUsage, Summary, Usage};
 use event_model::{Clock, Kind};
 use jiff::Timestamp;
 use lake::key::{CLEAN_PREFIX, QUARANTINE_PREFIX};
 
-use super::reconciliation::Capacity;
 use crate::storage::objects::list;
 use crate::{DailyError, Lake};
 
-/// Hours that a stream keeps a record, where nothing else was set.
-const DEFAULT_RETENTION_HOURS: u32 = 24;
-
-/// Computes the cost; `None` when no row arrived on the date.
+/// Gathers the usage of a date.
 pub(crate) async fn of_day(
     lake: &Lake,
     summary: &Summary,
     record: &RunRecord,
-    capacity: Option<Capacity>,
+    stream: Option<StreamUsage>,
     clock: &Clock,
-) -> Result<Option<Cost>, DailyError> {
+) -> Result<Usage, DailyError> {
     let rows: u64 = summary.rows_by_hour.values().flatten().sum();
     let rejected: u64 = summary.quarantine.by_code.values().sum();
     let tables = summary.tables.values();
@@ -39,32 +34,19 @@ pub(crate) async fn of_day(
     }
     let quarantined = list(store.as_ref(), &format!("{QUARANTINE_PREFIX}date={date}/")).await?;
     objects += quarantined.len() as u64;
-    let day = Day {
-        rows: rows + rejected,
+    Ok(Usage {
+        records: rows + rejected,
         objects,
         clean_bytes,
         table_bytes: tables.map(|table| table.size_bytes).sum(),
         run_ms: run_ms(record, clock),
-        stream: capacity.map(|capacity| capacity.stream),
-        retention_hours: capacity
-            .map_or(DEFAULT_RETENTION_HOURS, |capacity| capacity.retention_hours),
+        stream,
         architecture: if cfg!(target_arch = "aarch64") {
             Architecture::Arm64
         } else {
             Architecture::X86_64
         },
-    };
-    Ok(day.cost(&MEASUREMENTS).map(|cost| Cost {
-        usd_fixed_per_month: rounded(cost.usd_fixed_per_month),
-        usd_per_million_rows: rounded(cost.usd_per_million_rows),
-        usd: rounded(cost.usd),
-        usd_by_service: cost
-            .by_service
-            .into_iter()
-            .map(|(service, usd)| (service.as_str().to_owned(), rounded(usd)))
-            .collect(),
-        assumptions: cost.assumptions,
-    }))
+    })
 }
 
 /// Returns how long the steps took, those of earlier attempts and the one under way included.
@@ -82,9 +64,4 @@ fn run_ms(record: &RunRecord, clock: &Clock) -> u64 {
         _ => step.duration_ms.unwrap_or_default(),
     });
     millis.sum()
-}
-
-/// Keeps the digits that mean something: a bill is no more exact than that.
-fn rounded(usd: f64) -> f64 {
-    (usd * 1e6).round() / 1e6
 }
