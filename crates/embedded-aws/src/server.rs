@@ -16,9 +16,9 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use s3s::Body;
 use s3s::service::S3Service;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use crate::api_gateway::{ApiGateway, gateway_error, is_announced_too_large};
@@ -50,12 +50,8 @@ pub(crate) struct Services {
     pub(crate) client_timeout: Duration,
 }
 
-/// Serves until a stop is told, then until every request that was begun is answered.
-pub(crate) async fn serve(
-    listener: TcpListener,
-    services: Services,
-    mut stop: watch::Receiver<bool>,
-) {
+/// Serves until `stop` is cancelled, then until every request that was begun is answered.
+pub(crate) async fn serve(listener: TcpListener, services: Services, stop: CancellationToken) {
     let services = Arc::new(services);
     let mut connections = JoinSet::new();
     loop {
@@ -71,7 +67,7 @@ pub(crate) async fn serve(
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
             },
-            () = stopped(&mut stop) => break,
+            () = stop.cancelled() => break,
             Some(_) = connections.join_next() => {}
         }
     }
@@ -82,7 +78,7 @@ pub(crate) async fn serve(
 async fn connection(
     socket: TokioIo<tokio::net::TcpStream>,
     services: Arc<Services>,
-    mut stop: watch::Receiver<bool>,
+    stop: CancellationToken,
 ) {
     let client_timeout = services.client_timeout;
     let service = service_fn(move |request| {
@@ -97,7 +93,7 @@ async fn connection(
     let mut connection = std::pin::pin!(builder.serve_connection(socket, service));
     let served = tokio::select! {
         served = connection.as_mut() => served,
-        () = stopped(&mut stop) => {
+        () = stop.cancelled() => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }
@@ -105,11 +101,6 @@ async fn connection(
     if let Err(error) = served {
         debug!(%error, "A connection ended early");
     }
-}
-
-/// Returns once a stop is told, or nobody is left to tell it.
-async fn stopped(stop: &mut watch::Receiver<bool>) {
-    drop(stop.wait_for(|stop| *stop).await);
 }
 
 impl Services {

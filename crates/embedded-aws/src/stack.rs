@@ -13,8 +13,8 @@ use event_model::Clock;
 use ingest_api::ApiKeys;
 use lambda_runtime::{Context, LambdaEvent};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::api_gateway::ApiGateway;
@@ -90,7 +90,7 @@ pub struct Stack {
     aws: SdkConfig,
     totals: LiveTotals,
     mapping: EventSourceMapping,
-    stop: watch::Sender<bool>,
+    stop: CancellationToken,
     server: JoinHandle<()>,
     writer: std::thread::JoinHandle<()>,
 }
@@ -162,9 +162,9 @@ impl Stack {
             bucket: config.bucket,
             client_timeout: config.client_timeout,
         };
-        let (stop, stops) = watch::channel(false);
+        let stop = CancellationToken::new();
         // What the mapping sent before this waits in the listener's queue.
-        let server = tokio::spawn(serve(listener, services, stops));
+        let server = tokio::spawn(serve(listener, services, stop.clone()));
         info!(url, "The stack is up");
         Ok(Self {
             url,
@@ -209,7 +209,7 @@ impl Stack {
     pub async fn shutdown(self) -> Result<(), StackError> {
         // The mapping first: its function writes over this server's port.
         self.mapping.stop().await;
-        self.stop.send_replace(true);
+        self.stop.cancel();
         let served = self.server.await;
         // The last clone of the store has gone with the server; the writer ends when its queue is empty.
         let written = tokio::task::spawn_blocking(|| self.writer.join()).await;

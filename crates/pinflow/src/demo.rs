@@ -16,10 +16,10 @@ use event_model::Position;
 use crate::cli::{Access, DemoOptions};
 use crate::post::{Api, Pace, Poster, Tally, post_all};
 use crate::source::Source;
-use crate::stop::Stop;
 use crate::{Exit, Terminal, daily, progress};
 use reconciliation::Reconciliation;
 use report::{CleanerWork, Report};
+use tokio_util::sync::CancellationToken;
 
 /// Starts the stack, posts, waits until the stream is drained, and looks for every acknowledged record in the lake.
 ///
@@ -27,7 +27,7 @@ use report::{CleanerWork, Report};
 pub(crate) async fn command(
     options: &DemoOptions,
     clock: Clock,
-    stop: &Stop,
+    stop: &CancellationToken,
     terminal: &mut Terminal<'_>,
 ) -> anyhow::Result<Exit> {
     let mut source = Source::open(options.data.as_deref(), options.seed)?;
@@ -41,7 +41,7 @@ pub(crate) async fn command(
     // What an earlier run left on the stream is not this run's work.
     tokio::select! {
         () = drain(&stack) => {}
-        () = stop.requested() => {}
+        () = stop.cancelled() => {}
     }
     let before = stack.totals();
 
@@ -70,7 +70,7 @@ pub(crate) async fn command(
         posting,
         until_drained,
     };
-    if stop.is_requested() {
+    if stop.is_cancelled() {
         writeln!(terminal.out, "Ctrl-C ended the run early")?;
     }
     report.write(terminal.out)?;
@@ -87,7 +87,7 @@ pub(crate) async fn command(
     }
     Ok(if report.unaccounted() > 0 {
         Exit::Failure
-    } else if stop.is_requested() {
+    } else if stop.is_cancelled() {
         Exit::Interrupted
     } else if tally.failed > 0 {
         Exit::Failure
@@ -134,7 +134,7 @@ async fn post(
     stack: &Stack,
     options: &DemoOptions,
     source: &mut Source,
-    stop: &Stop,
+    stop: &CancellationToken,
 ) -> anyhow::Result<(Tally, HashSet<Position>)> {
     let url = stack.url().parse().context("the stack has no URL")?;
     let api = Api::try_new(&url, options.wire, &Access::default())?;

@@ -16,8 +16,8 @@ use crate::cli::{ImportOptions, SinkLocation};
 use crate::post::{Api, Pace, Poster, Settings, Signer, State, Tally, post_all, without_login};
 use crate::source::Source;
 use crate::source::sink::{Place, Sink};
-use crate::stop::Stop;
 use crate::{Exit, Terminal, progress};
+use tokio_util::sync::CancellationToken;
 
 /// Name of the file that keeps how far the run is, where none is given.
 const STATE_PATH: &str = ".pinflow-import.json";
@@ -26,12 +26,12 @@ const STATE_PATH: &str = ".pinflow-import.json";
 pub(crate) async fn command(
     options: &ImportOptions,
     clock: Clock,
-    stop: &Stop,
+    stop: &CancellationToken,
     terminal: &mut Terminal<'_>,
 ) -> anyhow::Result<Exit> {
     let sink = tokio::select! {
         sink = open(options) => sink?,
-        () = stop.requested() => return Ok(Exit::Interrupted),
+        () = stop.cancelled() => return Ok(Exit::Interrupted),
     };
     tell_left_out(&sink, terminal.notes)?;
     let is_complete = sink.left_out().topics.is_empty();
@@ -71,7 +71,11 @@ fn tell_left_out(sink: &Sink, notes: &mut dyn Write) -> io::Result<()> {
 }
 
 /// Reads every object, and tells how many rows there are.
-async fn count(sink: Sink, stop: &Stop, terminal: &mut Terminal<'_>) -> anyhow::Result<Exit> {
+async fn count(
+    sink: Sink,
+    stop: &CancellationToken,
+    terminal: &mut Terminal<'_>,
+) -> anyhow::Result<Exit> {
     let objects = sink.len();
     let mut source = Source::Sink(Box::new(sink));
     let bar = progress::objects(objects);
@@ -79,7 +83,7 @@ async fn count(sink: Sink, stop: &Stop, terminal: &mut Terminal<'_>) -> anyhow::
     for _ in 0..objects {
         let post = tokio::select! {
             post = source.next_post() => post?,
-            () = stop.requested() => return Ok(Exit::Interrupted),
+            () = stop.cancelled() => return Ok(Exit::Interrupted),
         };
         for row in post.rows {
             *rows.entry(row.kind).or_default() += 1;
@@ -109,7 +113,7 @@ async fn post(
     options: &ImportOptions,
     sink: Sink,
     clock: Clock,
-    stop: &Stop,
+    stop: &CancellationToken,
     terminal: &mut Terminal<'_>,
 ) -> anyhow::Result<Exit> {
     let objects = sink.len();
@@ -118,7 +122,7 @@ async fn post(
     if let Some(identity) = options.identity() {
         let signer = tokio::select! {
             signer = Signer::find(&identity, url, clock) => signer?,
-            () = stop.requested() => return Ok(Exit::Interrupted),
+            () = stop.cancelled() => return Ok(Exit::Interrupted),
         };
         api = api.signed(signer);
     }
@@ -183,7 +187,7 @@ async fn post(
         )?;
     }
     outcome?;
-    Ok(if stop.is_requested() {
+    Ok(if stop.is_cancelled() {
         Exit::Interrupted
     } else if tally.failed + bad > 0 {
         Exit::Failure

@@ -26,7 +26,6 @@ use std::process::ExitCode;
 use event_model::Clock;
 
 use cli::{Cli, Command};
-use stop::Stop;
 
 /// What a command reads from and writes to.
 struct Terminal<'a> {
@@ -86,16 +85,16 @@ async fn run_command(
 ) -> anyhow::Result<Exit> {
     match command {
         Command::Demo(options) => {
-            demo::command(&options, clock, &Stop::on_ctrl_c()?, terminal).await
+            demo::command(&options, clock, &stop::on_ctrl_c()?, terminal).await
         }
         Command::Local(options) => {
-            local::command(&options, clock, &Stop::on_ctrl_c()?, terminal).await
+            local::command(&options, clock, &stop::on_ctrl_c()?, terminal).await
         }
         Command::Post(options) => {
             Box::pin(post::command(
                 &options,
                 clock,
-                &Stop::on_ctrl_c()?,
+                &stop::on_ctrl_c()?,
                 terminal,
             ))
             .await
@@ -107,7 +106,7 @@ async fn run_command(
             Box::pin(import::command(
                 &options,
                 clock,
-                &Stop::on_ctrl_c()?,
+                &stop::on_ctrl_c()?,
                 terminal,
             ))
             .await

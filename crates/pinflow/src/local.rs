@@ -8,14 +8,14 @@ use event_model::Clock;
 
 use crate::cli::LocalOptions;
 use crate::daily::Schedule;
-use crate::stop::Stop;
 use crate::{Exit, Terminal};
+use tokio_util::sync::CancellationToken;
 
 /// Keeps the stack up until Ctrl-C, and says how to talk to it.
 pub(crate) async fn command(
     options: &LocalOptions,
     clock: Clock,
-    stop: &Stop,
+    stop: &CancellationToken,
     terminal: &mut Terminal<'_>,
 ) -> anyhow::Result<Exit> {
     let mut config = StackConfig::new(options.out.clone());
@@ -45,7 +45,7 @@ pub(crate) async fn command(
         }
     };
     tokio::select! {
-        () = stop.requested() => {}
+        () = stop.cancelled() => {}
         ended = runs => ended?,
     }
     stack.shutdown().await?;

@@ -31,14 +31,14 @@ use crate::cli::{OrderName, PostOptions};
 use crate::source::mysql::Mysql;
 use crate::source::order::Order;
 use crate::source::{Source, sequence};
-use crate::stop::Stop;
 use crate::{Exit, Terminal, progress};
+use tokio_util::sync::CancellationToken;
 
 /// Posts the rows of a data folder, of a database or of the generator, and tells what became of them.
 pub(crate) async fn command(
     options: &PostOptions,
     clock: Clock,
-    stop: &Stop,
+    stop: &CancellationToken,
     terminal: &mut Terminal<'_>,
 ) -> anyhow::Result<Exit> {
     let (api, mut source, settings) = tokio::select! {
@@ -47,7 +47,7 @@ pub(crate) async fn command(
             let (source, settings) = open(options).await?;
             anyhow::Ok((api, source, settings))
         } => opened?,
-        () = stop.requested() => return Ok(Exit::Interrupted),
+        () = stop.cancelled() => return Ok(Exit::Interrupted),
     };
     let poster = Poster::new(api, options.seed, stop.clone());
     let mut state = state(options, settings)?;
@@ -89,7 +89,7 @@ pub(crate) async fn command(
     }
     outcome?;
     Ok(match tally.failed {
-        _ if stop.is_requested() => Exit::Interrupted,
+        _ if stop.is_cancelled() => Exit::Interrupted,
         0 => Exit::Success,
         _ => Exit::Failure,
     })

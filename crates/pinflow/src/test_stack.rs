@@ -8,11 +8,10 @@ use clap::Parser as _;
 use embedded_aws::{Stack, StackConfig};
 use event_model::Clock;
 use tempfile::TempDir;
-use tokio::sync::watch;
 
 use crate::cli::{Cli, Command};
-use crate::stop::Stop;
 use crate::{Exit, Terminal, import, run_command};
+use tokio_util::sync::CancellationToken;
 
 /// How long a test waits for what must come: far more than it takes, so that only a hang ends it.
 pub(crate) const TIME_LIMIT: Duration = Duration::from_mins(1);
@@ -106,8 +105,7 @@ pub(crate) async fn run(arguments: &str) -> Ran {
     let exit = match cli.command {
         // A process can listen to Ctrl-C once.
         Command::Import(options) => {
-            let (sender, _) = watch::channel(false);
-            import::command(&options, clock(), &Stop::on(&sender), &mut terminal).await
+            import::command(&options, clock(), &CancellationToken::new(), &mut terminal).await
         }
         command => run_command(command, clock(), &mut terminal).await,
     };

@@ -4,13 +4,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
 use clap::Parser as _;
-use tokio::sync::watch;
 
 use super::*;
 use crate::cli::{Cli, Command};
 
 /// Runs `demo` and returns how it ended and what it printed.
-async fn demo(out: &Path, arguments: &str, clock: Clock, stop: &Stop) -> (Exit, String) {
+async fn demo(
+    out: &Path,
+    arguments: &str,
+    clock: Clock,
+    stop: &CancellationToken,
+) -> (Exit, String) {
     let words = ["pinflow", "demo", "--out"]
         .map(ToOwned::to_owned)
         .into_iter();
@@ -41,10 +45,15 @@ fn clock(asked: impl Fn() + Send + Sync + 'static) -> Clock {
 #[tokio::test]
 async fn a_run_accounts_for_its_own_records_in_each_wire_format() {
     let folder = tempfile::tempdir().unwrap();
-    let (sender, _) = watch::channel(false);
     for wire in ["kinesis", "kafka", "events"] {
         let arguments = format!("--posts 12 --wire {wire}");
-        let (exit, text) = demo(folder.path(), &arguments, clock(|| ()), &Stop::on(&sender)).await;
+        let (exit, text) = demo(
+            folder.path(),
+            &arguments,
+            clock(|| ()),
+            &CancellationToken::new(),
+        )
+        .await;
         assert_eq!(exit, Exit::Success, "{text}");
         assert!(
             text.contains(": 36 accepted = 36 clean + 0 quarantined, unaccounted = 0"),
@@ -56,8 +65,13 @@ async fn a_run_accounts_for_its_own_records_in_each_wire_format() {
 #[tokio::test]
 async fn the_day_is_paid_for_the_stream_that_it_had() {
     let folder = tempfile::tempdir().unwrap();
-    let (sender, _) = watch::channel(false);
-    let (exit, text) = demo(folder.path(), "--posts 3", clock(|| ()), &Stop::on(&sender)).await;
+    let (exit, text) = demo(
+        folder.path(),
+        "--posts 3",
+        clock(|| ()),
+        &CancellationToken::new(),
+    )
+    .await;
     assert_eq!(exit, Exit::Success, "{text}");
     let page = text.lines().last().unwrap();
     let (_, page) = page.split_once("for a browser: ").unwrap();
@@ -69,13 +83,13 @@ async fn the_day_is_paid_for_the_stream_that_it_had() {
 #[tokio::test]
 async fn a_run_that_ctrl_c_ends_accounts_for_what_was_posted() {
     let folder = tempfile::tempdir().unwrap();
-    let (sender, _) = watch::channel(false);
-    let stop = Stop::on(&sender);
+    let stop = CancellationToken::new();
     // Each request asks for the time.
     let asked = AtomicU64::new(0);
+    let stopped = stop.clone();
     let clock = clock(move || {
         if asked.fetch_add(1, Ordering::Relaxed) == 300 {
-            sender.send_replace(true);
+            stopped.cancel();
         }
     });
     let (exit, text) = demo(folder.path(), "--posts 1000000", clock, &stop).await;
@@ -100,9 +114,14 @@ async fn a_post_that_fails_fails_the_run() {
     ] {
         std::fs::write(data.path().join(format!("{name}.ndjson")), text).unwrap();
     }
-    let (sender, _) = watch::channel(false);
     let arguments = format!("--posts 1 --data {}", data.path().display());
-    let (exit, text) = demo(folder.path(), &arguments, clock(|| ()), &Stop::on(&sender)).await;
+    let (exit, text) = demo(
+        folder.path(),
+        &arguments,
+        clock(|| ()),
+        &CancellationToken::new(),
+    )
+    .await;
     assert_eq!(exit, Exit::Failure, "{text}");
     assert!(text.contains("  1 × 413 Payload Too Large: "), "{text}");
     assert!(

@@ -12,7 +12,7 @@ use super::answer::RowAnswer;
 use super::api::{Api, PostError, RequestOutcome, Sent};
 use super::backoff::Backoff;
 use super::batch::Row;
-use crate::stop::Stop;
+use tokio_util::sync::CancellationToken;
 
 /// A row that the API did not accept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,7 +71,7 @@ pub(crate) struct Poster {
     api: Api,
     /// Seed of the jitter.
     seed: u64,
-    stop: Stop,
+    stop: CancellationToken,
     requests: AtomicU64,
 }
 
@@ -80,7 +80,7 @@ type Again = (Row, Failure);
 
 impl Poster {
     /// Makes a poster; nothing is sent yet.
-    pub(crate) fn new(api: Api, seed: u64, stop: Stop) -> Self {
+    pub(crate) fn new(api: Api, seed: u64, stop: CancellationToken) -> Self {
         Self {
             api,
             seed,
@@ -132,7 +132,7 @@ impl Poster {
         };
         tokio::select! {
             () = tokio::time::sleep(wait) => true,
-            () = self.stop.requested() => false,
+            () = self.stop.cancelled() => false,
         }
     }
 }

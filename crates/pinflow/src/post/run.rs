@@ -15,7 +15,7 @@ use super::batch::{Batch, Row};
 use super::poster::{Delivery, Failure, Poster};
 use crate::cli::Rate;
 use crate::source::Source;
-use crate::stop::Stop;
+use tokio_util::sync::CancellationToken;
 
 /// How many posts are sent, and how fast.
 #[derive(Clone, Debug)]
@@ -69,7 +69,7 @@ pub(crate) async fn post_all(
     poster: Poster,
     source: &mut Source,
     pace: &Pace,
-    stop: &Stop,
+    stop: &CancellationToken,
     on_batch: impl FnMut(&Posted) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let poster = Arc::new(poster);
@@ -89,13 +89,13 @@ pub(crate) async fn post_all(
                 let due = schedule.next(Instant::now());
                 under_way.wait_until(due, stop).await?;
             }
-            if stop.is_requested() {
+            if stop.is_cancelled() {
                 // The posts of the batch that were waiting for its last ones are not sent.
                 return under_way.finish().await;
             }
             let post = tokio::select! {
                 post = source.next_post() => post,
-                () = stop.requested() => return under_way.finish().await,
+                () = stop.cancelled() => return under_way.finish().await,
             };
             match post {
                 Ok(post) => posts.push(post),
@@ -137,11 +137,11 @@ impl<F: FnMut(&Posted) -> anyhow::Result<()>> UnderWay<F> {
     }
 
     /// Waits until a time, or until Ctrl-C, and tells meanwhile what ends.
-    async fn wait_until(&mut self, due: Instant, stop: &Stop) -> anyhow::Result<()> {
+    async fn wait_until(&mut self, due: Instant, stop: &CancellationToken) -> anyhow::Result<()> {
         loop {
             tokio::select! {
                 () = sleep_until(due) => return Ok(()),
-                () = stop.requested() => return Ok(()),
+                () = stop.cancelled() => return Ok(()),
                 outcome = self.end_one(), if !self.batches.is_empty() => outcome?,
             }
         }

@@ -80,7 +80,7 @@ impl Tally {
             took.as_secs_f64()
         )?;
         if let Some([median, high]) = self.percentiles() {
-            writeln!(out, "A post took {median} (p50), {high} (p99)")?;
+            writeln!(out, "A request took {median} (p50), {high} (p99)")?;
         }
         self.write_failures(out)
     }

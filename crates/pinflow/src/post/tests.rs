@@ -5,14 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
 use clap::Parser as _;
-use tokio::sync::watch;
 
 use super::server::Server;
 use super::*;
 use crate::cli::{Cli, Command};
 
 /// Runs `post` and returns how it ended and what it printed, without the times.
-async fn post(server: &Server, arguments: &str, stop: &Stop) -> (Exit, String) {
+async fn post(server: &Server, arguments: &str, stop: &CancellationToken) -> (Exit, String) {
     let url = server.url.as_str();
     let words = ["pinflow", "post", "--api", url].into_iter();
     let cli = Cli::parse_from(words.chain(arguments.split_whitespace()));
@@ -65,13 +64,12 @@ async fn versions_of_a_row_are_posted_in_their_order() {
             ACCEPTED
         }
     });
-    let (sender, _) = watch::channel(false);
     let arguments = format!("--data {} --posts 3", folder.path().display());
-    let (exit, text) = post(&server, &arguments, &Stop::on(&sender)).await;
+    let (exit, text) = post(&server, &arguments, &CancellationToken::new()).await;
     assert_eq!(exit, Exit::Success);
     insta::assert_snapshot!(text, @r"
     Sent 3 posts in T s: 7 rows accepted, 0 failed
-    A post took T ms (p50), T ms (p99)
+    A request took T ms (p50), T ms (p99)
     ");
     let of_the_row = |request: &String| {
         let data = request.split("\"Data\":").nth(1)?;
@@ -94,8 +92,7 @@ async fn what_failed_is_told_with_its_reason() {
         6,
         move |number, _| if number % 3 == 0 { refused } else { ACCEPTED },
     );
-    let (sender, _) = watch::channel(false);
-    let (exit, text) = post(&server, "--posts 2 --seed 4", &Stop::on(&sender)).await;
+    let (exit, text) = post(&server, "--posts 2 --seed 4", &CancellationToken::new()).await;
     assert_eq!(exit, Exit::Failure);
     assert!(
         text.starts_with("Sent 2 posts in T s: 4 rows accepted, 2 failed\n"),
@@ -109,10 +106,12 @@ async fn what_failed_is_told_with_its_reason() {
 
 #[tokio::test]
 async fn ctrl_c_ends_an_endless_run_and_its_rows_are_told() {
-    let (sender, _) = watch::channel(false);
-    let stop = Stop::on(&sender);
+    let stop = CancellationToken::new();
+    let stopped = stop.clone();
     let server = Server::serve(6, move |number, _| {
-        sender.send_replace(number >= 2);
+        if number >= 2 {
+            stopped.cancel();
+        }
         ACCEPTED
     });
     let run = post(&server, "--forever --posts-per-second 1", &stop);
@@ -122,7 +121,7 @@ async fn ctrl_c_ends_an_endless_run_and_its_rows_are_told() {
     assert_eq!(exit, Exit::Interrupted);
     insta::assert_snapshot!(text, @r"
     Sent 1 post in T s: 3 rows accepted, 0 failed
-    A post took T ms (p50), T ms (p99)
+    A request took T ms (p50), T ms (p99)
     ");
 }
 
@@ -130,8 +129,7 @@ async fn ctrl_c_ends_an_endless_run_and_its_rows_are_told() {
 async fn a_run_goes_on_after_the_last_post_that_was_acknowledged() {
     let folder = tempfile::tempdir().unwrap();
     let state = folder.path().join("state.json");
-    let (sender, _) = watch::channel(false);
-    let stop = Stop::on(&sender);
+    let stop = CancellationToken::new();
     // The second post comes to an API that does not know the path: not a fault of its rows.
     let server = Server::serve(6, |number, _| match number {
         0..3 => ACCEPTED,

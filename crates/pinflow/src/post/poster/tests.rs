@@ -4,7 +4,6 @@ use std::time::{Instant, UNIX_EPOCH};
 
 use event_model::Clock;
 use reqwest::Url;
-use tokio::sync::watch;
 
 use super::*;
 use crate::cli::{Access, Wire};
@@ -27,8 +26,7 @@ fn poster(url: &Url, wire: Wire) -> Poster {
 }
 
 fn posting_to(api: Api) -> Poster {
-    let (sender, _) = watch::channel(false);
-    Poster::new(api, 1, Stop::on(&sender))
+    Poster::new(api, 1, CancellationToken::new())
 }
 
 fn sequences(delivery: &Delivery) -> Vec<&str> {
@@ -124,13 +122,13 @@ async fn an_api_that_is_down_for_long_is_told() {
 #[tokio::test]
 async fn ctrl_c_ends_the_waiting() {
     let server = Server::start(vec![("502 Bad Gateway", "retry-after: 50\r\n", "")]);
-    let (sender, _) = watch::channel(false);
+    let stop = CancellationToken::new();
     let poster = Poster::new(
         Api::try_new(&server.url, Wire::Kafka, &Access::default()).unwrap(),
         1,
-        Stop::on(&sender),
+        stop.clone(),
     );
-    sender.send_replace(true);
+    stop.cancel();
     let delivery = poster.deliver(Kind::Pin, rows(&[1])).await.unwrap();
     assert_eq!(failures(&delivery), ["pin 1, 1: 502 Bad Gateway: no body"]);
 }
