@@ -46,6 +46,8 @@ fn dependencies_point_one_way() {
         ("crates", "event-model", &["json-reader"][..]),
         ("crates", "aws-request", &["event-model"]),
         ("crates", "test-server", &[]),
+        ("crates", "aws-access", &[]),
+        ("crates", "posting", &["aws-access", "event-model", "json-reader"]),
         ("crates", "json-reader", &[]),
         ("crates", "kpl", &["event-model"]),
         ("crates", "cleaning", &["event-model", "json-reader", "kpl"]),

@@ -4,13 +4,12 @@ use std::collections::HashSet;
 use std::io::{self, Write};
 
 use anyhow::Context as _;
+use aws_access::BucketError;
 use comfy_table::Table;
 use cost::measured::Measurements;
 use cost::{Bill, DayCost, MEASUREMENTS, Service, Settings, Stream, Usage, prices};
-
 use daily_report::Summary;
 
-use crate::bucket::{Bucket, BucketError};
 use crate::cli::CostOptions;
 use crate::table::{self, WIDTH, align_right};
 use crate::{Exit, Terminal};
@@ -24,7 +23,7 @@ pub(crate) async fn command(
         write(options, &MEASUREMENTS, terminal.out)?;
         return Ok(Exit::Success);
     };
-    let bucket = Bucket::of_lake(&options.lake.find().await?);
+    let bucket = options.lake.find().await?.open();
     let key = daily_batch::summary_key(date);
     let summary = match bucket.read(&key).await {
         Err(error @ BucketError::NoObject { .. }) => Err(error).with_context(|| {

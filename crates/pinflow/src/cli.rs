@@ -11,11 +11,10 @@ mod stack;
 
 use clap::{Parser, Subcommand};
 
-pub(crate) use access::Access;
 pub(crate) use cost::CostOptions;
 pub(crate) use daily::{DailyCommand, DailyOptions, DailyRunOptions};
 pub(crate) use import::{ImportOptions, SinkLocation};
-pub(crate) use post::{OrderName, PostOptions, Rate, Wire};
+pub(crate) use post::{OrderName, PostOptions, Wire};
 pub(crate) use quarantine::{QuarantineCommand, QuarantineOptions, ReplayOptions, Selection};
 pub(crate) use rows::{CleanOptions, GenerateOptions};
 pub(crate) use stack::{DemoOptions, LocalOptions};

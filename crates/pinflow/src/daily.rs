@@ -14,7 +14,6 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
-use crate::bucket::Bucket;
 use crate::cli::{DailyCommand, DailyOptions, DailyRunOptions};
 use crate::lake_options::{self, LakeOptions};
 use crate::{Exit, Terminal, progress};
@@ -76,7 +75,7 @@ pub(crate) async fn command(
 /// Finds a lake and makes sure that it can be read: the daily batch would try for a long time, and not say what helps.
 async fn find(options: &LakeOptions) -> anyhow::Result<lake_options::Lake> {
     let found = options.find().await?;
-    Bucket::of_lake(&found).check("runs/").await?;
+    found.open().check("runs/").await?;
     Ok(found)
 }
 

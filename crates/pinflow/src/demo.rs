@@ -12,14 +12,15 @@ use daily_report::{RunRecord, Trigger};
 use embedded_aws::{Stack, StackConfig, Totals};
 use event_model::Clock;
 use event_model::Position;
+use posting::Access;
+use posting::source::Source;
+use posting::{Api, Pace, Poster, Tally, post_all};
+use tokio_util::sync::CancellationToken;
 
-use crate::cli::{Access, DemoOptions};
-use crate::post::{Api, Pace, Poster, Tally, post_all};
-use crate::source::Source;
+use crate::cli::DemoOptions;
 use crate::{Exit, Terminal, daily, progress};
 use reconciliation::Reconciliation;
 use report::{CleanerWork, Report};
-use tokio_util::sync::CancellationToken;
 
 /// Starts the stack, posts, waits until the stream is drained, and looks for every acknowledged record in the lake.
 ///
@@ -137,12 +138,12 @@ async fn post(
     stop: &CancellationToken,
 ) -> anyhow::Result<(Tally, HashSet<Position>)> {
     let url = stack.url().parse().context("the stack has no URL")?;
-    let api = Api::try_new(&url, options.wire, &Access::default())?;
+    let api = Api::try_new(&url, options.wire.into(), &Access::default())?;
     let poster = Poster::new(api, options.seed, stop.clone());
     let pace = Pace {
         done: 0,
         limit: Some(options.posts),
-        rate: None,
+        interval: None,
         posts_per_batch: 1,
     };
     let bar = progress::posts(pace.limit);

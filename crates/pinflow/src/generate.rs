@@ -2,8 +2,9 @@
 
 use std::io::{BufWriter, Write};
 
+use posting::source::generator::Generator;
+
 use crate::cli::GenerateOptions;
-use crate::source::generator::Generator;
 use crate::{Exit, Terminal};
 
 /// Prints the rows of a number of posts, one per line, in posting order.

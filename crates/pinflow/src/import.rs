@@ -9,15 +9,15 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::Context as _;
+use aws_access::Bucket;
 use event_model::{Clock, Kind};
-
-use crate::bucket::Bucket;
-use crate::cli::{ImportOptions, SinkLocation};
-use crate::post::{Api, Pace, Poster, Settings, Signer, State, Tally, post_all, without_login};
-use crate::source::Source;
-use crate::source::sink::{Place, Sink};
-use crate::{Exit, Terminal, progress};
+use posting::source::Source;
+use posting::source::sink::{Place, Sink};
+use posting::{Api, Pace, Poster, Settings, Signer, State, Tally, post_all, without_login};
 use tokio_util::sync::CancellationToken;
+
+use crate::cli::{ImportOptions, SinkLocation};
+use crate::{Exit, Terminal, progress};
 
 /// Name of the file that keeps how far the run is, where none is given.
 const STATE_PATH: &str = ".pinflow-import.json";
@@ -76,7 +76,7 @@ async fn count(
     stop: &CancellationToken,
     terminal: &mut Terminal<'_>,
 ) -> anyhow::Result<Exit> {
-    let objects = sink.len();
+    let objects = sink.objects();
     let mut source = Source::Sink(Box::new(sink));
     let bar = progress::objects(objects);
     let mut rows = BTreeMap::<Kind, u64>::new();
@@ -116,9 +116,13 @@ async fn post(
     stop: &CancellationToken,
     terminal: &mut Terminal<'_>,
 ) -> anyhow::Result<Exit> {
-    let objects = sink.len();
+    let objects = sink.objects();
     let url = options.api.as_ref().context("--api is missing")?;
-    let mut api = Api::try_new(url, options.wire, &options.access.resolve(options.sigv4)?)?;
+    let mut api = Api::try_new(
+        url,
+        options.wire.into(),
+        &options.access.resolve(options.sigv4)?,
+    )?;
     if let Some(identity) = options.identity() {
         let signer = tokio::select! {
             signer = Signer::find(&identity, url, clock) => signer?,
@@ -153,7 +157,7 @@ async fn post(
     let pace = Pace {
         done,
         limit: Some(objects),
-        rate: None,
+        interval: None,
         posts_per_batch: usize::from(options.rows_per_request),
     };
     let bar = progress::objects(objects.saturating_sub(done));

@@ -1,12 +1,8 @@
 //! Which lake a command works on: that of the embedded stack, or of an AWS account.
 
 use anyhow::Context as _;
-use aws_config::environment::EnvironmentVariableRegionProvider;
-use aws_config::meta::region::RegionProviderChain;
-use aws_config::profile::{ProfileFileCredentialsProvider, ProfileFileRegionProvider};
-use aws_config::provider_config::ProviderConfig;
-use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_access::{Aws, Bucket, account};
+use aws_config::SdkConfig;
 use clap::Args;
 use reqwest::Url;
 
@@ -35,15 +31,6 @@ pub(crate) struct LakeOptions {
     pub(crate) bucket: String,
 }
 
-/// What AWS clients are made of.
-#[derive(Clone, Debug)]
-pub(crate) struct Aws {
-    /// Endpoint of the services; `None` is AWS's own.
-    pub(crate) endpoint: Option<String>,
-    pub(crate) region: String,
-    pub(crate) sdk_config: SdkConfig,
-}
-
 /// A lake that a command works on.
 #[derive(Clone, Debug)]
 pub(crate) struct Lake {
@@ -53,6 +40,13 @@ pub(crate) struct Lake {
 
 /// Where the embedded stack is when no port was given.
 const STACK_ENDPOINT: &str = "http://127.0.0.1:9000";
+
+impl Lake {
+    /// Returns the bucket; whether it is there is seen when it is first used.
+    pub(crate) fn open(&self) -> Bucket {
+        Bucket::new(&self.aws, self.bucket.clone())
+    }
+}
 
 impl LakeOptions {
     /// Finds out where the lake is; nothing of it is read yet.
@@ -97,54 +91,6 @@ impl AwsOptions {
         let mut builder = config.into_builder();
         builder.set_endpoint_url(endpoint);
         Some(builder.build())
-    }
-}
-
-/// Finds out with which credentials, and in which region, an AWS account is asked.
-///
-/// In the usual chain, keys in the environment come before any profile. Whoever names a profile means that one alone.
-/// The region is that of the environment or of the profile, else the default; a machine of AWS is not asked in which it stands.
-/// `None` when there is none.
-pub(crate) async fn account(
-    profile: Option<&str>,
-    region: Option<&str>,
-    default_region: Option<&str>,
-) -> Option<SdkConfig> {
-    let mut of_profile = ProfileFileRegionProvider::builder();
-    if let Some(profile) = profile {
-        of_profile = of_profile.profile_name(profile);
-    }
-    let named = |name: Option<&str>| name.map(|name| Region::new(name.to_owned()));
-    let region = RegionProviderChain::first_try(named(region))
-        .or_else(EnvironmentVariableRegionProvider::new())
-        .or_else(of_profile.build())
-        .or_else(named(default_region))
-        .region()
-        .await?;
-    let loader = aws_config::defaults(BehaviorVersion::latest()).region(region);
-    let Some(profile) = profile else {
-        return Some(loader.load().await);
-    };
-    let config = loader.profile_name(profile).load().await;
-    // A role, or a sign-on, is changed into credentials in the same region.
-    let provider = ProviderConfig::without_region().with_region(config.region().cloned());
-    let provider = ProfileFileCredentialsProvider::builder()
-        .configure(&provider)
-        .profile_name(profile)
-        .build();
-    let builder = config.into_builder();
-    let builder = builder.credentials_provider(SharedCredentialsProvider::new(provider));
-    Some(builder.build())
-}
-
-impl Aws {
-    /// Makes a client of S3.
-    pub(crate) fn s3(&self) -> aws_sdk_s3::Client {
-        let config = aws_sdk_s3::config::Builder::from(&self.sdk_config)
-            // Anywhere but at AWS, a bucket has no host name of its own.
-            .force_path_style(self.endpoint.is_some())
-            .build();
-        aws_sdk_s3::Client::from_conf(config)
     }
 }
 

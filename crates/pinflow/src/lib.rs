@@ -1,7 +1,6 @@
 #![doc = include_str!("../README.md")]
 
 mod bill;
-mod bucket;
 mod clean;
 pub mod cli;
 mod daily;
@@ -9,12 +8,10 @@ mod demo;
 mod generate;
 mod import;
 mod lake_options;
-mod latency;
 mod local;
 mod post;
 mod progress;
 mod quarantine;
-pub mod source;
 mod stop;
 mod table;
 #[cfg(test)]

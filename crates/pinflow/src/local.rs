@@ -5,11 +5,11 @@ use std::path::Path;
 use daily_batch::{App, Config, Lake, Stream};
 use embedded_aws::{Stack, StackConfig};
 use event_model::Clock;
+use tokio_util::sync::CancellationToken;
 
 use crate::cli::LocalOptions;
 use crate::daily::Schedule;
 use crate::{Exit, Terminal};
-use tokio_util::sync::CancellationToken;
 
 /// Keeps the stack up until Ctrl-C, and says how to talk to it.
 pub(crate) async fn command(

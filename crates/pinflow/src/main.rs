@@ -6,8 +6,9 @@ use std::time::SystemTime;
 
 use clap::Parser as _;
 use event_model::Clock;
-use pinflow::cli::Cli;
 use tracing_subscriber::EnvFilter;
+
+use pinflow::cli::Cli;
 
 #[tokio::main]
 async fn main() -> ExitCode {

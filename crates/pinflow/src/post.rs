@@ -1,38 +1,20 @@
 //! The posting emulator: posts of rows → requests to an API, with retries of what failed.
 
-mod answer;
-mod api;
-mod backoff;
-mod batch;
-mod poster;
-mod run;
-#[cfg(test)]
-mod server;
-mod signer;
-mod state;
-mod tally;
-mod wire;
-
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::bail;
 use event_model::Clock;
-use reqwest::Url;
-
-pub(crate) use api::Api;
-pub(crate) use poster::Poster;
-pub(crate) use run::{Pace, post_all};
-pub(crate) use signer::{Identity, Signer};
-pub(crate) use state::{Settings, State};
-pub(crate) use tally::Tally;
+use posting::source::mysql::Mysql;
+use posting::source::order::Order;
+use posting::source::{Source, sequence};
+use posting::{
+    Api, DEFAULT_PATH, Pace, Poster, Settings, Signer, State, Tally, post_all, without_login,
+};
+use tokio_util::sync::CancellationToken;
 
 use crate::cli::{OrderName, PostOptions};
-use crate::source::mysql::Mysql;
-use crate::source::order::Order;
-use crate::source::{Source, sequence};
 use crate::{Exit, Terminal, progress};
-use tokio_util::sync::CancellationToken;
 
 /// Posts the rows of a data folder, of a database or of the generator, and tells what became of them.
 pub(crate) async fn command(
@@ -63,7 +45,7 @@ pub(crate) async fn command(
     let pace = Pace {
         done,
         limit: (!options.forever).then_some(options.posts),
-        rate: options.posts_per_second,
+        interval: options.posts_per_second.map(|rate| rate.interval),
         posts_per_batch: usize::from(options.rows_per_request),
     };
     let bar = progress::posts(pace.limit.map(|limit| limit.saturating_sub(done)));
@@ -98,7 +80,7 @@ pub(crate) async fn command(
 async fn api(options: &PostOptions, clock: Clock) -> anyhow::Result<Api> {
     let api = Api::try_new(
         &options.api,
-        options.wire,
+        options.wire.into(),
         &options.access.resolve(options.signing.sigv4)?,
     )?;
     Ok(match options.signing.identity() {
@@ -156,7 +138,7 @@ fn order(options: &PostOptions, login: &Path) -> anyhow::Result<(Order, String)>
 /// Starts or goes on with the file that keeps how far the run is; a short run from nowhere else has none.
 fn state(options: &PostOptions, settings: Settings) -> anyhow::Result<Option<State>> {
     let is_kept = options.mysql.is_some() || options.resume;
-    let default = || is_kept.then(|| PathBuf::from(state::DEFAULT_PATH));
+    let default = || is_kept.then(|| PathBuf::from(DEFAULT_PATH));
     let Some(path) = options.state.clone().or_else(default) else {
         return Ok(None);
     };
@@ -165,15 +147,6 @@ fn state(options: &PostOptions, settings: Settings) -> anyhow::Result<Option<Sta
     } else {
         State::start(&path, settings)?
     }))
-}
-
-/// Returns a URL without the user and password that it may have.
-pub(crate) fn without_login(url: &Url) -> String {
-    let mut url = url.clone();
-    // Neither can fail for a URL with a host.
-    let _ = url.set_username("");
-    let _ = url.set_password(None);
-    url.into()
 }
 
 #[cfg(test)]

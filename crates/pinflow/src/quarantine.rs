@@ -14,7 +14,6 @@ use std::io::{self, Write};
 
 use event_model::Clock;
 
-use crate::bucket::Bucket;
 use crate::cli::{QuarantineCommand, QuarantineOptions};
 use crate::{Exit, Terminal};
 
@@ -26,18 +25,18 @@ pub(crate) async fn command(
 ) -> anyhow::Result<Exit> {
     let damaged = match &options.command {
         QuarantineCommand::List(options) => {
-            let bucket = Bucket::of_lake(&options.lake.find().await?);
+            let bucket = options.lake.find().await?.open();
             list::command(&options.selection, &bucket, terminal).await?
         }
         QuarantineCommand::Show(options) => {
-            let bucket = Bucket::of_lake(&options.lake.find().await?);
+            let bucket = options.lake.find().await?.open();
             show::command(&options.what, &bucket, terminal).await?
         }
         QuarantineCommand::Replay(options) if options.failed => {
             failed::command(options, &options.lake.find().await?, clock, terminal).await?
         }
         QuarantineCommand::Replay(options) => {
-            let bucket = Bucket::of_lake(&options.lake.find().await?);
+            let bucket = options.lake.find().await?.open();
             replay::command(options, &bucket, terminal).await?
         }
     };

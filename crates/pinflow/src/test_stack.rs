@@ -8,10 +8,10 @@ use clap::Parser as _;
 use embedded_aws::{Stack, StackConfig};
 use event_model::Clock;
 use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
 
 use crate::cli::{Cli, Command};
 use crate::{Exit, Terminal, import, run_command};
-use tokio_util::sync::CancellationToken;
 
 /// How long a test waits for what must come: far more than it takes, so that only a hang ends it.
 pub(crate) const TIME_LIMIT: Duration = Duration::from_mins(1);

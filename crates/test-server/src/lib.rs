@@ -1,5 +1,13 @@
 #![doc = include_str!("../README.md")]
 
+#[expect(
+    clippy::indexing_slicing,
+    clippy::missing_panics_doc,
+    clippy::unwrap_used,
+    reason = "a test that its server fails is to fail"
+)]
+mod script;
+
 use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
@@ -14,6 +22,8 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
+
+pub use script::{Answer, ScriptedServer};
 
 /// A server that runs until it is dropped.
 #[derive(Debug)]

@@ -1,10 +1,10 @@
 //! The top of the page: whether all is well, the key numbers, and the rows of each hour.
 
+use cost::DayCost;
+
 use super::chart::{Figure, Place, Plot, Series, Shape, plot};
 use super::format;
 use crate::Summary;
-use cost::DayCost;
-
 use crate::summary::{MergeCounts, Reconciliation, RowBalance, TableCounts};
 
 /// Whether every accepted record was found.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail, ensure};
 use clap::Args;
+use posting::Access;
 
 /// The options of a key that requests are sent with, or that a stack asks for.
 ///
@@ -44,13 +45,6 @@ pub(crate) struct AccessOptions {
     pub(crate) key: KeyOptions,
     #[command(flatten)]
     pub(crate) token: TokenOptions,
-}
-
-/// The secrets that requests are sent with.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub(crate) struct Access {
-    pub(crate) api_key: Option<String>,
-    pub(crate) token: Option<String>,
 }
 
 impl KeyOptions {

@@ -4,13 +4,13 @@ use std::fmt;
 use std::path::PathBuf;
 
 use clap::Args;
+use posting::Identity;
 use reqwest::Url;
 
 use super::Wire;
 use super::access::AccessOptions;
 use super::post::parse_base_url;
 use crate::lake_options::AwsOptions;
-use crate::post::Identity;
 
 #[derive(Debug, Args)]
 pub(crate) struct ImportOptions {

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use posting::Identity;
 use reqwest::Url;
 
 use super::DEFAULT_SEED;
 use super::access::AccessOptions;
 use crate::lake_options::parse_http_url;
-use crate::post::Identity;
 
 #[derive(Debug, Args)]
 pub(crate) struct PostOptions {
@@ -103,13 +103,19 @@ pub(crate) enum Wire {
     Events,
 }
 
+impl From<Wire> for posting::Wire {
+    fn from(wire: Wire) -> Self {
+        match wire {
+            Wire::Kinesis => Self::Kinesis,
+            Wire::Kafka => Self::Kafka,
+            Wire::Events => Self::Events,
+        }
+    }
+}
+
 impl fmt::Display for Wire {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.pad(match self {
-            Self::Kinesis => "kinesis",
-            Self::Kafka => "kafka",
-            Self::Events => "events",
-        })
+        posting::Wire::from(*self).fmt(formatter)
     }
 }
 

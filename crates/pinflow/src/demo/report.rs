@@ -10,9 +10,9 @@ use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, ContentArrangement, Table};
 use event_model::{Kind, Position};
 use lake::key::{CLEAN_PREFIX, QUARANTINE_PREFIX};
+use posting::Tally;
 
 use super::reconciliation::Reconciliation;
-use crate::post::Tally;
 
 /// A run, from the first post to the last object.
 #[derive(Debug)]

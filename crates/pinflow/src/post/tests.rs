@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
 use clap::Parser as _;
+use test_server::ScriptedServer as Server;
 
-use super::server::Server;
 use super::*;
 use crate::cli::{Cli, Command};
 

@@ -7,6 +7,7 @@ use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context as _, ensure};
+use aws_access::Bucket;
 use event_model::Clock;
 use jiff::civil::Date;
 use lambda_runtime::{Context, LambdaEvent};
@@ -16,7 +17,6 @@ use stream_cleaner::{App, BatchSummary, Config};
 
 use super::{Damaged, counted};
 use crate::Terminal;
-use crate::bucket::Bucket;
 use crate::cli::ReplayOptions;
 use crate::lake_options::Lake;
 

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use aws_access::Bucket;
+
 use super::walk::Walk;
 use super::{Damaged, counted};
 use crate::Terminal;
-use crate::bucket::Bucket;
 use crate::cli::Selection;
 
 /// Lists the selected records.

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
+use aws_access::Bucket;
 use cleaning::{Rejection, RejectionCode};
 use event_model::Kind;
 use lake::{LakeError, Lineage, ObjectKey, Partition, PartitionedWriter, Sequence};
@@ -14,7 +15,6 @@ use lake::{LakeError, Lineage, ObjectKey, Partition, PartitionedWriter, Sequence
 use super::walk::{Line, Walk};
 use super::{Damaged, counted, listed, rules};
 use crate::Terminal;
-use crate::bucket::Bucket;
 use crate::cli::ReplayOptions;
 
 /// Cleans the selected records again and writes the rows, or only tells what would become of them.

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use anyhow::{Context as _, bail};
+use aws_access::Bucket;
 use event_model::Kind;
 use lake::{ObjectKey, Sequence};
 
 use super::walk::{Line, Walk, keys};
 use super::{Damaged, listed, rules};
 use crate::Terminal;
-use crate::bucket::Bucket;
 use crate::cli::Selection;
 
 /// Shows the records of an object, or those with a sequence number.

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::io::Write;
 
 use anyhow::Context as _;
+use aws_access::{Bucket, BucketError};
 use event_model::Kind;
 use event_model::Position;
 use futures::StreamExt as _;
@@ -15,7 +16,6 @@ use lake::reader::read_positions;
 use lake::{ArrivalHour, LakeError, ObjectKey, Origin, QuarantineRecord};
 
 use super::Damaged;
-use crate::bucket::{Bucket, BucketError};
 use crate::cli::Selection;
 
 /// Objects that are read ahead.

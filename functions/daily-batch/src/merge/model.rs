@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use arrow::array::AsArray as _;
 use arrow::datatypes::{Int32Type, Int64Type};
+use daily_report::summary::MergeCounts;
 use futures::TryStreamExt as _;
 use object_store::ObjectStoreExt as _;
 use proptest::prelude::*;
@@ -14,8 +15,6 @@ use tokio::runtime::Runtime;
 
 use super::tests::{date, table, work};
 use super::*;
-use daily_report::summary::MergeCounts;
-
 use crate::Lake;
 use crate::maintenance::compact::compact;
 use crate::storage::objects::fetch;

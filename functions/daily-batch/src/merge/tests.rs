@@ -3,15 +3,14 @@ use std::time::{Duration, UNIX_EPOCH};
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema};
 use arrow::util::pretty::pretty_format_batches;
+use daily_report::summary::MergeCounts;
 use datafusion::prelude::SessionContext;
+use event_model::Clock;
 use lake::ArrivalHour;
 use object_store::ObjectStoreExt as _;
 use proptest::prelude::*;
 
 use super::*;
-use daily_report::summary::MergeCounts;
-use event_model::Clock;
-
 use crate::Lake;
 use crate::maintenance::compact::compact;
 use crate::maintenance::remerge::{Remerge, remerge};

@@ -1,13 +1,12 @@
 //! What became of each record → the answer of each wire.
 
+use event_model::Position;
 use event_model::{SequenceNumber, ShardId};
 use lambda_http::Body;
 use lambda_http::http::{Response, StatusCode};
 use serde::Serialize;
 
 use super::{KAFKA_JSON, Problem, ProblemKind, json, with_type};
-use event_model::Position;
-
 use crate::producer::{Failure, Outcome};
 use crate::route::Wire;
 

@@ -8,7 +8,7 @@ const STEP_BITS: u32 = STEPS.trailing_zeros();
 
 /// The distribution of durations.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Latencies {
+pub struct Latencies {
     /// Durations by bucket; the widths of the buckets grow with what they hold.
     counts: Vec<u64>,
     total: u64,
@@ -16,7 +16,7 @@ pub(crate) struct Latencies {
 
 impl Latencies {
     /// Adds a duration.
-    pub(crate) fn add(&mut self, duration: Duration) {
+    pub fn add(&mut self, duration: Duration) {
         let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         let bucket = bucket(micros);
         if self.counts.len() <= bucket {
@@ -27,7 +27,7 @@ impl Latencies {
     }
 
     /// Returns the duration that so many percent of the durations do not exceed; `None` when there are none.
-    pub(crate) fn percentile(&self, percent: u64) -> Option<Duration> {
+    pub fn percentile(&self, percent: u64) -> Option<Duration> {
         let rank = (self.total * percent).div_ceil(100).max(1);
         let mut seen = 0;
         let bucket = self.counts.iter().position(|count| {

@@ -1,33 +1,35 @@
-//! An HTTP server for tests, with the answers that a test wants.
+//! A server that answers its requests one after the other, as a test says, and then is gone.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc;
 use std::thread::spawn;
 
-use reqwest::Url;
-use reqwest::header::{CONTENT_LENGTH, HeaderMap, HeaderName};
+use http::header::{CONTENT_LENGTH, HeaderMap, HeaderName};
+use url::Url;
 
 /// An answer: the end of the status line, further headers, and a body.
-pub(super) type Answer<'a> = (&'a str, &'a str, &'a str);
+pub type Answer<'a> = (&'a str, &'a str, &'a str);
 
 /// A server that keeps what it was sent.
-pub(super) struct Server {
-    pub(super) url: Url,
+#[derive(Debug)]
+pub struct ScriptedServer {
+    /// Base URL, with the stage `/Dev/`.
+    pub url: Url,
     requests: mpsc::Receiver<Request>,
 }
 
 /// The first line of a request, in lower case, with its body; and its headers.
 type Request = (String, HeaderMap);
 
-impl Server {
+impl ScriptedServer {
     /// Starts a server that gives each request the next of its answers, and then is gone.
-    pub(super) fn start(answers: Vec<Answer<'static>>) -> Self {
+    pub fn start(answers: Vec<Answer<'static>>) -> Self {
         Self::serve(answers.len(), move |number, _| answers[number])
     }
 
     /// Starts a server that answers so many requests, one after the other, by their number.
-    pub(super) fn serve(
+    pub fn serve(
         count: usize,
         answer: impl Fn(usize, &str) -> Answer<'static> + Send + 'static,
     ) -> Self {
@@ -54,12 +56,12 @@ impl Server {
     }
 
     /// Returns what was sent, once all answers have been given: each request's first line, in lower case, and its body.
-    pub(super) fn requests(self) -> Vec<String> {
+    pub fn requests(self) -> Vec<String> {
         self.requests.iter().map(|(request, _)| request).collect()
     }
 
     /// Returns the headers of what was sent, once all answers have been given.
-    pub(super) fn headers(self) -> Vec<HeaderMap> {
+    pub fn headers(self) -> Vec<HeaderMap> {
         self.requests.iter().map(|(_, headers)| headers).collect()
     }
 }

@@ -7,12 +7,12 @@ use std::time::Duration;
 use event_model::Kind;
 use event_model::Position;
 use reqwest::StatusCode;
-
-use super::answer::RowAnswer;
-use super::api::{Api, PostError, RequestOutcome, Sent};
-use super::backoff::Backoff;
-use super::batch::Row;
 use tokio_util::sync::CancellationToken;
+
+use crate::answer::RowAnswer;
+use crate::api::{Api, PostError, RequestOutcome, Sent};
+use crate::backoff::Backoff;
+use crate::batch::Row;
 
 /// A row that the API did not accept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,7 +30,7 @@ impl Failure {
     /// Returns whether the row would be refused again, whenever it is sent.
     ///
     /// Not so when the API is not there, or is not the right one.
-    pub(super) fn is_about_the_row(&self) -> bool {
+    pub(crate) fn is_about_the_row(&self) -> bool {
         let status = self.reason.status;
         !self.is_retryable
             && status.is_some_and(|status| status.is_success() || is_about_a_body(status))
@@ -57,17 +57,17 @@ impl fmt::Display for Reason {
 
 /// What became of the rows of a request.
 #[derive(Debug, Default)]
-pub(super) struct Delivery {
+pub(crate) struct Delivery {
     /// Where the stream has each accepted row.
-    pub(super) accepted: Vec<Position>,
-    pub(super) failed: Vec<Failure>,
+    pub(crate) accepted: Vec<Position>,
+    pub(crate) failed: Vec<Failure>,
     /// How long each answer took.
-    pub(super) latencies: Vec<Duration>,
+    pub(crate) latencies: Vec<Duration>,
 }
 
 /// Posts rows to one API.
 #[derive(Debug)]
-pub(crate) struct Poster {
+pub struct Poster {
     api: Api,
     /// Seed of the jitter.
     seed: u64,
@@ -80,7 +80,7 @@ type Again = (Row, Failure);
 
 impl Poster {
     /// Makes a poster; nothing is sent yet.
-    pub(crate) fn new(api: Api, seed: u64, stop: CancellationToken) -> Self {
+    pub fn new(api: Api, seed: u64, stop: CancellationToken) -> Self {
         Self {
             api,
             seed,
@@ -94,7 +94,7 @@ impl Poster {
     /// The API takes a body whole or refuses it whole: one that it refuses is cut in two, so that a bad row stands alone.
     /// A row whose answer was lost is sent again too, so the stream may have it twice; only the position that was told
     /// is returned.
-    pub(super) async fn deliver(&self, kind: Kind, rows: Vec<Row>) -> Result<Delivery, PostError> {
+    pub(crate) async fn deliver(&self, kind: Kind, rows: Vec<Row>) -> Result<Delivery, PostError> {
         let mut delivery = Delivery::default();
         let mut requests = vec![rows];
         while let Some(mut rows) = requests.pop() {

@@ -4,11 +4,11 @@ use std::time::{Instant, UNIX_EPOCH};
 
 use event_model::Clock;
 use reqwest::Url;
+use test_server::ScriptedServer as Server;
 
 use super::*;
-use crate::cli::{Access, Wire};
-use crate::post::Signer;
-use crate::post::server::Server;
+use crate::Signer;
+use crate::{Access, Wire};
 
 /// The answer to a row that is on the stream.
 const ACCEPTED: (&str, &str, &str) = ("200 OK", "", r#"{"ShardId":"s","SequenceNumber":"1"}"#);

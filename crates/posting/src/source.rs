@@ -5,7 +5,7 @@ pub mod generator;
 pub mod mysql;
 mod ndjson;
 pub mod order;
-pub(crate) mod sequence;
+pub mod sequence;
 pub mod sink;
 
 use std::path::{Path, PathBuf};

@@ -9,50 +9,50 @@ use event_model::Kind;
 use event_model::Position;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
-
-use super::api::PostError;
-use super::batch::{Batch, Row};
-use super::poster::{Delivery, Failure, Poster};
-use crate::cli::Rate;
-use crate::source::Source;
 use tokio_util::sync::CancellationToken;
+
+use crate::api::PostError;
+use crate::batch::{Batch, Row};
+use crate::poster::{Delivery, Failure, Poster};
+use crate::source::Source;
 
 /// How many posts are sent, and how fast.
 #[derive(Clone, Debug)]
-pub(crate) struct Pace {
+pub struct Pace {
     /// Posts that an earlier run sent, which the source is past.
-    pub(crate) done: u64,
+    pub done: u64,
     /// Posts in all, with those of an earlier run; `None` is for ever.
-    pub(crate) limit: Option<u64>,
+    pub limit: Option<u64>,
     /// `None` is as fast as the API takes them.
-    pub(crate) rate: Option<Rate>,
+    pub interval: Option<Duration>,
     /// Posts whose rows of a kind go into one request.
-    pub(crate) posts_per_batch: usize,
+    pub posts_per_batch: usize,
 }
 
 /// What became of the posts of a batch.
 #[derive(Debug)]
-pub(crate) struct Posted {
+pub struct Posted {
     /// Number of its first post, from 0; a run that goes on from an earlier one counts that one's posts too.
-    pub(super) first_post: u64,
-    pub(crate) posts: u64,
+    pub(crate) first_post: u64,
+    /// Posts of the batch.
+    pub posts: u64,
     deliveries: Vec<Delivery>,
 }
 
 impl Posted {
     /// What became of its requests.
-    pub(super) fn deliveries(&self) -> &[Delivery] {
+    pub(crate) fn deliveries(&self) -> &[Delivery] {
         &self.deliveries
     }
 
     /// Returns whether no row is left to be sent again: each was accepted, or refused for what is in it.
-    pub(super) fn is_done(&self) -> bool {
+    pub(crate) fn is_done(&self) -> bool {
         let mut failed = self.deliveries.iter().flat_map(|delivery| &delivery.failed);
         failed.all(Failure::is_about_the_row)
     }
 
     /// Where the stream has each row that was accepted.
-    pub(crate) fn accepted(&self) -> impl Iterator<Item = &Position> {
+    pub fn accepted(&self) -> impl Iterator<Item = &Position> {
         let deliveries = self.deliveries.iter();
         deliveries.flat_map(|delivery| &delivery.accepted)
     }
@@ -65,7 +65,7 @@ const MAX_BATCHES: usize = 4;
 ///
 /// Versions of one row go one after the other, also from batch to batch. When Ctrl-C comes, or the source ends in an
 /// error, what is under way is finished and passed to `on_batch`.
-pub(crate) async fn post_all(
+pub async fn post_all(
     poster: Poster,
     source: &mut Source,
     pace: &Pace,
@@ -78,7 +78,7 @@ pub(crate) async fn post_all(
         offsets: HashSet::new(),
         on_batch,
     };
-    let mut schedule = pace.rate.map(Schedule::start);
+    let mut schedule = pace.interval.map(Schedule::start);
     let end = pace.limit.unwrap_or(u64::MAX);
     let mut next = pace.done;
     while next < end {
@@ -207,9 +207,9 @@ struct Schedule {
 const LONGEST_LAG: Duration = Duration::from_secs(1);
 
 impl Schedule {
-    fn start(rate: Rate) -> Self {
+    fn start(interval: Duration) -> Self {
         Self {
-            interval: rate.interval,
+            interval,
             next: Instant::now(),
         }
     }

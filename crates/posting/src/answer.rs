@@ -4,11 +4,11 @@ use event_model::Position;
 use reqwest::StatusCode;
 use serde::Deserialize;
 
-use crate::cli::Wire;
+use crate::Wire;
 
 /// What became of one row of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum RowAnswer {
+pub(crate) enum RowAnswer {
     /// The stream has it, here.
     Accepted(Position),
     /// The stream does not have it.
@@ -20,7 +20,7 @@ pub(super) enum RowAnswer {
 }
 
 /// Reads the answer to a request of `rows` rows; `None` when it does not tell about each of them.
-pub(super) fn read_rows(wire: Wire, rows: usize, body: &[u8]) -> Option<Vec<RowAnswer>> {
+pub(crate) fn read_rows(wire: Wire, rows: usize, body: &[u8]) -> Option<Vec<RowAnswer>> {
     let answers: Vec<RowAnswer> = match wire {
         Wire::Kinesis if rows == 1 => {
             let record: KinesisRecord = serde_json::from_slice(body).ok()?;
@@ -55,7 +55,7 @@ pub(super) fn read_rows(wire: Wire, rows: usize, body: &[u8]) -> Option<Vec<RowA
 }
 
 /// Returns whether a request that got this status may succeed when it is sent again.
-pub(super) fn is_retryable(status: StatusCode) -> bool {
+pub(crate) fn is_retryable(status: StatusCode) -> bool {
     status.is_server_error()
         || status == StatusCode::TOO_MANY_REQUESTS
         || status == StatusCode::REQUEST_TIMEOUT
@@ -64,7 +64,7 @@ pub(super) fn is_retryable(status: StatusCode) -> bool {
 /// Returns what the body of an error says: the problem's detail, or the message of Kafka REST and of API Gateway.
 ///
 /// It becomes a part of a sentence, so the full stop at its end is left out.
-pub(super) fn detail(body: &[u8]) -> String {
+pub(crate) fn detail(body: &[u8]) -> String {
     let problem: Problem = serde_json::from_slice(body).unwrap_or_default();
     let detail = problem.detail.or(problem.message).or(problem.title);
     let detail = detail.as_deref().map(|detail| detail.trim_end_matches('.'));

@@ -6,7 +6,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 
 /// Times that a row is sent before its failure is final.
-pub(super) const MAX_ATTEMPTS: u32 = 8;
+pub(crate) const MAX_ATTEMPTS: u32 = 8;
 
 /// The wait after the first attempt is at most this; it doubles with each further one.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
@@ -16,13 +16,13 @@ const LONGEST_RETRY_AFTER: Duration = Duration::from_mins(1);
 
 /// The waits of one request, from a seed.
 #[derive(Debug)]
-pub(super) struct Backoff {
+pub(crate) struct Backoff {
     dice: ChaCha8Rng,
     attempts: u32,
 }
 
 impl Backoff {
-    pub(super) fn new(seed: u64, request: u64) -> Self {
+    pub(crate) fn new(seed: u64, request: u64) -> Self {
         let mut dice = ChaCha8Rng::seed_from_u64(seed);
         // The generated rows use the low streams of the same seed.
         dice.set_stream(!request);
@@ -30,7 +30,7 @@ impl Backoff {
     }
 
     /// Returns how often the request was sent, the time under way included.
-    pub(super) fn attempts(&self) -> u32 {
+    pub(crate) fn attempts(&self) -> u32 {
         self.attempts
     }
 
@@ -38,7 +38,7 @@ impl Backoff {
     ///
     /// The wait is any part of a limit that doubles each time, so that clients that were throttled together do not come
     /// back together, and never shorter than what the API asked for.
-    pub(super) fn next_wait(&mut self, retry_after: Option<Duration>) -> Option<Duration> {
+    pub(crate) fn next_wait(&mut self, retry_after: Option<Duration>) -> Option<Duration> {
         let asked = retry_after.unwrap_or_default();
         if self.attempts >= MAX_ATTEMPTS || asked > LONGEST_RETRY_AFTER {
             return None;

@@ -12,37 +12,41 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Url};
 use tokio::sync::Mutex;
 
-use crate::lake_options;
-
 /// With whose credentials, and for which region, requests are signed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Identity {
+pub struct Identity {
     /// Profile of the AWS configuration files; `None` is the usual chain.
-    pub(crate) profile: Option<String>,
+    pub profile: Option<String>,
     /// `None` is what the API's host name tells, else what the profile or the environment does.
-    pub(crate) region: Option<String>,
+    pub region: Option<String>,
 }
 
 /// A request that cannot be signed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub(crate) enum SignerError {
+pub enum SignerError {
+    /// There are no credentials, or they cannot be fetched.
     #[error(
         "there are no AWS credentials to sign with: {reason}; sign in (`aws sso login`), set AWS_ACCESS_KEY_ID and \
          AWS_SECRET_ACCESS_KEY, or name another profile with --profile"
     )]
-    NoCredentials { reason: String },
+    NoCredentials {
+        /// What the SDK says.
+        reason: String,
+    },
+    /// The URL has a login, which needs the same header as a signature.
     #[error(
         "the API's URL has a user in it, and --sigv4 signs the requests: leave one of them out"
     )]
     Login,
+    /// The signer failed.
     #[error("could not sign a request")]
     Sign(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
 /// Signs requests to one API. Each time that a request is sent, it is signed anew.
 #[derive(Debug)]
-pub(crate) struct Signer {
+pub struct Signer {
     provider: SharedCredentialsProvider,
     region: String,
     clock: Clock,
@@ -61,17 +65,13 @@ const RENEWED_BEFORE: Duration = Duration::from_mins(1);
 
 impl Signer {
     /// Finds the credentials by AWS's usual chain: environment, configuration files, and what a machine of AWS is given.
-    pub(crate) async fn find(
-        identity: &Identity,
-        api: &Url,
-        clock: Clock,
-    ) -> Result<Self, SignerError> {
+    pub async fn find(identity: &Identity, api: &Url, clock: Clock) -> Result<Self, SignerError> {
         if !api.username().is_empty() || api.password().is_some() {
             return Err(SignerError::Login);
         }
         // The region of the signature is not the one in which a role or a sign-on is changed into credentials.
         let profile = identity.profile.as_deref();
-        let config = lake_options::account(profile, None, Some(DEFAULT_REGION)).await;
+        let config = aws_access::account(profile, None, Some(DEFAULT_REGION)).await;
         let not_found = match profile {
             Some(profile) => format!("the profile `{profile}` is not there, or has none"),
             None => NOT_FOUND.to_owned(),
@@ -110,12 +110,12 @@ impl Signer {
     }
 
     /// Returns the region that the signatures are for.
-    pub(super) fn region(&self) -> &str {
+    pub fn region(&self) -> &str {
         &self.region
     }
 
     /// Returns the headers that sign a request; the content type must be sent as it is here.
-    pub(super) async fn headers(
+    pub async fn headers(
         &self,
         method: &Method,
         url: &Url,
@@ -198,7 +198,7 @@ fn innermost(error: &dyn std::error::Error) -> String {
 #[cfg(test)]
 impl Signer {
     /// Makes one with fixed credentials.
-    pub(super) fn fixed(token: Option<&str>, region: &str, clock: Clock) -> Self {
+    pub fn fixed(token: Option<&str>, region: &str, clock: Clock) -> Self {
         let credentials = Credentials::new(
             "AKIDEXAMPLE",
             "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY",

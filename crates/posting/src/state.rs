@@ -7,22 +7,24 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::run::Posted;
+use crate::run::Posted;
 
 /// Name of the file where none is given, in the current folder.
-pub(super) const DEFAULT_PATH: &str = ".pinflow-post.json";
+pub const DEFAULT_PATH: &str = ".pinflow-post.json";
 
 /// What a run must have in common with the one that it goes on from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Settings {
+pub struct Settings {
     /// Where the rows come from.
-    pub(crate) source: String,
+    pub source: String,
     /// In which order; the source's own when there is none.
-    pub(crate) order: Option<String>,
+    pub order: Option<String>,
     /// Rows that the order was made for, if it depends on them.
-    pub(crate) rows: Option<u64>,
-    pub(crate) seed: u64,
-    pub(crate) api: String,
+    pub rows: Option<u64>,
+    /// Seed of the rows, and of a random order.
+    pub seed: u64,
+    /// Base URL of the API, without a login.
+    pub api: String,
 }
 
 impl Settings {
@@ -55,44 +57,59 @@ struct Content {
 
 /// A file that does not let a run go on.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum StateError {
+pub enum StateError {
+    /// There is no file to go on from.
     #[error(
         "there is no `{}` to go on from; run the command without --resume to start from the beginning, or name the \
          file with --state",
         path.display()
     )]
-    Missing { path: PathBuf },
+    Missing {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file cannot be read.
     #[error(
         "could not read `{}`; run the command without --resume to start from the beginning",
         path.display()
     )]
     Unreadable {
+        /// The file.
         path: PathBuf,
+        /// The cause.
         #[source]
         source: io::Error,
     },
+    /// The file cannot be written.
     #[error("could not write `{}`; name another file with --state", path.display())]
     Unwritable {
+        /// The file.
         path: PathBuf,
+        /// The cause.
         #[source]
         source: io::Error,
     },
+    /// The file belongs to a run with other settings.
     #[error(
         "`{}` is of another run: its {name} was {was}, and is {is} now; give the same options as before, or run \
          without --resume to start from the beginning",
         path.display()
     )]
     AnotherRun {
+        /// The file.
         path: PathBuf,
+        /// The setting that differs.
         name: &'static str,
+        /// Its value in the file.
         was: String,
+        /// Its value now.
         is: String,
     },
 }
 
 /// How far a run is. The file never tells of a post that is not done.
 #[derive(Debug)]
-pub(crate) struct State {
+pub struct State {
     path: PathBuf,
     content: Content,
     /// Batches that are done before an earlier one: how many posts, by the first one's number.
@@ -101,7 +118,7 @@ pub(crate) struct State {
 
 impl State {
     /// Starts a run; what the file had is gone.
-    pub(crate) fn start(path: &Path, run: Settings) -> Result<Self, StateError> {
+    pub fn start(path: &Path, run: Settings) -> Result<Self, StateError> {
         let state = Self {
             path: path.to_owned(),
             content: Content { run, posts_done: 0 },
@@ -112,7 +129,7 @@ impl State {
     }
 
     /// Goes on with the run of the file, if it had the same settings.
-    pub(crate) fn resume(path: &Path, run: &Settings) -> Result<Self, StateError> {
+    pub fn resume(path: &Path, run: &Settings) -> Result<Self, StateError> {
         let text = fs::read(path).map_err(|source| match source.kind() {
             io::ErrorKind::NotFound => StateError::Missing {
                 path: path.to_owned(),
@@ -146,12 +163,12 @@ impl State {
     }
 
     /// Returns how many posts are done, from the first one on.
-    pub(crate) fn posts_done(&self) -> u64 {
+    pub fn posts_done(&self) -> u64 {
         self.content.posts_done
     }
 
     /// Adds a batch of the run; one with a row that should be sent again stays undone, and so does what comes after it.
-    pub(crate) fn add(&mut self, posted: &Posted) -> Result<(), StateError> {
+    pub fn add(&mut self, posted: &Posted) -> Result<(), StateError> {
         if posted.is_done() {
             self.add_posts(posted.first_post, posted.posts)
         } else {

@@ -9,7 +9,7 @@ use json_reader::number;
 use super::{SourceError, line_at, read_file};
 
 /// Name of the file, in a data folder and beside the login of a database.
-pub(crate) const FILE_NAME: &str = "row_sequence.json";
+pub const FILE_NAME: &str = "row_sequence.json";
 
 /// Reads the order of a data folder; `None` when it has none of its own.
 pub(super) fn read_in(folder: &Path) -> Result<Option<Vec<i64>>, SourceError> {

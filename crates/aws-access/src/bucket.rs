@@ -5,11 +5,11 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
 use bytes::Bytes;
 
-use crate::lake_options::{Aws, Lake};
+use crate::Aws;
 
 /// A bucket. Cheap to clone.
 #[derive(Clone, Debug)]
-pub(crate) struct Bucket {
+pub struct Bucket {
     s3: Client,
     name: String,
     /// Where the bucket is looked for.
@@ -19,54 +19,80 @@ pub(crate) struct Bucket {
 /// An object, or a bucket, that cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub(crate) enum BucketError {
+pub enum BucketError {
+    /// There is no such bucket.
+    /// Nothing answers there.
+    /// The credentials, or their rights, do not allow it.
+    /// There are no credentials, or they cannot be fetched.
     #[error(
         "there is no bucket `{bucket}` at {place}; look at its name and, for another place, at --endpoint, --profile and \
          --region"
     )]
-    NoBucket { bucket: String, place: String },
+    NoBucket {
+        /// The bucket.
+        bucket: String,
+        /// Where it was looked for.
+        place: String,
+    },
+    /// There is no object with this key.
     #[error("there is no object `{key}` in the bucket `{bucket}`")]
-    NoObject { bucket: String, key: String },
+    NoObject {
+        /// The bucket.
+        bucket: String,
+        /// The key.
+        key: String,
+    },
+    /// Nothing answers there.
     #[error(
         "could not connect to {place}; start a stack with `cargo pinflow local`, name another one with --endpoint, or an \
          AWS account with --profile"
     )]
-    Unreachable { place: String },
+    Unreachable {
+        /// Where it was looked for.
+        place: String,
+    },
+    /// The credentials, or their rights, do not allow it.
     #[error(
         "{place} refuses to {action}: {message}; look at the credentials, which --profile chooses, and at their rights"
     )]
     Refused {
+        /// Where it was looked for.
         place: String,
+        /// What was tried.
         action: String,
+        /// What the service says.
         message: String,
     },
+    /// There are no credentials, or they cannot be fetched.
     #[error(
         "could not {action} at {place}: there are no credentials, or they cannot be fetched; sign in (`aws sso login`), or look at \
          --profile"
     )]
     NoCredentials {
+        /// Where it was looked for.
         place: String,
+        /// What was tried.
         action: String,
+        /// The cause.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// It failed in another way.
     #[error("could not {action} at {place}")]
     Failed {
+        /// Where it was looked for.
         place: String,
+        /// What was tried.
         action: String,
+        /// The cause.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
 }
 
 impl Bucket {
-    /// Makes the bucket of a lake.
-    pub(crate) fn of_lake(lake: &Lake) -> Self {
-        Self::new(&lake.aws, lake.bucket.clone())
-    }
-
     /// Makes a bucket; whether it is there is seen when it is first used.
-    pub(crate) fn new(aws: &Aws, name: String) -> Self {
+    pub fn new(aws: &Aws, name: String) -> Self {
         let place = aws.endpoint.clone();
         Self {
             s3: aws.s3(),
@@ -76,12 +102,12 @@ impl Bucket {
     }
 
     /// Returns its name.
-    pub(crate) fn name(&self) -> &str {
+    pub fn name(&self) -> &str {
         &self.name
     }
 
     /// Makes sure that the bucket is there and that the keys which begin with `prefix` may be listed.
-    pub(crate) async fn check(&self, prefix: &str) -> Result<(), BucketError> {
+    pub async fn check(&self, prefix: &str) -> Result<(), BucketError> {
         let list = self.s3.list_objects_v2().bucket(&self.name).prefix(prefix);
         let page = list.max_keys(1).send().await;
         page.map(drop)
@@ -89,7 +115,7 @@ impl Bucket {
     }
 
     /// Returns the keys that begin with `prefix` and, with `after`, come after it, in their order as text.
-    pub(crate) async fn list(
+    pub async fn list(
         &self,
         prefix: &str,
         after: Option<String>,
@@ -106,7 +132,7 @@ impl Bucket {
     }
 
     /// Reads an object.
-    pub(crate) async fn read(&self, key: &str) -> Result<Bytes, BucketError> {
+    pub async fn read(&self, key: &str) -> Result<Bytes, BucketError> {
         let action = || format!("read `{key}`");
         let get = self.s3.get_object().bucket(&self.name).key(key);
         let object = get.send().await;
@@ -121,7 +147,7 @@ impl Bucket {
     }
 
     /// Writes an object; one with the same key is replaced. It is durable when this returns.
-    pub(crate) async fn write(&self, key: &str, body: Bytes) -> Result<(), BucketError> {
+    pub async fn write(&self, key: &str, body: Bytes) -> Result<(), BucketError> {
         let put = self.s3.put_object().bucket(&self.name).key(key);
         let put = put.body(ByteStream::from(body)).send().await;
         put.map(drop)

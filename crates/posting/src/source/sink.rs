@@ -6,13 +6,13 @@ use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
+use aws_access::{Bucket, BucketError};
 use bytes::Bytes;
 use event_model::Kind;
 use flate2::read::GzDecoder;
 use futures::future::try_join_all;
 
 use super::{Post, PostedRow, ndjson};
-use crate::bucket::{Bucket, BucketError};
 
 /// Objects that are read at once.
 const READ_AHEAD: usize = 32;
@@ -33,11 +33,14 @@ pub struct Sink {
 
 /// Where the objects are.
 #[derive(Clone, Debug)]
-pub(crate) enum Place {
+pub enum Place {
+    /// A folder.
     Folder(PathBuf),
-    /// The prefix is empty, or ends with a slash.
+    /// A bucket.
     Bucket {
+        /// The bucket.
         bucket: Bucket,
+        /// Prefix of the topics; it is empty, or ends with a slash.
         prefix: String,
     },
 }
@@ -58,19 +61,20 @@ type Content = Result<(Option<i64>, PostedRow), String>;
 
 /// What is not posted, though it is there.
 #[derive(Debug, Default)]
-pub(crate) struct LeftOut {
+pub struct LeftOut {
     /// Objects of topics whose name tells no kind.
-    pub(crate) topics: BTreeMap<String, u64>,
+    pub topics: BTreeMap<String, u64>,
     /// Objects of another form.
-    pub(crate) others: u64,
+    pub others: u64,
 }
 
 /// Objects whose content is no row.
 #[derive(Debug, Default)]
-pub(crate) struct BadObjects {
-    pub(crate) count: u64,
+pub struct BadObjects {
+    /// How many there are.
+    pub count: u64,
     /// The first of them, by name, and what is wrong with each.
-    pub(crate) named: Vec<(String, String)>,
+    pub named: Vec<(String, String)>,
 }
 
 /// Objects that cannot be posted.
@@ -125,7 +129,7 @@ impl From<BucketError> for SinkError {
 
 impl Sink {
     /// Lists the objects of a place; none is read yet.
-    pub(crate) async fn open(place: Place) -> Result<Self, SinkError> {
+    pub async fn open(place: Place) -> Result<Self, SinkError> {
         let mut names = Vec::new();
         match &place {
             Place::Folder(folder) => list_folder(folder, "", &mut names)?,
@@ -162,22 +166,22 @@ impl Sink {
     }
 
     /// Returns how many objects there are.
-    pub(crate) fn len(&self) -> u64 {
+    pub fn objects(&self) -> u64 {
         self.objects.len() as u64
     }
 
     /// Returns what is there and not posted.
-    pub(crate) fn left_out(&self) -> &LeftOut {
+    pub fn left_out(&self) -> &LeftOut {
         &self.left_out
     }
 
     /// Returns the objects so far that hold no row.
-    pub(crate) fn bad(&self) -> &BadObjects {
+    pub fn bad(&self) -> &BadObjects {
         &self.bad
     }
 
     /// Returns the name of an object by its place in the order.
-    pub(crate) fn name(&self, place: u64) -> Option<String> {
+    pub fn name(&self, place: u64) -> Option<String> {
         let object = self.objects.get(usize::try_from(place).ok()?)?;
         Some(self.place.full_name(&object.name))
     }
@@ -349,7 +353,7 @@ mod tests {
 
     async fn rows(sink: &mut Sink) -> Vec<String> {
         let mut rows = Vec::new();
-        for _ in 0..sink.len() {
+        for _ in 0..sink.objects() {
             let post = sink.next_post().await.unwrap();
             rows.extend(post.rows.into_iter().map(|row| {
                 let json = str::from_utf8(&row.json).unwrap().to_owned();

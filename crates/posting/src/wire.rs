@@ -1,23 +1,44 @@
 //! Rows → a request in one of the three wire formats. A row's bytes go into the body as they are.
 
+use std::fmt;
+
 use bytes::Bytes;
 use event_model::Kind;
 use reqwest::Method;
 
-use crate::cli::Wire;
+/// The wire format of requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wire {
+    /// `PUT /streams/{stream}/record` and `/records`, as through the Kinesis proxy.
+    Kinesis,
+    /// `POST /topics/{topic}`, as to a Kafka REST proxy.
+    Kafka,
+    /// `POST /events/{kind}`, the API's own.
+    Events,
+}
+
+impl fmt::Display for Wire {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(match self {
+            Self::Kinesis => "kinesis",
+            Self::Kafka => "kafka",
+            Self::Events => "events",
+        })
+    }
+}
 
 /// A request to the API.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct WireRequest {
-    pub(super) method: Method,
+pub(crate) struct WireRequest {
+    pub(crate) method: Method,
     /// What follows the base URL.
-    pub(super) path: String,
-    pub(super) content_type: &'static str,
-    pub(super) body: Bytes,
+    pub(crate) path: String,
+    pub(crate) content_type: &'static str,
+    pub(crate) body: Bytes,
 }
 
 /// Puts rows of one kind into one request.
-pub(super) fn request(wire: Wire, kind: Kind, rows: &[Bytes]) -> WireRequest {
+pub(crate) fn request(wire: Wire, kind: Kind, rows: &[Bytes]) -> WireRequest {
     match wire {
         Wire::Kinesis => kinesis(kind, rows),
         Wire::Kafka => WireRequest {

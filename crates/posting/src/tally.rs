@@ -5,19 +5,21 @@ use std::time::Duration;
 
 use indicatif::ProgressBar;
 
-use super::poster::Failure;
-use super::run::Posted;
 use crate::latency::Latencies;
+use crate::poster::Failure;
+use crate::run::Posted;
 
 /// The numbers of a run.
 #[derive(Debug, Default)]
-pub(crate) struct Tally {
-    pub(crate) posts: u64,
+pub struct Tally {
+    /// Posts that were sent.
+    pub posts: u64,
     /// Rows that the stream has.
-    pub(crate) accepted: u64,
+    pub accepted: u64,
     /// Rows that it does not have.
-    pub(crate) failed: u64,
-    pub(crate) latencies: Latencies,
+    pub failed: u64,
+    /// How long requests took.
+    pub latencies: Latencies,
     reasons: Vec<FailedRows>,
 }
 
@@ -34,7 +36,7 @@ const MAX_REASONS: usize = 8;
 
 impl Tally {
     /// Adds what became of a batch.
-    pub(crate) fn add(&mut self, posted: &Posted) {
+    pub fn add(&mut self, posted: &Posted) {
         self.posts += posted.posts;
         for delivery in posted.deliveries() {
             self.accepted += delivery.accepted.len() as u64;
@@ -63,7 +65,7 @@ impl Tally {
     }
 
     /// Moves a progress bar to where the run is.
-    pub(crate) fn show_on(&self, bar: &ProgressBar) {
+    pub fn show_on(&self, bar: &ProgressBar) {
         bar.set_position(self.posts);
         bar.set_message(match self.failed {
             0 => format!("{} rows accepted", self.accepted),
@@ -72,7 +74,7 @@ impl Tally {
     }
 
     /// Writes the run in a few lines.
-    pub(crate) fn write_summary(&self, out: &mut dyn Write, took: Duration) -> io::Result<()> {
+    pub fn write_summary(&self, out: &mut dyn Write, took: Duration) -> io::Result<()> {
         let (posts, accepted, failed) = (self.counted_posts(), self.accepted, self.failed);
         writeln!(
             out,
@@ -86,7 +88,7 @@ impl Tally {
     }
 
     /// Writes why rows failed; nothing when none did.
-    pub(crate) fn write_failures(&self, out: &mut dyn Write) -> io::Result<()> {
+    pub fn write_failures(&self, out: &mut dyn Write) -> io::Result<()> {
         let mut rest = self.failed;
         for FailedRows {
             reason,
@@ -117,7 +119,7 @@ impl Tally {
     }
 
     /// Returns the number of posts, as words.
-    pub(crate) fn counted_posts(&self) -> String {
+    pub fn counted_posts(&self) -> String {
         match self.posts {
             1 => "1 post".to_owned(),
             posts => format!("{posts} posts"),
@@ -125,7 +127,7 @@ impl Tally {
     }
 
     /// Returns how long a request took, as the median and the 99th percentile; `None` when nothing was answered.
-    pub(crate) fn percentiles(&self) -> Option<[String; 2]> {
+    pub fn percentiles(&self) -> Option<[String; 2]> {
         let shown = |percent| self.latencies.percentile(percent).map(millis);
         Some([shown(50)?, shown(99)?])
     }

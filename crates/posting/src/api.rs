@@ -11,16 +11,16 @@ use reqwest::header::{
 };
 use reqwest::{Client, Response, StatusCode, Url, redirect};
 
-use super::answer::{self, RowAnswer};
-use super::batch::Row;
-use super::signer::{Signer, SignerError};
-use super::wire;
-use crate::cli::{Access, Wire};
+use crate::answer::{self, RowAnswer};
+use crate::batch::Row;
+use crate::signer::{Signer, SignerError};
+use crate::wire;
+use crate::{Access, Wire};
 
 /// What makes it pointless to go on.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub(crate) enum PostError {
+pub enum PostError {
     /// The HTTP client could not be made: the system has no certificates, or a proxy's address cannot be read.
     #[error("could not make an HTTP client")]
     Client(#[source] reqwest::Error),
@@ -81,7 +81,7 @@ pub(crate) enum PostError {
 
 /// An API at an address.
 #[derive(Debug)]
-pub(crate) struct Api {
+pub struct Api {
     http: Client,
     /// The base URL, without a slash at its end.
     base: String,
@@ -96,18 +96,18 @@ pub(crate) struct Api {
 
 /// What became of a request.
 #[derive(Debug)]
-pub(super) struct Sent {
-    pub(super) outcome: RequestOutcome,
+pub(crate) struct Sent {
+    pub(crate) outcome: RequestOutcome,
     /// Status of the answer; `None` when there was none.
-    pub(super) status: Option<StatusCode>,
+    pub(crate) status: Option<StatusCode>,
     /// How long the answer took.
-    pub(super) latency: Option<Duration>,
+    pub(crate) latency: Option<Duration>,
     /// How long the API asks to wait.
-    pub(super) retry_after: Option<Duration>,
+    pub(crate) retry_after: Option<Duration>,
 }
 
 #[derive(Debug)]
-pub(super) enum RequestOutcome {
+pub(crate) enum RequestOutcome {
     /// The API tells what became of each row, in their order.
     Rows(Vec<RowAnswer>),
     /// The request failed as a whole.
@@ -124,7 +124,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Api {
     /// Makes the client of an API; nothing is sent yet.
-    pub(crate) fn try_new(url: &Url, wire: Wire, access: &Access) -> Result<Self, PostError> {
+    pub fn try_new(url: &Url, wire: Wire, access: &Access) -> Result<Self, PostError> {
         let mut http = Client::builder()
             .default_headers(access_headers(access)?)
             .timeout(ANSWER_TIMEOUT)
@@ -150,7 +150,8 @@ impl Api {
     }
 
     /// Makes it sign each request.
-    pub(crate) fn signed(self, signer: Signer) -> Self {
+    #[must_use]
+    pub fn signed(self, signer: Signer) -> Self {
         Self {
             signer: Some(signer),
             ..self
@@ -158,7 +159,7 @@ impl Api {
     }
 
     /// Sends rows of a kind in one request, once.
-    pub(super) async fn send(&self, kind: Kind, rows: &[Row]) -> Result<Sent, PostError> {
+    pub(crate) async fn send(&self, kind: Kind, rows: &[Row]) -> Result<Sent, PostError> {
         let bodies: Vec<Bytes> = rows.iter().map(|row| row.json.clone()).collect();
         let request = wire::request(self.wire, kind, &bodies);
         let url = format!("{}{}", self.base, request.path);

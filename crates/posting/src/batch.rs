@@ -14,23 +14,23 @@ const MAX_BYTES: usize = 4 << 20;
 
 /// A row that is to be posted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Row {
-    pub(super) offset: i64,
-    pub(super) json: Bytes,
+pub(crate) struct Row {
+    pub(crate) offset: i64,
+    pub(crate) json: Bytes,
 }
 
 /// Posts that are sent together.
 #[derive(Debug)]
-pub(super) struct Batch {
-    pub(super) posts: u64,
+pub(crate) struct Batch {
+    pub(crate) posts: u64,
     /// The rows that the batch has a version of.
-    pub(super) offsets: HashSet<i64>,
+    pub(crate) offsets: HashSet<i64>,
     /// The requests of each kind. One is sent after the other, so that versions of a row arrive in their order.
-    pub(super) requests: [(Kind, Vec<Vec<Row>>); 3],
+    pub(crate) requests: [(Kind, Vec<Vec<Row>>); 3],
 }
 
 impl Batch {
-    pub(super) fn of(posts: &[Post]) -> Self {
+    pub(crate) fn of(posts: &[Post]) -> Self {
         let offsets = posts.iter().map(|post| post.offset).collect();
         let requests = Kind::ALL.map(|kind| {
             let rows = posts.iter().flat_map(|post| {
