@@ -47,7 +47,11 @@ fn dependencies_point_one_way() {
         ("crates", "aws-request", &["event-model"]),
         ("crates", "test-server", &[]),
         ("crates", "aws-access", &[]),
-        ("crates", "posting", &["aws-access", "event-model", "json-reader"]),
+        (
+            "crates",
+            "posting",
+            &["aws-access", "event-model", "json-reader"],
+        ),
         ("crates", "json-reader", &[]),
         ("crates", "kpl", &["event-model"]),
         ("crates", "cleaning", &["event-model", "json-reader", "kpl"]),

@@ -221,7 +221,7 @@ impl Api {
         answered: &Answered,
     ) -> Result<RequestOutcome, PostError> {
         let status = answered.status;
-        if let Some(answers) = answer::read_rows(self.wire, rows, &answered.body) {
+        if let Some(answers) = wire::answers(self.wire, rows, &answered.body) {
             let is_accepted = |answer: &RowAnswer| matches!(answer, RowAnswer::Accepted(_));
             if answers.iter().any(is_accepted) {
                 self.has_accepted.store(true, Ordering::Relaxed);

@@ -1,10 +1,17 @@
-//! Rows → a request in one of the three wire formats. A row's bytes go into the body as they are.
+//! The three wire formats: rows → a request, and its answer → what became of each row. A row's bytes go into the body as
+//! they are.
+
+mod events;
+mod kafka;
+mod kinesis;
 
 use std::fmt;
 
 use bytes::Bytes;
 use event_model::Kind;
 use reqwest::Method;
+
+use crate::answer::RowAnswer;
 
 /// The wire format of requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,42 +47,20 @@ pub(crate) struct WireRequest {
 /// Puts rows of one kind into one request.
 pub(crate) fn request(wire: Wire, kind: Kind, rows: &[Bytes]) -> WireRequest {
     match wire {
-        Wire::Kinesis => kinesis(kind, rows),
-        Wire::Kafka => WireRequest {
-            method: Method::POST,
-            path: format!("/topics/pinflow.{kind}"),
-            content_type: "application/vnd.kafka.json.v2+json",
-            body: body("{\"records\":[", rows, "{\"value\":", "}", "]}"),
-        },
-        Wire::Events => WireRequest {
-            method: Method::POST,
-            path: format!("/events/{kind}"),
-            content_type: "application/json",
-            body: body("[", rows, "", "", "]"),
-        },
+        Wire::Kinesis => kinesis::request(kind, rows),
+        Wire::Kafka => kafka::request(kind, rows),
+        Wire::Events => events::request(kind, rows),
     }
 }
 
-/// One row as the posting script puts it, more than one as `PutRecords` of the proxy.
-fn kinesis(kind: Kind, rows: &[Bytes]) -> WireRequest {
-    let stream = format!("streaming-pinflow-{kind}");
-    let (operation, body) = if let [_] = rows {
-        let head = format!("{{\"StreamName\":\"{stream}\",");
-        let tail = format!(",\"PartitionKey\":\"{kind}\"}}");
-        ("record", body(&head, rows, "\"Data\":", "", &tail))
-    } else {
-        let after = format!(",\"partition-key\":\"{kind}\"}}");
-        (
-            "records",
-            body("{\"records\":[", rows, "{\"data\":", &after, "]}"),
-        )
-    };
-    WireRequest {
-        method: Method::PUT,
-        path: format!("/streams/{stream}/{operation}"),
-        content_type: "application/json",
-        body,
-    }
+/// Reads the answer to a request of `rows` rows; `None` when it does not tell about each of them.
+pub(crate) fn answers(wire: Wire, rows: usize, body: &[u8]) -> Option<Vec<RowAnswer>> {
+    let answers = match wire {
+        Wire::Kinesis => kinesis::answers(rows, body),
+        Wire::Kafka => kafka::answers(body),
+        Wire::Events => events::answers(body),
+    }?;
+    (answers.len() == rows).then_some(answers)
 }
 
 fn body(head: &str, rows: &[Bytes], before: &str, after: &str, tail: &str) -> Bytes {
@@ -97,6 +82,8 @@ fn body(head: &str, rows: &[Bytes], before: &str, after: &str, tail: &str) -> By
 
 #[cfg(test)]
 mod tests {
+    use event_model::Position;
+
     use super::*;
 
     const ROWS: [Bytes; 2] = [
@@ -151,5 +138,77 @@ mod tests {
 
         [{"ind": 1.0, "x": 1e400},{"ind":"2"}]
         "#);
+    }
+
+    fn accepted(shard: &str, sequence: &str) -> RowAnswer {
+        RowAnswer::Accepted(Position::new(shard, sequence))
+    }
+
+    fn failed(is_retryable: bool, detail: &str) -> RowAnswer {
+        RowAnswer::Failed {
+            is_retryable,
+            detail: detail.to_owned(),
+        }
+    }
+
+    #[test]
+    fn the_answers_of_the_kinesis_proxy_are_read() {
+        let one = br#"{"ShardId":"shardId-000000000000","SequenceNumber":"495"}"#;
+        assert_eq!(
+            answers(Wire::Kinesis, 1, one),
+            Some(vec![accepted("shardId-000000000000", "495")])
+        );
+        let more = br#"{"FailedRecordCount":2,"Records":[
+            {"SequenceNumber":"7","ShardId":"s"},
+            {"ErrorCode":"ProvisionedThroughputExceededException","ErrorMessage":"slow down"},
+            {"ErrorCode":"InvalidArgumentException"}]}"#;
+        assert_eq!(
+            answers(Wire::Kinesis, 3, more),
+            Some(vec![
+                accepted("s", "7"),
+                failed(true, "ProvisionedThroughputExceededException: slow down"),
+                failed(false, "InvalidArgumentException"),
+            ])
+        );
+    }
+
+    #[test]
+    fn the_answer_of_the_kafka_route_is_read() {
+        let body = br#"{"offsets":[
+            {"partition":1,"offset":23,"error_code":null,"error":null,"shard":"s","sequence_number":"7"},
+            {"partition":1,"offset":24,"error_code":null,"error":null},
+            {"partition":null,"offset":null,"error_code":50003,"error":"later"},
+            {"partition":null,"offset":null,"error_code":50002,"error":"never"}],"key_schema_id":null}"#;
+        assert_eq!(
+            answers(Wire::Kafka, 4, body),
+            Some(vec![
+                accepted("s", "7"),
+                accepted("1", "24"),
+                failed(true, "50003: later"),
+                failed(false, "50002: never"),
+            ])
+        );
+    }
+
+    #[test]
+    fn the_answer_of_the_apis_own_route_is_read() {
+        let body = br#"{"accepted":1,"failed":1,"results":[
+            {"shard":"s","sequence_number":"7"},{"error":"not an object","retryable":false}]}"#;
+        assert_eq!(
+            answers(Wire::Events, 2, body),
+            Some(vec![accepted("s", "7"), failed(false, "not an object")])
+        );
+    }
+
+    #[test]
+    fn an_answer_that_does_not_tell_about_each_row_is_none() {
+        let one = br#"{"results":[{"shard":"s","sequence_number":"7"}]}"#;
+        assert_eq!(answers(Wire::Events, 2, one), None);
+        assert_eq!(answers(Wire::Kinesis, 1, b"{}"), None);
+        assert_eq!(
+            answers(Wire::Kafka, 1, br#"{"offsets":[{"partition":1}]}"#),
+            None
+        );
+        assert_eq!(answers(Wire::Kinesis, 2, b"<html>"), None);
     }
 }

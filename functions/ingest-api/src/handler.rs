@@ -14,9 +14,9 @@ use tokio::time::{Instant, timeout};
 use tracing::{info, instrument, warn};
 
 use crate::producer::{self, Jitter};
-use crate::request;
 use crate::response::{self, Problem, ProblemKind};
 use crate::route::{self, Route, Wire};
+use crate::wire;
 use crate::{ApiKeys, Config};
 
 /// Longest that a request may take, below the 30 s after which API Gateway gives up.
@@ -140,7 +140,7 @@ impl App {
         request_id: &str,
     ) -> Result<(Response<Body>, Counts), Problem> {
         let deadline = Instant::now() + self.time_left(request);
-        let entries = request::entries(wire, kind, request.headers(), request.body())?;
+        let entries = wire::entries(wire, kind, request.headers(), request.body())?;
         let outcomes = producer::put(
             &self.kinesis,
             &self.config.stream_name,
@@ -150,7 +150,7 @@ impl App {
         )
         .await;
         let accepted = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
-        let response = response::of_outcomes(wire, &outcomes, request_id);
+        let response = wire::answer(wire, &outcomes, request_id);
         Ok((
             response,
             Counts {

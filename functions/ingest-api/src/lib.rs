@@ -7,6 +7,7 @@ mod producer;
 mod request;
 mod response;
 mod route;
+mod wire;
 
 pub use api_keys::{ApiKeys, InvalidApiKeys};
 pub use config::Config;

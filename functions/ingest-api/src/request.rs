@@ -1,15 +1,10 @@
-//! A body → the entries that go on the stream, or the problem that it has.
-//!
-//! A body is taken whole or refused whole: nothing of a refused one is stored.
+//! What the bodies of all wire formats have in common: media type, size, JSON and its members.
 
-mod kafka;
-mod kinesis;
-mod native;
-mod row;
+pub(crate) mod row;
 
 use std::borrow::Cow;
 
-use event_model::{Kind, PartitionKey};
+use event_model::PartitionKey;
 use json_reader::{Elements, Members, SyntaxError, Value};
 use lambda_http::http::HeaderMap;
 use lambda_http::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
@@ -39,14 +34,8 @@ impl Entry<'_> {
     }
 }
 
-/// Reads the entries of a request; `kind` is what its path declares.
-pub(crate) fn entries<'a>(
-    wire: Wire,
-    kind: Option<Kind>,
-    headers: &HeaderMap,
-    body: &'a [u8],
-) -> Result<Vec<Entry<'a>>, Problem> {
-    let media_type = media_type(wire, headers)?;
+/// Returns a body as text that is within the limits of every wire format.
+pub(crate) fn text(body: &[u8]) -> Result<&str, Problem> {
     if body.len() > MAX_BODY_BYTES {
         let detail = format!(
             "The body has {} bytes; send at most {MAX_BODY_BYTES}.",
@@ -62,23 +51,18 @@ pub(crate) fn entries<'a>(
         Problem::new(ProblemKind::NotJson, detail)
     })?;
     check_numbers(text)?;
-    match wire {
-        Wire::KinesisRecord => kinesis::record(text, kind).map(|entry| vec![entry]),
-        Wire::KinesisRecords => kinesis::records(text, kind),
-        Wire::Kafka => kafka::records(text, kind),
-        Wire::Native if media_type == MediaType::NdJson => native::lines(text, kind),
-        Wire::Native => native::rows(text, kind),
-    }
+    Ok(text)
 }
 
+/// Media type of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum MediaType {
+pub(crate) enum MediaType {
     Json,
     NdJson,
 }
 
 /// Returns the body's media type; one that is not told is JSON, as the old clients leave it out.
-fn media_type(wire: Wire, headers: &HeaderMap) -> Result<MediaType, Problem> {
+pub(crate) fn media_type(wire: Wire, headers: &HeaderMap) -> Result<MediaType, Problem> {
     let value = |name| {
         headers
             .get(name)
@@ -119,7 +103,7 @@ fn media_type(wire: Wire, headers: &HeaderMap) -> Result<MediaType, Problem> {
 }
 
 /// Refuses numbers that no reader could hold, before anything looks at them.
-fn check_numbers(text: &str) -> Result<(), Problem> {
+pub(crate) fn check_numbers(text: &str) -> Result<(), Problem> {
     let mut in_string = false;
     let mut is_escape = false;
     let mut length = 0;
@@ -145,7 +129,7 @@ fn check_numbers(text: &str) -> Result<(), Problem> {
 }
 
 /// Opens an object, or tells why the text is none.
-fn members<'a>(what: &str, text: &'a str) -> Result<Members<'a>, Problem> {
+pub(crate) fn members<'a>(what: &str, text: &'a str) -> Result<Members<'a>, Problem> {
     Members::open(text).ok_or_else(|| match json_reader::parse(text) {
         Ok(_) => invalid(format!("{what} is not a JSON object.")),
         Err(error) => not_json(what, text, error),
@@ -153,7 +137,12 @@ fn members<'a>(what: &str, text: &'a str) -> Result<Members<'a>, Problem> {
 }
 
 /// Keeps a member's value. One that stands twice is refused: to take either would leave out what the other holds.
-fn set<T>(found: &mut Option<T>, value: T, what: &str, name: &str) -> Result<(), Problem> {
+pub(crate) fn set<T>(
+    found: &mut Option<T>,
+    value: T,
+    what: &str,
+    name: &str,
+) -> Result<(), Problem> {
     match found.replace(value) {
         None => Ok(()),
         Some(_) => Err(invalid(format!("{what} has `{name}` twice; send one."))),
@@ -161,7 +150,7 @@ fn set<T>(found: &mut Option<T>, value: T, what: &str, name: &str) -> Result<(),
 }
 
 /// Returns the records that a body lists under one of `names`.
-fn records_member<'a>(text: &'a str, names: &[&str]) -> Result<Vec<Value<'a>>, Problem> {
+pub(crate) fn records_member<'a>(text: &'a str, names: &[&str]) -> Result<Vec<Value<'a>>, Problem> {
     let mut body = members("The body", text)?;
     let mut found = None;
     while let Some(member) = body
@@ -189,7 +178,7 @@ fn records_member<'a>(text: &'a str, names: &[&str]) -> Result<Vec<Value<'a>>, P
 }
 
 /// Returns the elements of an array.
-fn elements(
+pub(crate) fn elements(
     array: &str,
     problem: impl Fn(SyntaxError) -> Problem,
 ) -> Result<Vec<Value<'_>>, Problem> {
@@ -204,7 +193,7 @@ fn elements(
 }
 
 /// Returns the problem of a text that is not JSON; `what` is the text's name at the start of a sentence.
-fn not_json(what: &str, text: &str, error: SyntaxError) -> Problem {
+pub(crate) fn not_json(what: &str, text: &str, error: SyntaxError) -> Problem {
     let SyntaxError { offset, expected } = error;
     let before = text.get(..offset).unwrap_or(text);
     let place = match before.rsplit_once('\n') {
@@ -222,6 +211,6 @@ fn not_json(what: &str, text: &str, error: SyntaxError) -> Problem {
 }
 
 /// Returns the problem of a body whose shape is not the route's.
-fn invalid(detail: impl Into<String>) -> Problem {
+pub(crate) fn invalid(detail: impl Into<String>) -> Problem {
     Problem::new(ProblemKind::InvalidRequest, detail)
 }

@@ -8,11 +8,12 @@ use lambda_http::http::header::{CONTENT_TYPE, HeaderValue};
 use lambda_http::http::{Response, StatusCode};
 use serde::Serialize;
 
-pub(crate) use outcomes::of_outcomes;
+pub(crate) use outcomes::{Partial, all_failed, answer, common_problem, failed};
 pub(crate) use problem::{Problem, ProblemKind, quoted};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
-const KAFKA_JSON: HeaderValue = HeaderValue::from_static("application/vnd.kafka.v2+json");
+pub(crate) const KAFKA_JSON: HeaderValue =
+    HeaderValue::from_static("application/vnd.kafka.v2+json");
 const YAML: HeaderValue = HeaderValue::from_static("application/yaml");
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 
@@ -26,7 +27,7 @@ pub(crate) fn yaml(document: &str) -> Response<Body> {
     text(StatusCode::OK, YAML, document.to_owned())
 }
 
-fn with_type(
+pub(crate) fn with_type(
     status: StatusCode,
     content_type: HeaderValue,
     body: &impl Serialize,

@@ -22,7 +22,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 /// Makes the entry of a row's JSON. `what` names the row at the start of a sentence.
 ///
 /// A row of no kind that its fields could tell is taken too: cleaning puts it in quarantine, where it can be looked at.
-pub(super) fn entry<'a>(
+pub(crate) fn entry<'a>(
     what: &str,
     row: Cow<'a, str>,
     declared: Option<Kind>,
@@ -66,7 +66,7 @@ fn key(what: &str, row: &str, declared: Option<Kind>) -> Result<PartitionKey, Pr
 }
 
 /// Takes the row out of a member that holds it as an object, as JSON text, or as base64 of JSON text.
-pub(super) fn unwrapped<'a>(what: &str, value: &Value<'a>) -> Result<Cow<'a, str>, Problem> {
+pub(crate) fn unwrapped<'a>(what: &str, value: &Value<'a>) -> Result<Cow<'a, str>, Problem> {
     match value {
         Value::Object(row) => Ok(Cow::Borrowed(row)),
         Value::Text(text) => from_text(what, text),
@@ -95,7 +95,7 @@ fn from_text<'a>(what: &str, text: &Text<'a>) -> Result<Cow<'a, str>, Problem> {
     Ok(row)
 }
 
-pub(super) fn not_a_row(what: &str) -> Problem {
+pub(crate) fn not_a_row(what: &str) -> Problem {
     Problem::new(
         ProblemKind::NotARow,
         format!("{what} is not a JSON object."),

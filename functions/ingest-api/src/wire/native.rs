@@ -1,0 +1,127 @@
+//! The native route: a JSON array of rows, one row, or one row per line.
+
+use std::borrow::Cow;
+
+use event_model::{Kind, Position};
+use json_reader::Value;
+use lambda_http::Body;
+use lambda_http::http::{Response, StatusCode};
+use serde::Serialize;
+
+use crate::producer::Outcome;
+use crate::request::row::{entry, not_a_row};
+use crate::request::{Entry, elements, invalid, not_json};
+use crate::response::{self, Partial, Problem, ProblemKind, common_problem, failed};
+use crate::route::Wire;
+
+/// Most rows of a request.
+const MAX_ROWS: usize = 500;
+
+/// Reads a JSON array of rows, or one row.
+pub(crate) fn rows<'a>(text: &'a str, declared: Option<Kind>) -> Result<Vec<Entry<'a>>, Problem> {
+    if text.trim_ascii_start().starts_with('[') {
+        let values = elements(text, |error| not_json("The body", text, error))?;
+        check_count(values.len())?;
+        let entry = |(index, value): (usize, Value<'a>)| {
+            of_value(&format!("Row {index}"), &value, declared)
+        };
+        return values.into_iter().enumerate().map(entry).collect();
+    }
+    let value = json_reader::parse(text).map_err(|error| not_json("The body", text, error))?;
+    of_value("The body", &value, declared).map(|entry| vec![entry])
+}
+
+/// Reads a row a line; blank lines are skipped.
+pub(crate) fn lines(text: &str, declared: Option<Kind>) -> Result<Vec<Entry<'_>>, Problem> {
+    let lines = || {
+        (1..)
+            .zip(text.lines())
+            .filter(|(_, line)| !line.trim_ascii().is_empty())
+    };
+    check_count(lines().count())?;
+    lines()
+        .map(|(number, line)| {
+            let what = format!("Line {number}");
+            let value = json_reader::parse(line).map_err(|error| not_json(&what, line, error))?;
+            of_value(&what, &value, declared)
+        })
+        .collect()
+}
+
+fn of_value<'a>(
+    what: &str,
+    value: &Value<'a>,
+    declared: Option<Kind>,
+) -> Result<Entry<'a>, Problem> {
+    match value {
+        Value::Object(row) => entry(what, Cow::Borrowed(row), declared),
+        _ => Err(not_a_row(what)),
+    }
+}
+
+fn check_count(rows: usize) -> Result<(), Problem> {
+    match rows {
+        0 => Err(invalid("There is no row in the body.")),
+        1..=MAX_ROWS => Ok(()),
+        _ => {
+            let detail = format!("The body has {rows} rows; send at most {MAX_ROWS}.");
+            Err(Problem::new(ProblemKind::TooLarge, detail))
+        }
+    }
+}
+
+/// Returns the answer to a request whose records were all tried.
+pub(crate) fn answer(outcomes: &[Outcome], request_id: &str) -> Response<Body> {
+    let problem = common_problem(Wire::Native, outcomes);
+    response::answer(outcomes, problem, request_id, &NativeResults::of(outcomes))
+}
+
+#[derive(Serialize)]
+struct NativeResults<'a> {
+    accepted: usize,
+    failed: usize,
+    results: Vec<NativeResult<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum NativeResult<'a> {
+    Stored {
+        shard: &'a str,
+        sequence_number: &'a str,
+    },
+    Failed {
+        error: &'a str,
+        retryable: bool,
+    },
+}
+
+impl<'a> NativeResults<'a> {
+    fn of(outcomes: &'a [Outcome]) -> Self {
+        let result = |outcome: &'a Outcome| match outcome {
+            Ok(Position {
+                shard,
+                sequence: sequence_number,
+            }) => NativeResult::Stored {
+                shard,
+                sequence_number,
+            },
+            Err(failure) => NativeResult::Failed {
+                error: failure.message(),
+                retryable: failure.is_retryable(),
+            },
+        };
+        let failed = failed(outcomes);
+        Self {
+            accepted: outcomes.len() - failed,
+            failed,
+            results: outcomes.iter().map(result).collect(),
+        }
+    }
+}
+
+impl Partial for NativeResults<'_> {
+    fn partial_status(&self) -> StatusCode {
+        StatusCode::MULTI_STATUS
+    }
+}
