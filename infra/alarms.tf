@@ -12,7 +12,7 @@ locals {
     Throttles = "was not started: the account's concurrency is used up."
   }
 
-  # Metrics of one number: what AWS counts, and what the functions tell.
+  # Metrics of one number: what AWS counts, and what the functions print.
   alarms = merge({ for pair in setproduct(keys(local.function_names), keys(local.function_alarms)) :
     "${pair[0]}-${lower(pair[1])}" => {
       description = "${pair[0]} ${local.function_alarms[pair[1]]}"
@@ -201,7 +201,7 @@ resource "aws_cloudwatch_metric_alarm" "api_errors" {
 
 resource "aws_cloudwatch_metric_alarm" "quarantine_share" {
   alarm_actions       = [aws_sns_topic.alarms.arn]
-  alarm_description   = "More than ${var.quarantine_alarm_percent} % of an hour's records were rejected: `pinflow quarantine list` tells why."
+  alarm_description   = "More than ${var.quarantine_alarm_percent} % of an hour's records were rejected: `pinflow quarantine list` shows why."
   alarm_name          = "${local.name}-quarantine-share"
   comparison_operator = "GreaterThanThreshold"
   evaluation_periods  = 1

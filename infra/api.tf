@@ -1,10 +1,10 @@
-# The HTTP API: every route leads to ingest-api, which tells a wrong path from a right one itself. Who may post is decided here for signed
+# The HTTP API: every route leads to ingest-api, which recognises a wrong path itself. Who may post is decided here for signed
 # requests and tokens, and by the function for keys. `/health` and `/openapi.yaml` are open to all: they hold nothing of anybody's.
 
 locals {
   authorization_type = { iam = "AWS_IAM", jwt = "JWT" }
 
-  # As in functions/ingest-api/openapi.yaml; a test compares the two. `$default` answers what stands in neither with the nearest right form.
+  # As in functions/ingest-api/openapi.yaml; a test compares the two. `$default` answers any other path with the nearest right form.
   open_routes = ["GET /health", "GET /openapi.yaml"]
   routes = [
     "$default",

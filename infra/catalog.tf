@@ -68,7 +68,7 @@ resource "aws_glue_catalog_table" "clean" {
 
   database_name = aws_glue_catalog_database.lake.name
   name          = "clean_${each.key}"
-  description   = "Rows of kind ${each.key} as they arrived, minutes old; a row may stand twice"
+  description   = "Rows of kind ${each.key} as they arrived, minutes old; the same row can appear twice"
   table_type    = "EXTERNAL_TABLE"
 
   parameters = {

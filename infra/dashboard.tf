@@ -1,7 +1,7 @@
-# One dashboard that tells the way of a post from left to right: API, stream, cleaner, daily batch.
+# One dashboard that shows the way of a row from left to right: API, stream, cleaner, daily batch.
 
 locals {
-  # Six units wide each, so that four stand side by side; the grid has 24.
+  # Six units wide each, so that four fit side by side; the grid has 24.
   dashboard_columns = [
     {
       title = "1 Posts come in"

@@ -1,4 +1,4 @@
-# The three functions, side by side: what each is told, and all that each may do.
+# The three functions, side by side: the settings of each, and all that each may do.
 
 module "ingest_api" {
   source = "./modules/function"

@@ -114,7 +114,7 @@ data "aws_iam_policy_document" "scheduler_trust" {
       identifiers = ["scheduler.amazonaws.com"]
     }
 
-    # Scheduler tells its group's ARN, not the schedule's.
+    # Scheduler passes its group's ARN, not the schedule's.
     condition {
       test     = "ArnEquals"
       variable = "aws:SourceArn"

@@ -147,7 +147,7 @@ variable "log_retention_days" {
 
 variable "monthly_budget_usd" {
   type        = number
-  description = "Bill of a month, in USD, of which 80 % and the forecast of 100 % are told to alarm_email. Without one, there is no budget."
+  description = "Bill of a month, in USD, of which 80 % and the forecast of 100 % are sent to alarm_email. Without one, there is no budget."
   default     = null
 
   validation {
@@ -157,7 +157,7 @@ variable "monthly_budget_usd" {
 
   validation {
     condition     = var.monthly_budget_usd == null || var.alarm_email != null
-    error_message = "A budget tells somebody: set alarm_email, too."
+    error_message = "A budget needs somebody to send to: set alarm_email, too."
   }
 }
 

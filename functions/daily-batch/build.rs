@@ -29,7 +29,7 @@ fn main() -> io::Result<()> {
     }
     #[expect(
         clippy::disallowed_methods,
-        reason = "cargo tells a build script so where to write"
+        reason = "cargo passes the place to write to in this way"
     )]
     let out = env::var("OUT_DIR").map_err(io::Error::other)?;
     fs::write(

@@ -210,7 +210,7 @@ fn the_bill_is_that_of_this_stack() {
     );
     assert!(variable.contains(&format!("= {}\n", cost::stack::DAILY_BATCH_MEMORY_MB)));
     let alarms = read("infra/alarms.tf");
-    // Each of the two kinds of functions' alarms stands once a function.
+    // There is one of each of the two kinds of functions' alarms per function.
     let single = alarms
         .matches("resource \"aws_cloudwatch_metric_alarm\"")
         .count()

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::support::{TIME_LIMIT, TestStack};
 
-/// The fault is real: a file stands where the folder of the pins must be, so S3 cannot write one.
+/// The fault is real: there is a file where the folder of the pins must be, so S3 cannot write one.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_bucket_refused_is_delivered_again_until_it_is_written() {
     let stack = TestStack::start().await;
@@ -32,7 +32,7 @@ async fn what_the_bucket_refused_is_delivered_again_until_it_is_written() {
         }
     })
     .await
-    .expect("a failed write is told and tried again");
+    .expect("a failed write is reported and tried again");
 
     std::fs::remove_file(clean.join("pin")).unwrap();
     stack.drain().await;

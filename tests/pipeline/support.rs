@@ -120,10 +120,10 @@ pub(crate) fn position(shard: &Value, sequence_number: &Value) -> Position {
     Position::new(shard.as_str().unwrap(), sequence_number.as_str().unwrap())
 }
 
-/// What stands in the bucket.
+/// Content of the bucket.
 #[derive(Default)]
 pub(crate) struct Lake {
-    /// Position of each row of `clean/`, by kind; a row that was written twice stands twice.
+    /// Position of each row of `clean/`, by kind; a row that was written twice is there twice.
     pub(crate) clean: BTreeMap<Kind, Vec<Position>>,
     /// The lines of `quarantine/`.
     pub(crate) quarantine: Vec<QuarantineRecord>,

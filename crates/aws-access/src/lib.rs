@@ -25,7 +25,7 @@ pub struct Aws {
 /// Finds out with which credentials, and in which region, an AWS account is asked.
 ///
 /// In the usual chain, keys in the environment come before any profile. Whoever names a profile means that one alone.
-/// The region is that of the environment or of the profile, else the default; a machine of AWS is not asked in which it stands.
+/// The region is that of the environment or of the profile, else the default; a machine of AWS is not asked for its own region.
 /// `None` when there is none.
 pub async fn account(
     profile: Option<&str>,

@@ -242,7 +242,7 @@ impl<'a, C: Changes> Columns<'_, 'a, C> {
 
 const SAVE_LOCATION_PREFIX: &str = "Local save in";
 
-/// The exact spellings that stand for missing data in a column.
+/// The exact spellings of missing data in a column.
 fn no_data_markers(field: Field) -> &'static [&'static str] {
     match field {
         Field::Title => &["No Title Data Available"],

@@ -6,7 +6,7 @@ use json_reader::{Member, push_string};
 
 /// Returns the members as one JSON object, in the order of their names; `None` when there are none.
 ///
-/// Values stand as they were posted. Of a name that stands twice, the last counts; names are sorted so that the text
+/// Values are kept as they were posted. If a name is repeated, the last value wins; names are sorted so that the text
 /// does not depend on the order in which a client writes its fields.
 pub(crate) fn object<'m, 'a: 'm>(members: impl Iterator<Item = &'m Member<'a>>) -> Option<String> {
     let mut members: Vec<(Cow<'a, str>, &'a str)> = members

@@ -97,7 +97,7 @@ impl Field {
         F::DateJoined,
     ];
 
-    /// The fields whose presence tells a kind.
+    /// The fields whose presence decides a kind.
     const MARKERS: [Self; 6] = [
         F::UniqueId,
         F::Category,
@@ -116,7 +116,7 @@ impl Field {
     }
 }
 
-/// A row's fields as posted. Of a name that stands twice, the last counts, as in every JSON reader in wide use.
+/// A row's fields as posted. If a name is repeated, the last value wins, as in every JSON reader in wide use.
 #[derive(Debug)]
 pub(crate) struct Fields<'a> {
     known: [Option<Member<'a>>; Field::COUNT],

@@ -51,7 +51,7 @@ pub fn clean(text: &str, declared: Option<Kind>) -> Result<Cleaned<'_>, Rejectio
     })
 }
 
-/// Cleans one row and tells each change to `changes`; returns the row and its `_extra`.
+/// Cleans one row and passes each change to `changes`; returns the row and its `_extra`.
 pub fn clean_into<'a>(
     text: &'a str,
     declared: Option<Kind>,

@@ -4,7 +4,7 @@ use std::fmt;
 
 use event_model::Kind;
 
-/// The stable code of a rejection, as it stands in quarantine and in the metrics.
+/// The stable code of a rejection, as it is written in quarantine and in the metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RejectionCode {
     /// The payload is not UTF-8.
@@ -13,13 +13,13 @@ pub enum RejectionCode {
     NotJson,
     /// The payload is JSON, but not an object.
     NotAnObject,
-    /// Neither the partition key nor the fields tell a kind.
+    /// Neither the partition key nor the fields decide a kind.
     UnknownKind,
     /// The declared kind and the fields disagree.
     WrongKind,
     /// There is no readable `index` or `ind`.
     MissingKey,
-    /// An object or an array stands where a scalar belongs.
+    /// There is an object or an array where a scalar belongs.
     BadType,
     /// The payload is larger than a record may be.
     TooLarge,
@@ -67,7 +67,7 @@ impl fmt::Display for RejectionCode {
 /// A record that cannot become a row; its payload goes to quarantine whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejection {
-    /// The kind, as far as it could be told.
+    /// The kind, if it is known.
     pub kind: Option<Kind>,
     /// The stable code.
     pub code: RejectionCode,

@@ -8,7 +8,7 @@ use std::ops::AddAssign;
 pub enum Rule {
     /// Text that is empty or only white space became null.
     BlankText,
-    /// A marker that stands for missing data became null.
+    /// A marker of missing data became null.
     NoDataMarker,
     /// A follower count with separators, a decimal part or a suffix became a number.
     FollowerCountExpanded,
@@ -82,7 +82,7 @@ impl fmt::Display for Rule {
     }
 }
 
-/// Is told each change that the rules make.
+/// Receives every change that a rule makes.
 pub trait Changes {
     /// `rule` changed or nulled the value of the posted field `field`.
     fn note(&mut self, rule: Rule, field: &'static str);

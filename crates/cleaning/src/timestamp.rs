@@ -6,7 +6,7 @@ use jiff::tz::Offset;
 /// Reads a timestamp as microseconds since 1970-01-01 UTC; digits beyond the microsecond are cut off.
 ///
 /// Taken are `2020-08-28T03:52:47`, `2020-08-28 03:52:47` and `2020:08:28 03:52:47`, each with an optional fraction and
-/// an optional zone (`Z`, `+01:00`, `+0100`, `+01`, a blank may stand before it); without one it is UTC.
+/// an optional zone (`Z`, `+01:00`, `+0100`, `+01`, a blank may come before it); without one it is UTC.
 pub(crate) fn parse(text: &str) -> Option<i64> {
     let (date_time, rest) = text.as_bytes().split_at_checked(19)?;
     let [

@@ -13,7 +13,7 @@ const FIREHOSE_BUFFER_BYTES: f64 = 128.0 * 1_048_576.0;
 /// Returns the bill of a month with Firehose in place of the stream and of stream-cleaner.
 ///
 /// The API, ingest-api, the daily batch and the lake are the same. Firehose converts rows to Parquet by a table's schema: it applies
-/// no rules, and keeps no position by which a row that came twice is told.
+/// no rules, and keeps no position by which a repeated row is recognised.
 pub fn firehose(load: &Load, settings: &Settings, measured: &Measurements) -> Bill {
     let usage = Usage::month(load, settings, measured).without_check(settings);
     let mut bill = Bill::default();

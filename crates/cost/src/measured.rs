@@ -50,7 +50,7 @@ pub struct DailyBatch {
     pub fixed_cpu_ms: f64,
     /// Processor time for each row of the day: it is merged.
     pub new_row_cpu_ms: f64,
-    /// Processor time for each row of the curated tables: it is looked up, and stands in the reports.
+    /// Processor time for each row of the curated tables: it is looked up, and read for the reports.
     pub table_row_cpu_ms: f64,
 }
 

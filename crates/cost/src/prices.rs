@@ -1,4 +1,4 @@
-//! The price list: every price with its unit and the public page that it stands on.
+//! The price list: every price with its unit and the public page that it comes from.
 //!
 //! Noted by hand on [`NOTED_ON`], for us-east-1, in USD; not fetched from AWS's price list API. These are list prices of the first
 //! tier: without the discounts of volume, savings plans or private agreements, taxes, and data transfer. Always-free tiers

@@ -35,7 +35,7 @@ impl Trigger {
     }
 }
 
-/// Where a run, or one of its steps, stands.
+/// State of a run, or of one of its steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RunState {
@@ -72,7 +72,7 @@ impl RunState {
 pub struct StepRecord {
     /// The step's stable name, as `merge-pin`.
     pub name: String,
-    /// Where it stands.
+    /// Its state.
     pub state: RunState,
     /// When it began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -99,7 +99,7 @@ pub struct RunRecord {
     pub trigger: Trigger,
     /// Who does it: a request's or a process's identifier.
     pub holder: String,
-    /// Where it stands.
+    /// Its state.
     pub state: RunState,
     /// When it began.
     pub started_at: Timestamp,

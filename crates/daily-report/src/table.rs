@@ -48,7 +48,7 @@ pub enum Chart {
         label: String,
         /// Column with the heights.
         value: String,
-        /// Column that tells the bars of a group apart.
+        /// Column that distinguishes the bars of a group.
         series: Option<String>,
     },
     /// Lines over an ordered axis.
@@ -57,7 +57,7 @@ pub enum Chart {
         label: String,
         /// Column with the heights.
         value: String,
-        /// Column that tells the lines apart.
+        /// Column that distinguishes the lines.
         series: Option<String>,
     },
 }

@@ -1,4 +1,4 @@
-//! Where invocations that failed for good are told of.
+//! Where invocations that failed for good are reported.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use crate::event_source_mapping::{FailedInvocation, OnFailure};
 /// A destination. Cheap to clone.
 #[derive(Clone)]
 pub(crate) enum Destination {
-    /// The log alone, which has told already.
+    /// The log alone, which has the error already.
     Nowhere,
     Bucket {
         s3: aws_sdk_s3::Client,

@@ -58,7 +58,7 @@ pub struct EventSourceMappingConfig {
     pub bisect_batch_on_function_error: bool,
     /// Whether the function's answer may name records to be delivered again (`ReportBatchItemFailures`).
     pub report_batch_item_failures: bool,
-    /// Where to tell of records that are given up; none tells the log alone.
+    /// Where records that are given up are reported; `None` is the log alone.
     pub on_failure: Option<OnFailure>,
 }
 

@@ -1,4 +1,4 @@
-//! The stack's own page: what has become of the rows, the last objects, how to post. It stands beside the API, at paths that
+//! The stack's own page: what has become of the rows, the last objects, how to post. It is beside the API, at paths that
 //! the API does not use, and is no part of the function.
 
 mod objects;
@@ -21,7 +21,7 @@ use crate::totals::LiveTotals;
 
 const INDEX: &str = include_str!("page/index.html");
 
-/// Nothing but what stands in the page itself and the status of this server.
+/// Nothing but the page itself and the status of this server.
 const POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; connect-src 'self'; \
      base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -30,7 +30,7 @@ const POLICY: HeaderValue = HeaderValue::from_static(
 /// Most objects that the page lists.
 const LISTED_OBJECTS: usize = 20;
 
-/// What the page tells of. Cheap to clone.
+/// What the page shows. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Page {
     stage: String,

@@ -1,4 +1,4 @@
-//! One port: tells from a request whether it is for Kinesis, for S3, for the page or for the API.
+//! One port: decides whether a request is for Kinesis, for S3, for the page or for the API.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -44,7 +44,7 @@ pub(crate) struct Services {
     pub(crate) kinesis: Kinesis,
     pub(crate) s3: S3Service,
     pub(crate) page: Page,
-    /// Name of the bucket, by which unsigned requests for objects are told.
+    /// Name of the bucket, by which unsigned requests for objects are recognised.
     pub(crate) bucket: String,
     /// Longest that a client may take to send its headers, and again for its body.
     pub(crate) client_timeout: Duration,

@@ -37,7 +37,7 @@ pub struct StackConfig {
     pub out: PathBuf,
     /// Port on the loopback interface; 0 takes any that is free.
     pub port: u16,
-    /// Name of the API's stage; on `$default` nothing stands in front of a path.
+    /// Name of the API's stage; on `$default` there is nothing in front of a path.
     pub stage: String,
     /// Name of the bucket that holds the lake.
     pub bucket: String,

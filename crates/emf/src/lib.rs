@@ -39,7 +39,7 @@ impl Metric {
 
 /// Returns metrics as one line, without its end. `at_ms` is their time: milliseconds since 1970-01-01 UTC.
 ///
-/// `deployed` is the name that Lambda knows the function by; where it runs without Lambda that is empty, and `package` stands in.
+/// `deployed` is the name that Lambda knows the function by; where it runs without Lambda that is empty, and `package` is used.
 pub fn line(deployed: &str, package: &str, at_ms: i64, metrics: &[Metric]) -> String {
     let function = if deployed.is_empty() {
         package

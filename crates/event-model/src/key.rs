@@ -11,9 +11,9 @@ use crate::Kind;
 pub struct PartitionKey(String);
 
 impl PartitionKey {
-    /// Makes the key of a row; a hash of its bytes stands in for an `ind` that is missing.
+    /// Makes the key of a row; a hash of its bytes replaces an `ind` that is missing.
     ///
-    /// The key of a row of no known kind (`row/<ind>`) declares none, so that cleaning tells why it rejects the row.
+    /// The key of a row of no known kind (`row/<ind>`) declares none, so that cleaning says why it rejects the row.
     pub fn new(kind: Option<Kind>, ind: Option<i64>, bytes: &[u8]) -> Self {
         let kind = kind.map_or("row", Kind::as_str);
         Self(match ind {

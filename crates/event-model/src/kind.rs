@@ -1,4 +1,4 @@
-//! The three kinds of event, and what tells them apart.
+//! The three kinds of event, and what distinguishes them.
 
 use std::fmt;
 
@@ -19,7 +19,7 @@ impl Kind {
     /// Every kind, in the order of the reports and of the posting script.
     pub const ALL: [Self; 3] = [Self::Pin, Self::Geo, Self::User];
 
-    /// Returns the kind's name as it stands in paths, partition keys and object keys.
+    /// Returns the kind's name in paths, partition keys and object keys.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Pin => "pin",
@@ -73,12 +73,12 @@ impl KindMarkers {
         }
     }
 
-    /// Notes a field's name as it stands in the JSON.
+    /// Notes a field's name as it is spelled in the JSON.
     pub fn note_text(&mut self, name: &Text<'_>) {
         self.note(&name.decode());
     }
 
-    /// Returns the kind that the fields tell, the first in the order pin, geo, user.
+    /// Returns the kind that the fields decide, the first in the order pin, geo, user.
     pub fn kind(self) -> Option<Kind> {
         Kind::ALL.into_iter().find(|&kind| self.speak_for(kind))
     }

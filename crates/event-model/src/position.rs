@@ -1,4 +1,4 @@
-//! Where a record stands in the stream.
+//! Where a record is on the stream.
 
 use std::fmt;
 use std::str::FromStr;

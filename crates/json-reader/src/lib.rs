@@ -9,7 +9,7 @@ use reader::{Reader, State};
 pub use text::{Text, push_string};
 pub use value::{MAX_DEPTH, Member, SyntaxError, Value};
 
-/// Reads a whole text as one value; white space may stand around it.
+/// Reads a whole text as one value; white space around it is skipped.
 pub fn parse(text: &str) -> Result<Value<'_>, SyntaxError> {
     let mut reader = Reader::new(text);
     let (value, _) = reader.value()?;

@@ -47,7 +47,7 @@ pub fn scale(whole: &str, fraction: &str, exponent: i64) -> Option<u64> {
     for digit in digits() {
         let digit = u64::from(digit - b'0');
         if position >= length {
-            // What stands behind the decimal point must be zeros.
+            // All digits behind the decimal point must be zeros.
             if digit != 0 {
                 return None;
             }

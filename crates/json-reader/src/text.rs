@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-/// A JSON string: what stands between its quotes.
+/// A JSON string: the text between its quotes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Text<'a> {
     pub(super) raw: &'a str,

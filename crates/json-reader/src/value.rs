@@ -5,7 +5,7 @@ use crate::text::Text;
 /// Deepest nesting of arrays and objects that is read; deeper text is refused.
 pub const MAX_DEPTH: u32 = 128;
 
-/// Where a text stopped being JSON, and what should have stood there.
+/// Where a text stopped being JSON, and what the grammar expects there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected {expected} at byte {offset}")]
 pub struct SyntaxError {
@@ -39,6 +39,6 @@ pub struct Member<'a> {
     pub name: Text<'a>,
     /// Its value.
     pub value: Value<'a>,
-    /// The value as it stands in the text, quotes included.
+    /// The value as it is spelled in the text, quotes included.
     pub raw: &'a str,
 }

@@ -90,7 +90,7 @@ fn unpack(body: &[u8]) -> Result<Vec<UserRecord<'_>>, Damage> {
     if records.is_empty() {
         return Err(Damage::Empty);
     }
-    // Only now, because protobuf lets the tables stand behind the records.
+    // Only now, because protobuf lets the tables come after the records.
     let records = records.into_iter().enumerate();
     records
         .map(|(record, message)| user_record(record, message, &keys, hash_keys))

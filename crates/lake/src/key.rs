@@ -133,7 +133,7 @@ const REPLAY: &str = "replay-";
 impl ObjectKey {
     /// Returns the key of rows of one shard that were quarantined and are clean by now; `None` when there are none.
     ///
-    /// It is told apart from the keys of stream-cleaner by its name, and from those of other rows by the digest: a
+    /// Its name distinguishes it from the keys of stream-cleaner, and the digest from those of other rows: a
     /// record with sub-records is one sequence number, and some of them may be taken out of quarantine before others.
     pub fn replay(
         kind: Kind,

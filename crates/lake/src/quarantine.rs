@@ -17,7 +17,7 @@ use crate::{LakeError, Lineage, Sequence};
 /// One line of a quarantine object: a rejected record with its whole payload.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QuarantineRecord {
-    /// The record's kind, as far as it could be told.
+    /// The record's kind, if it is known.
     pub kind: Option<String>,
     /// The rejection's stable code.
     pub code: String,
@@ -63,7 +63,7 @@ impl QuarantineRecord {
         Position::new(self.shard.as_str(), self.sequence_number.as_str())
     }
 
-    /// Returns where the record came from; `None` when the line was altered and no longer tells.
+    /// Returns where the record came from; `None` when the line was altered and no longer says.
     pub fn origin(&self) -> Option<Origin> {
         Some(Origin {
             shard: self.shard.parse().ok()?,

@@ -11,7 +11,7 @@ use event_model::Kind;
 use crate::cli::CleanOptions;
 use crate::{Exit, Terminal};
 
-/// Cleans the rows, one a line. A rejected row is told and is no failure: the rules did their work.
+/// Cleans the rows, one per line. A rejected row is printed and is no failure: the rules did their work.
 pub(crate) fn command(options: &CleanOptions, terminal: &mut Terminal<'_>) -> anyhow::Result<Exit> {
     let mut out = BufWriter::new(&mut *terminal.out);
     let (mut clean, mut rejected) = (0_u64, 0_u64);

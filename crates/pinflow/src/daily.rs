@@ -124,7 +124,7 @@ async fn run(
 /// Runs the days of a request, with a spinner that names the step.
 pub(crate) async fn run_days(app: &App, request: &Request) -> anyhow::Result<Vec<RunRecord>> {
     let spinner = progress::step();
-    // The record is told step by step, and a spinner is shared as it is.
+    // The record is shown step by step, and a spinner is shared as it is.
     let shown = Mutex::new(spinner.clone());
     let holder = format!("process {}", std::process::id());
     let on_step = move |record: &RunRecord| {

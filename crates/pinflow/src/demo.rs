@@ -50,7 +50,7 @@ pub(crate) async fn command(
     let posted = post(&stack, options, &mut source, stop).await;
     let posting = started.elapsed();
     if posted.as_ref().is_ok_and(|(tally, _)| tally.accepted > 0) {
-        // Also after Ctrl-C: what was acknowledged is told of. A second one does not wait.
+        // Also after Ctrl-C: what was acknowledged is printed. A second one does not wait.
         drain(&stack).await;
     }
     let until_drained = started.elapsed();

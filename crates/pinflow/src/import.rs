@@ -70,7 +70,7 @@ fn tell_left_out(sink: &Sink, notes: &mut dyn Write) -> io::Result<()> {
     }
 }
 
-/// Reads every object, and tells how many rows there are.
+/// Reads every object, and prints how many rows there are.
 async fn count(
     sink: Sink,
     stop: &CancellationToken,
@@ -134,7 +134,7 @@ async fn post(
     let settings = Settings {
         source: options.from.to_string(),
         order: None,
-        // One object more may stand before those that are done.
+        // There may be one more object before those that are done.
         rows: Some(objects),
         seed: 0,
         api: without_login(url),

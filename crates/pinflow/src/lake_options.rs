@@ -71,9 +71,8 @@ impl AwsOptions {
         } else {
             self.of_an_account().await
         };
-        let sdk_config = sdk_config.context(
-            "it is not known in which AWS region the lake is; name one with --region, or in the profile",
-        )?;
+        let sdk_config =
+            sdk_config.context("no AWS region is set; pass --region, or set one in the profile")?;
         Ok(Aws {
             endpoint: sdk_config.endpoint_url().map(str::to_owned),
             region: sdk_config
@@ -101,7 +100,7 @@ fn parse_endpoint(text: &str) -> Result<String, String> {
     Ok(text.trim_end_matches('/').to_owned())
 }
 
-/// Parses a URL of a host; what is wrong with another text is told with an example.
+/// Parses a URL of a host; the error for another text has an example.
 pub(crate) fn parse_http_url(text: &str, example: &str) -> Result<Url, String> {
     let url: Url = text
         .parse()

@@ -39,7 +39,7 @@ struct Terminal<'a> {
 enum Exit {
     /// Everything that was asked for was done.
     Success,
-    /// Something of it was not, and was told.
+    /// Something of it was not, and was reported.
     Failure,
     /// Ctrl-C ended it early.
     Interrupted,
@@ -56,7 +56,7 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Runs a command on the process's own input and output; a failure is told on standard error.
+/// Runs a command on the process's own input and output; a failure goes to standard error.
 pub async fn run(cli: Cli, clock: Clock) -> ExitCode {
     let mut notes = stderr();
     let mut terminal = Terminal {
@@ -68,7 +68,7 @@ pub async fn run(cli: Cli, clock: Clock) -> ExitCode {
         Ok(exit) => exit.into(),
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            // There is nowhere left to tell that standard error is closed.
+            // There is nowhere left to report that standard error is closed.
             let _ = writeln!(notes, "error: {error:#}");
             ExitCode::FAILURE
         }

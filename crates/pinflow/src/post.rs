@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::{OrderName, PostOptions};
 use crate::{Exit, Terminal, progress};
 
-/// Posts the rows of a data folder, of a database or of the generator, and tells what became of them.
+/// Posts the rows of a data folder, of a database or of the generator, and prints what became of them.
 pub(crate) async fn command(
     options: &PostOptions,
     clock: Clock,
@@ -89,7 +89,7 @@ async fn api(options: &PostOptions, clock: Clock) -> anyhow::Result<Api> {
     })
 }
 
-/// Opens the source, and tells by what a later run knows it again.
+/// Opens the source, and returns the settings by which a later run recognises it.
 async fn open(options: &PostOptions) -> anyhow::Result<(Source, Settings)> {
     let mut settings = Settings {
         source: "the generator".to_owned(),

@@ -17,7 +17,7 @@ use event_model::Clock;
 use crate::cli::{QuarantineCommand, QuarantineOptions};
 use crate::{Exit, Terminal};
 
-/// Runs one of the commands. What is damaged is told and fails the command in the end; all else is done.
+/// Runs one of the commands. Damage is reported and fails the command in the end; all else is done.
 pub(crate) async fn command(
     options: &QuarantineOptions,
     clock: Clock,
@@ -46,7 +46,7 @@ pub(crate) async fn command(
     })
 }
 
-/// How many objects and lines could not be used; each was told.
+/// How many objects and lines could not be used; each was reported.
 #[derive(Debug, Default)]
 struct Damaged(u64);
 

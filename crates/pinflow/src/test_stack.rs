@@ -25,7 +25,7 @@ pub(crate) struct TestStack {
 /// How a command ended, and what it printed.
 #[derive(Debug)]
 pub(crate) struct Ran {
-    /// The error is told as `main` would tell it.
+    /// The error has the text that `main` would print.
     pub(crate) exit: Result<Exit, String>,
     pub(crate) out: String,
     pub(crate) notes: String,

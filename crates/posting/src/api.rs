@@ -24,7 +24,7 @@ pub enum PostError {
     /// The HTTP client could not be made: the system has no certificates, or a proxy's address cannot be read.
     #[error("could not make an HTTP client")]
     Client(#[source] reqwest::Error),
-    /// A key or a token cannot stand in a header.
+    /// A key or a token cannot be in a header.
     #[error("the value has characters that a header cannot hold; look at {option}")]
     NotAHeader {
         /// The option that has the value.
@@ -108,13 +108,13 @@ pub(crate) struct Sent {
 
 #[derive(Debug)]
 pub(crate) enum RequestOutcome {
-    /// The API tells what became of each row, in their order.
+    /// What became of each row, in their order.
     Rows(Vec<RowAnswer>),
     /// The request failed as a whole.
     Refused { is_retryable: bool, detail: String },
 }
 
-/// What a 403 means to whoever signs: API Gateway does not tell the two apart.
+/// What a 403 means to whoever signs: API Gateway does not distinguish the two.
 const DENIED: &str = "the identity lacks execute-api:Invoke on this API, or the signature was wrong: look at the \
                       credentials, the region and this machine's clock";
 
@@ -130,7 +130,7 @@ impl Api {
             .timeout(ANSWER_TIMEOUT)
             .connect_timeout(CONNECT_TIMEOUT)
             .tcp_nodelay(true)
-            // A redirected PUT or POST would lose its body: the address is wrong, and is told.
+            // A redirected PUT or POST would lose its body: the address is wrong, and is reported.
             .redirect(redirect::Policy::none());
         if url.scheme() == "http" {
             // A machine without certificates can still post to its own stack.
@@ -213,7 +213,7 @@ impl Api {
         }
     }
 
-    /// Reads what an answer says of the rows, whatever its status: a 429 and a 503 may tell about each row too.
+    /// Reads what an answer says of the rows, whatever its status: a 429 and a 503 may list each row too.
     fn judge(
         &self,
         url: &str,
@@ -244,7 +244,7 @@ impl Api {
         })
     }
 
-    /// Returns what an answer means that tells of the address or of who posts.
+    /// Returns what an answer means that is about the address or about who posts.
     fn refusal(&self, url: String, status: StatusCode, detail: &str) -> PostError {
         let answer = format!("{status}: {detail}");
         match (status, &self.signer) {
@@ -302,7 +302,7 @@ fn access_headers(access: &Access) -> Result<HeaderMap, PostError> {
     Ok(headers)
 }
 
-/// Returns whether a status tells of the address, or of who posts, rather than of the rows.
+/// Returns whether a status is about the address, or about who posts, rather than about the rows.
 fn is_about_the_address(status: StatusCode) -> bool {
     status.is_success()
         || status.is_redirection()

@@ -91,8 +91,8 @@ impl Poster {
 
     /// Posts rows of a kind in one request, and those that failed for now again.
     ///
-    /// The API takes a body whole or refuses it whole: one that it refuses is cut in two, so that a bad row stands alone.
-    /// A row whose answer was lost is sent again too, so the stream may have it twice; only the position that was told
+    /// The API takes a body whole or refuses it whole: one that it refuses is cut in two, so that a bad row is alone.
+    /// A row whose answer was lost is sent again too, so the stream may have it twice; only the position that was answered
     /// is returned.
     pub(crate) async fn deliver(&self, kind: Kind, rows: Vec<Row>) -> Result<Delivery, PostError> {
         let mut delivery = Delivery::default();

@@ -136,7 +136,7 @@ impl<F: FnMut(&Posted) -> anyhow::Result<()>> UnderWay<F> {
         Ok(())
     }
 
-    /// Waits until a time, or until Ctrl-C, and tells meanwhile what ends.
+    /// Waits until a time, or until Ctrl-C, and passes on what ends meanwhile.
     async fn wait_until(&mut self, due: Instant, stop: &CancellationToken) -> anyhow::Result<()> {
         loop {
             tokio::select! {
@@ -154,7 +154,7 @@ impl<F: FnMut(&Posted) -> anyhow::Result<()>> UnderWay<F> {
         Ok(())
     }
 
-    /// Waits until one of the batches has ended, and tells it.
+    /// Waits until one of the batches has ended, and passes it on.
     async fn end_one(&mut self) -> anyhow::Result<()> {
         let Some(joined) = self.batches.join_next().await else {
             return Ok(());

@@ -17,7 +17,7 @@ use tokio::sync::Mutex;
 pub struct Identity {
     /// Profile of the AWS configuration files; `None` is the usual chain.
     pub profile: Option<String>,
-    /// `None` is what the API's host name tells, else what the profile or the environment does.
+    /// `None` is the one in the API's host name, else that of the profile or the environment.
     pub region: Option<String>,
 }
 
@@ -186,7 +186,7 @@ fn region_of_host(api: &Url) -> Option<String> {
     labels.next().map(str::to_owned)
 }
 
-/// Returns the message that says most: the providers' own ones only tell that something went wrong.
+/// Returns the message that says most: the providers' own ones only say that something went wrong.
 fn innermost(error: &dyn std::error::Error) -> String {
     let mut innermost = error;
     while let Some(source) = innermost.source() {

@@ -30,7 +30,7 @@ pub struct PostedRow {
 /// What one post of the posting script posts: the same row of each kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Post {
-    /// The row's offset: its `index` or `ind`, or where it stands in the tables of a database.
+    /// The row's offset: its `index` or `ind`, or its place in the tables of a database.
     pub offset: i64,
     /// Its rows, in the order pin, geo, user; a kind that has no row at this offset is left out.
     pub rows: Vec<PostedRow>,
@@ -97,7 +97,7 @@ pub enum SourceError {
         source: std::io::Error,
     },
     /// A line is not a row.
-    #[error("`{}`, line {line}: {problem}; mend the line or take it out", path.display())]
+    #[error("`{}`, line {line}: {problem}; fix or delete the line", path.display())]
     BadLine {
         /// The file.
         path: PathBuf,

@@ -107,7 +107,7 @@ pub enum StateError {
     },
 }
 
-/// How far a run is. The file never tells of a post that is not done.
+/// How far a run is. The file never has a post that is not done.
 #[derive(Debug)]
 pub struct State {
     path: PathBuf,

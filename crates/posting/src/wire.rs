@@ -53,7 +53,7 @@ pub(crate) fn request(wire: Wire, kind: Kind, rows: &[Bytes]) -> WireRequest {
     }
 }
 
-/// Reads the answer to a request of `rows` rows; `None` when it does not tell about each of them.
+/// Reads the answer to a request of `rows` rows; `None` when it does not say what became of each of them.
 pub(crate) fn answers(wire: Wire, rows: usize, body: &[u8]) -> Option<Vec<RowAnswer>> {
     let answers = match wire {
         Wire::Kinesis => kinesis::answers(rows, body),

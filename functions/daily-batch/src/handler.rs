@@ -44,7 +44,7 @@ struct Days {
 }
 
 impl App {
-    /// Makes the function. Without a stream, runs cannot tell whether every accepted record is in the lake.
+    /// Makes the function. Without a stream, runs cannot check whether every accepted record is in the lake.
     pub fn new(lake: Lake, stream: Option<Stream>, config: Config, clock: Clock) -> Self {
         Self {
             runner: Runner {
@@ -140,7 +140,7 @@ impl App {
             })
     }
 
-    /// Runs the days of a request, as [`App::handle`] does, and tells of each step.
+    /// Runs the days of a request, as [`App::handle`] does, and reports each step.
     pub async fn run(
         &self,
         request: &Request,

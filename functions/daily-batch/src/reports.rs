@@ -42,7 +42,7 @@ pub(crate) fn all() -> impl Iterator<Item = Report> {
 }
 
 impl Report {
-    /// Returns what stands after `-- <label>:` at the head of the query.
+    /// Returns the text after `-- <label>:` at the head of the query.
     fn note(&self, label: &str) -> &'static str {
         let notes = self.sql.lines().map_while(|line| line.strip_prefix("-- "));
         let mut parts = notes.filter_map(|note| note.split_once(": "));

@@ -21,7 +21,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::Lake;
 
-/// A user as posted, and where it stood on the stream.
+/// A user as posted, and where it was on the stream.
 #[derive(Clone, Debug)]
 pub(crate) struct Posted {
     pub(crate) ind: i64,

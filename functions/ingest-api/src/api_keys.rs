@@ -163,7 +163,7 @@ impl Digests {
 
     /// Returns whether a key is one of these.
     ///
-    /// Digests are compared, each with all of the keys and to its end, so the time tells nothing of how near a guess was.
+    /// Digests are compared, each with all of the keys and to its end, so the time reveals nothing of how near a guess was.
     fn contain(&self, given: &[u8; 32]) -> bool {
         let is_right = self
             .0

@@ -45,7 +45,7 @@ pub struct App {
     api_keys: Option<ApiKeys>,
 }
 
-/// What one request came to, for the log.
+/// Outcome of one request, for the log line.
 #[derive(Default)]
 struct Counts {
     records: usize,
@@ -165,7 +165,7 @@ impl App {
         let of_lambda = request.lambda_context_ref().and_then(|context| {
             let now = Duration::from_millis(self.clock.unix_millis().unsigned_abs());
             let deadline = Duration::from_millis(context.deadline);
-            // `cargo lambda watch` 1.9 tells every invocation that its deadline was ten minutes after 1970.
+            // `cargo lambda watch` 1.9 gives every invocation a deadline ten minutes after 1970.
             let is_of_lambda = deadline + LONGEST_INVOCATION > now;
             is_of_lambda.then(|| {
                 deadline

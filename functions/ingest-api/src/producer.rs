@@ -27,7 +27,7 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 ///
 /// What fails for a reason that may pass is sent again, alone, after a pause. An entry waits until an earlier one of the
 /// same partition key is stored or has failed for good, so that a retry never swaps two versions of a row. An entry whose
-/// call got no answer may be on the stream although it is told as failed: delivery is at least once.
+/// call got no answer may be on the stream although it is reported as failed: delivery is at least once.
 pub(crate) async fn put(
     client: &Client,
     stream: &str,

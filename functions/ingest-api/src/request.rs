@@ -61,7 +61,7 @@ pub(crate) enum MediaType {
     NdJson,
 }
 
-/// Returns the body's media type; one that is not told is JSON, as the old clients leave it out.
+/// Returns the body's media type; JSON if there is none, as the old clients leave it out.
 pub(crate) fn media_type(wire: Wire, headers: &HeaderMap) -> Result<MediaType, Problem> {
     let value = |name| {
         headers
@@ -128,7 +128,7 @@ pub(crate) fn check_numbers(text: &str) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Opens an object, or tells why the text is none.
+/// Opens an object, or returns why the text is none.
 pub(crate) fn members<'a>(what: &str, text: &'a str) -> Result<Members<'a>, Problem> {
     Members::open(text).ok_or_else(|| match json_reader::parse(text) {
         Ok(_) => invalid(format!("{what} is not a JSON object.")),
@@ -136,7 +136,7 @@ pub(crate) fn members<'a>(what: &str, text: &'a str) -> Result<Members<'a>, Prob
     })
 }
 
-/// Keeps a member's value. One that stands twice is refused: to take either would leave out what the other holds.
+/// Keeps a member's value. A repeated one is refused: taking either would drop the other.
 pub(crate) fn set<T>(
     found: &mut Option<T>,
     value: T,

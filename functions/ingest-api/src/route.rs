@@ -18,11 +18,11 @@ pub(crate) enum Route {
     Streams,
     /// What the API is, in the words of OpenAPI.
     Description,
-    /// To put records on the stream; the path may tell their kind.
+    /// To put records on the stream; the path may declare their kind.
     Put(Wire, Option<Kind>),
 }
 
-/// How the records stand in the body, and what the answer looks like.
+/// How the records are written in the body, and what the answer looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wire {
     /// One record of the Kinesis proxy.
@@ -46,7 +46,7 @@ impl Wire {
     }
 }
 
-/// What stands at a path.
+/// What a path leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Endpoint {
     Record,
@@ -105,7 +105,7 @@ pub(crate) fn find(method: &Method, path: &str, config: &Config) -> Result<Route
     }
 }
 
-/// Returns the name that stands at the place in braces, or nothing at all for a template without one.
+/// Returns the name at the place in braces, or nothing at all for a template without one.
 fn matched<'a>(template: &str, segments: &[&'a str]) -> Option<&'a str> {
     let levels = || template.trim_start_matches('/').split('/');
     let is_name = |level: &str| level.starts_with('{');
@@ -257,7 +257,7 @@ mod tests {
         }
     }
 
-    /// A light reading of the YAML: paths stand two spaces deep under `paths:`, methods four.
+    /// A light reading of the YAML: paths are two spaces deep under `paths:`, methods four.
     #[test]
     fn the_description_has_the_routes_and_no_others() {
         let description = include_str!("../openapi.yaml");

@@ -25,7 +25,7 @@ pub struct KinesisEventRecord {
     pub kinesis: KinesisRecord,
 }
 
-/// A record as it stands in the stream.
+/// A record as it is on the stream.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct KinesisRecord {

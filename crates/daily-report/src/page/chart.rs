@@ -33,7 +33,7 @@ pub(super) const MAX_SERIES: usize = palette::SERIES.len();
 /// A drawing with what is said of it.
 #[derive(Debug)]
 pub(super) struct Figure {
-    /// What tells its title and caption apart from those of other figures of the page.
+    /// Prefix that makes the ids of its title and caption unique on the page.
     pub(super) id: String,
     /// What is drawn.
     pub(super) title: String,

@@ -13,7 +13,7 @@ use super::lane::Lane;
 use super::{Deliver, Function, Pace, event, response};
 use crate::kinesis::store::StoredRecord;
 
-/// Pause before a batch is tried again; it doubles with each try. AWS does not tell its own.
+/// Pause before a batch is tried again; it doubles with each try. AWS does not document its own.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
@@ -36,7 +36,7 @@ impl<F: Function, D: Deliver> Lane<F, D> {
         gathered: Gathered,
         pace: &mut watch::Receiver<Pace>,
     ) -> Option<u64> {
-        // The next part stands last.
+        // The next part is the last one.
         let mut parts = vec![Part {
             records: &gathered.batch,
             retries: 0,
@@ -130,7 +130,7 @@ impl<F: Function, D: Deliver> Lane<F, D> {
         part
     }
 
-    /// Gives records up, and tells the destination, however often that takes: it is all that is left of them.
+    /// Gives records up, and reports them to the destination, however often that takes: it is all that is left of them.
     async fn discard(&self, part: &Part<'_>, records: &[StoredRecord], condition: Condition) {
         error!(shard = self.consumer.shard, batch.records = records.len(), %condition, "Gave up {} records", records.len());
         let discarded = Discarded {

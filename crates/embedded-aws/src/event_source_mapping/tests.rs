@@ -28,7 +28,7 @@ struct Setup {
     delivered: Delivered,
 }
 
-/// A clock that stands still, in the year 2001.
+/// A clock that is stopped in the year 2001.
 fn clock() -> Clock {
     Clock::new(|| UNIX_EPOCH + Duration::from_secs(1_000_000_000))
 }

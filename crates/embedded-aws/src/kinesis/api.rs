@@ -39,7 +39,7 @@ pub(crate) struct Kinesis {
     clock: Clock,
 }
 
-/// An error as the service tells it.
+/// An error in the service's own form.
 #[derive(Debug)]
 pub(crate) struct ApiError {
     status: StatusCode,

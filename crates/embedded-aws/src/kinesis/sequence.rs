@@ -3,7 +3,7 @@
 //! From the top: the digit 2, 36 bits of the second in which the shard was made, the lowest 4 bits of the shard's number,
 //! a 64-bit counter (from bit 80 up), 8 zero bits, 36 bits of the second of arrival, 32 bits of the shard's number, and
 //! the digit 2. The numbers of AWS's example event read back as this; the emulators kinesalite and kinesis-mock use it too.
-//! What counts here: only the counter and what stands below it vary within a shard, so numbers grow with the counter.
+//! What counts here: only the counter and the bits below it vary within a shard, so numbers grow with the counter.
 
 use event_model::SequenceNumber;
 
@@ -34,7 +34,7 @@ impl Sequence {
         SequenceNumber::from_limbs([high, middle, low])
     }
 
-    /// Returns the number that stands before every record of a shard.
+    /// Returns the number before every record of a shard.
     pub(crate) fn start(self, shard: u32) -> SequenceNumber {
         let low = self.created_s << 36 | u64::from(shard) << 4 | VERSION;
         let [high, ..] = self.number(shard, 0, 0).limbs();

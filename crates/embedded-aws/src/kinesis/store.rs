@@ -33,7 +33,7 @@ pub(crate) struct NewRecord {
     pub(crate) data: Vec<u8>,
 }
 
-/// A record as it stands in its shard.
+/// A record of a shard.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct StoredRecord {
     /// The record's place in its shard, from 1, without gaps.
@@ -194,7 +194,7 @@ impl Store {
         self.created_ms
     }
 
-    /// Returns the shards and how far they go, and is told of changes.
+    /// Returns a receiver of the shards and how far they go, which sees changes.
     pub(crate) fn state(&self) -> watch::Receiver<StreamState> {
         self.state.clone()
     }

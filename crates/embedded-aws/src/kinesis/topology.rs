@@ -98,7 +98,7 @@ impl Topology {
             .map(|(number, _)| number)
     }
 
-    /// Returns the number that stands before every record of a shard.
+    /// Returns the number before every record of a shard.
     pub(crate) fn start(&self, shard: u32) -> SequenceNumber {
         self.get(shard)
             .map_or(SequenceNumber::ZERO, |info| info.sequence().start(shard))

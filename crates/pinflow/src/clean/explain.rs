@@ -75,7 +75,7 @@ fn after(row: &CleanedRow, change: &Change) -> Cow<'static, str> {
     }
 }
 
-/// Returns the text of a member's value; of a name that stands twice, the last counts, as it does for the rules.
+/// Returns the text of a member's value; if a name is repeated, the last value wins, as it does for the rules.
 fn member(object: &str, name: &str) -> Option<String> {
     let mut members = Members::open(object)?;
     let mut found = None;

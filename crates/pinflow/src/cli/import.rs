@@ -37,13 +37,13 @@ pub(crate) struct ImportOptions {
     /// Rows in one request; each comes from an object of its own
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=500))]
     pub(crate) rows_per_request: u16,
-    /// Read all objects, and only tell what would be posted
+    /// Read all objects, and only print what would be posted
     #[arg(long, conflicts_with = "resume")]
     pub(crate) dry_run: bool,
     /// File that keeps how far the run is [default: .pinflow-import.json]
     #[arg(long, value_name = "FILE")]
     pub(crate) state: Option<PathBuf>,
-    /// Go on after the last object that the state file tells of
+    /// Go on after the last object in the state file
     #[arg(long)]
     pub(crate) resume: bool,
     #[command(flatten)]

@@ -61,7 +61,7 @@ pub(crate) struct ShowOptions {
 pub(crate) struct ReplayOptions {
     #[command(flatten)]
     pub(crate) selection: Selection,
-    /// Only tell how many records would pass
+    /// Only print how many records would pass
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// Instead of quarantine, take the invocations that Lambda gave up and wrote to the failure destination's bucket;

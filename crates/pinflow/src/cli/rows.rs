@@ -20,7 +20,7 @@ pub(crate) struct CleanOptions {
     /// Tell for each row which rule changed which field from what to what, or why it was rejected
     #[arg(long)]
     pub(crate) explain: bool,
-    /// The kind that the rows were posted as [default: what their fields tell]
+    /// The kind that the rows were posted as [default: the kind that their fields decide]
     #[arg(long, value_name = "KIND", value_parser = parse_kind)]
     pub(crate) kind: Option<Kind>,
 }

@@ -23,7 +23,7 @@ pub(crate) enum Schedule {
 }
 
 impl Schedule {
-    /// Runs the daily batch by the schedule, without end. A run that fails is told, and the next one goes on.
+    /// Runs the daily batch by the schedule, without end. A run that fails is reported, and the next one goes on.
     pub(crate) async fn keep(self, app: App, clock: Clock) -> anyhow::Result<()> {
         loop {
             let (wait, request) = self.next(&clock)?;

@@ -26,7 +26,7 @@ pub(super) struct Reconciliation {
 }
 
 impl Reconciliation {
-    /// Looks for each acknowledged record in a bucket's folder. A record that stands there twice is counted once.
+    /// Looks for each acknowledged record in a bucket's folder. A record that is there twice is counted once.
     pub(super) fn read(bucket: &Path, acknowledged: &HashSet<Position>) -> anyhow::Result<Self> {
         let firsts = firsts(acknowledged);
         let mut reconciliation = Self::default();

@@ -119,7 +119,7 @@ impl Report<'_> {
 /// Records that are named when they are missing; more would hide the number.
 const MAX_SHOWN: usize = 5;
 
-/// The lines of the table; a heading that stands again is left out.
+/// The lines of the table; a repeated heading is left out.
 #[derive(Debug)]
 struct Lines {
     table: Table,

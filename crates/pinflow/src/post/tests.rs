@@ -159,7 +159,7 @@ async fn a_run_goes_on_after_the_last_post_that_was_acknowledged() {
     assert_eq!(again, refused);
 }
 
-/// Returns the URL that a state file tells of.
+/// Returns the URL in a state file.
 fn first_api(text: &str) -> &str {
     let url = text.split("\"api\": \"").nth(1).unwrap();
     url.split('"').next().unwrap()

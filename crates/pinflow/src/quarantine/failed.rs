@@ -23,7 +23,7 @@ use crate::lake_options::Lake;
 /// Prefix of Lambda's objects; what follows is `<mapping>/<shard>/YYYY/MM/DD/YYYY-MM-DDTHH.MM.SS-<id>`.
 const PREFIX: &str = "aws/lambda/";
 
-/// What Lambda tells of an invocation, as far as it is needed.
+/// What Lambda notes of an invocation, as far as it is needed.
 #[derive(Deserialize)]
 struct Invocation {
     /// The event, as JSON. A queue gets none, and a bucket gets it only if the event is not too old.
@@ -83,7 +83,7 @@ pub(super) async fn command(
     Ok(damaged)
 }
 
-/// Returns whether an invocation was given up on a day or later; one whose key does not tell the day is.
+/// Returns whether an invocation was given up on a day or later; one whose key does not have the day is.
 fn is_since(key: &str, since: Option<Date>) -> bool {
     let parts: Vec<&str> = key.split('/').collect();
     let day = match parts.as_slice() {

@@ -1,7 +1,7 @@
 //! `quarantine replay`: records that the present rules accept → clean objects.
 //!
-//! A row keeps the shard, sequence number and arrival of its record. Quarantine is left as it is: what was replayed is
-//! told by the clean objects that replays have written, which nothing else writes, and which are never written with
+//! A row keeps the shard, sequence number and arrival of its record. Quarantine is left as it is: what was replayed
+//! shows in the clean objects that replays have written, which nothing else writes, and which are never written with
 //! other rows.
 
 use std::collections::BTreeMap;
@@ -17,7 +17,7 @@ use super::{Damaged, counted, listed, rules};
 use crate::Terminal;
 use crate::cli::ReplayOptions;
 
-/// Cleans the selected records again and writes the rows, or only tells what would become of them.
+/// Cleans the selected records again and writes the rows, or only prints what would become of them.
 pub(super) async fn command(
     options: &ReplayOptions,
     bucket: &Bucket,

@@ -51,7 +51,7 @@ fn quarantine(stack: &TestStack, arrival_micros: i64, records: &[Quarantined<'_>
     key
 }
 
-/// Returns the position of every clean row, by kind, those twice that stand there twice.
+/// Returns the position of every clean row, by kind, repeated rows twice.
 fn clean_rows(stack: &TestStack) -> BTreeMap<Kind, Vec<Position>> {
     let mut rows = BTreeMap::<Kind, Vec<Position>>::new();
     for (key, object) in stack.objects("pinflow-lake/clean") {
@@ -353,7 +353,7 @@ async fn a_failed_invocation_is_cleaned_again_to_its_own_objects() {
     })
     .await;
     std::fs::create_dir_all(stack.path("failures")).unwrap();
-    // Files stand where folders must be, so nothing can be written.
+    // There are files where folders must be, so nothing can be written.
     stack.write("pinflow-lake/clean", b"in the way");
     stack.write("pinflow-lake/quarantine", b"in the way");
     let url = format!("{}/events/pin", stack.stack.url());

@@ -39,7 +39,7 @@ impl Line {
 
 /// A way through quarantine.
 ///
-/// A record that stands in two objects, because its batch was delivered again and cut otherwise, is met once.
+/// A record that is in two objects, because its batch was delivered again and cut otherwise, is met once.
 pub(super) struct Walk<'a> {
     objects: BoxStream<'a, (String, Read)>,
     selection: &'a Selection,
@@ -79,7 +79,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Returns the key of the next object and the selected records in it; damaged ones are told and passed over.
+    /// Returns the key of the next object and the selected records in it; damaged ones are reported and passed over.
     pub(super) async fn next(
         &mut self,
         notes: &mut dyn Write,
@@ -160,7 +160,7 @@ pub(super) async fn keys(
     Ok(keys.iter().filter_map(|key| key.parse().ok()).collect())
 }
 
-/// Which records have been replayed: those that stand in the objects that replays write.
+/// Which records have been replayed: those in the objects that replays write.
 pub(super) struct Replayed<'a> {
     bucket: &'a Bucket,
     hours: HashMap<ArrivalHour, HashSet<Position>>,
@@ -169,7 +169,7 @@ pub(super) struct Replayed<'a> {
 impl Replayed<'_> {
     /// Returns the positions of the rows that arrived in an hour and were replayed.
     ///
-    /// An object that is damaged is told; its rows do not count as replayed, so the next replay writes it again.
+    /// Damaged objects are reported; their rows do not count as replayed, so the next replay writes it again.
     async fn of_hour(
         &mut self,
         hour: ArrivalHour,

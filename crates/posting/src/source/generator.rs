@@ -64,7 +64,7 @@ impl Generator {
     }
 }
 
-/// Returns the rows with this number. A newer version tells other followers and another age.
+/// Returns the rows with this number. A newer version has other followers and another age.
 fn post(seed: u64, number: u64, version: u64) -> Post {
     let offset = offset(seed, number);
     let persona = Persona::of_row(seed, number);

@@ -53,7 +53,7 @@ struct Table {
 const LOGIN_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a server may take to answer a query.
 const QUERY_TIMEOUT: Duration = Duration::from_mins(1);
-/// Most posts that are read in one query a table, when their rows stand one after the other.
+/// Most posts that are read in one query per table, when their rows follow each other.
 const MAX_POSTS: u64 = 100;
 
 /// Name of the table of a kind, and of its key.

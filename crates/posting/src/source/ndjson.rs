@@ -97,7 +97,7 @@ mod tests {
             let text = format!("{{\"index\": 1}}\n\n{line}\n");
             assert_eq!(
                 read_text(&text, Kind::Pin).unwrap_err(),
-                format!("`rows.ndjson`, line 3: {problem}; mend the line or take it out")
+                format!("`rows.ndjson`, line 3: {problem}; fix or delete the line")
             );
         }
         let file = Bytes::from_static(b"{\"ind\": 1, \"country\": \"\xff\"}");

@@ -45,7 +45,7 @@ pub enum Place {
     },
 }
 
-/// An object, sorted by where its record stood in Kafka.
+/// An object, sorted by the place of its record in Kafka.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct SinkObject {
     topic: String,
@@ -62,7 +62,7 @@ type Content = Result<(Option<i64>, PostedRow), String>;
 /// What is not posted, though it is there.
 #[derive(Debug, Default)]
 pub struct LeftOut {
-    /// Objects of topics whose name tells no kind.
+    /// Objects of topics whose name has no kind.
     pub topics: BTreeMap<String, u64>,
     /// Objects of another form.
     pub others: u64,
@@ -232,7 +232,7 @@ impl Sink {
 }
 
 impl SinkObject {
-    /// Reads a name; `None` when it is of another form, and the topic when that tells no kind.
+    /// Reads a name; `None` when it is of another form, and the topic when that has no kind.
     fn parse(place: &Place, name: String) -> Option<Result<Self, String>> {
         // The topic's folder may be the place itself.
         let full_name = place.full_name(&name);

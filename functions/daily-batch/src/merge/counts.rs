@@ -8,7 +8,7 @@ use event_model::Kind;
 
 use crate::table::change::Committed;
 
-/// Prefix of the counts of a merge's step that tell what the rules changed.
+/// Prefix of the counts of a merge's step that say what the rules changed.
 const CHANGED: &str = "changed.";
 /// What a merge did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

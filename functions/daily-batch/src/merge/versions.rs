@@ -11,7 +11,7 @@ use lake::{Sequence, schema};
 
 use crate::error::RowsError;
 
-/// Columns that tell a row's `ind` and version.
+/// Columns of a row's `ind` and version.
 pub(crate) const KEY_COLUMNS: [&str; 4] = ["ind", schema::SEQUENCE, schema::ARRIVAL, schema::RULES];
 
 /// A row's age: by arrival, then by sequence number, both as numbers.

@@ -221,7 +221,7 @@ async fn shards(stream: &Stream) -> Result<Vec<String>, aws_sdk_kinesis::Error> 
     let mut token = None;
     loop {
         let request = stream.client.list_shards();
-        // A token stands for the stream as well.
+        // A token includes the stream.
         let request = match token {
             Some(token) => request.next_token(token),
             None => request.stream_name(&stream.name),

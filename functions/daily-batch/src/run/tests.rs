@@ -238,7 +238,7 @@ async fn what_a_killed_attempt_committed_is_counted_once() {
         let merge = record.steps.iter().find(|step| step.name == "merge-user");
         merge.unwrap().counts["inserted"]
     };
-    // Twice in a row, it is killed after the commit, and before the ledger is told.
+    // Twice in a row, it is killed after the commit, and before the ledger is written.
     for (attempt, rows) in [
         (1, vec![posted(1, 20, 10, "100"), posted(2, 20, 10, "101")]),
         (2, vec![posted(3, 20, 10, "102")]),
@@ -442,7 +442,7 @@ async fn a_holder_that_renews_its_lease_is_left_alone() {
     let held = start(&runner, "another").await;
     assert!(matches!(held, Err(DailyError::Held { .. })), "{held:?}");
     assert!(runner.ledger().now().as_second() <= 30);
-    // Whoever loses the lease all the same is told.
+    // Whoever loses the lease all the same gets an error.
     renewal.abort_all();
     drop(is_lost);
 }

@@ -167,7 +167,7 @@ impl CuratedTable {
             }
         }
         if self.version() > 0 {
-            warn!(kind = %self.kind, "Merges everything again: nothing tells what `{}` holds", self.kind);
+            warn!(kind = %self.kind, "Merges everything again: nothing says what `{}` contains", self.kind);
         }
         Ok((Manifest::default(), false))
     }
@@ -267,7 +267,7 @@ impl CuratedTable {
         Ok(self.files().await?.iter().map(|file| file.rows).sum())
     }
 
-    /// Counts the table's rows, files, bytes and nulls, as its log tells them.
+    /// Counts the table's rows, files, bytes and nulls, from its log.
     pub(crate) async fn counts(&self) -> Result<TableCounts, DailyError> {
         let mut counts = TableCounts {
             version: self.version(),

@@ -5,7 +5,7 @@ use aws_sdk_kinesis::operation::put_records::{PutRecordsError, PutRecordsOutput}
 use aws_sdk_kinesis::types::PutRecordsResultEntry;
 use event_model::Position;
 
-/// Where a record stands, or why it does not.
+/// Where a record is on the stream, or why it is not.
 pub(crate) type Outcome = Result<Position, Failure>;
 
 /// Why a record is not stored.
@@ -53,7 +53,7 @@ impl Failure {
             Self::Throttled => "The stream takes no more at the moment; send it again in a second.",
             Self::Internal => "The stream failed to store the record; send it again.",
             Self::Unreachable => "The stream cannot be reached; send it again later.",
-            Self::Forbidden => "The stream is not available; tell its operators.",
+            Self::Forbidden => "The stream is not available; contact its operators.",
             Self::TimedOut => "The stream did not answer in time; send it again.",
             Self::Refused => "The stream refuses the record.",
         }
@@ -132,7 +132,7 @@ mod tests {
 
     #[expect(
         clippy::unnecessary_wraps,
-        reason = "one of the outcomes that it stands among"
+        reason = "one of the outcomes that it is listed with"
     )]
     fn stored(sequence_number: &str) -> Outcome {
         Ok(Position::new("shardId-000000000000", sequence_number))

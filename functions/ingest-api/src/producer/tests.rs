@@ -73,7 +73,7 @@ async fn put_within(client: &Client, entries: &[Entry<'_>], limit: Duration) -> 
 
 #[expect(
     clippy::unnecessary_wraps,
-    reason = "one of the outcomes that it stands among"
+    reason = "one of the outcomes that it is listed with"
 )]
 fn stored(sequence_number: &str) -> Outcome {
     Ok(event_model::Position::new("s", sequence_number))

@@ -1,4 +1,4 @@
-//! One row: what its fields tell, and its place among the shards.
+//! One row: what its fields decide, and its place among the shards.
 
 use std::borrow::Cow;
 
@@ -21,7 +21,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 
 /// Makes the entry of a row's JSON. `what` names the row at the start of a sentence.
 ///
-/// A row of no kind that its fields could tell is taken too: cleaning puts it in quarantine, where it can be looked at.
+/// A row whose fields decide no kind is taken too: cleaning puts it in quarantine, where it can be looked at.
 pub(crate) fn entry<'a>(
     what: &str,
     row: Cow<'a, str>,

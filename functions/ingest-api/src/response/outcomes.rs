@@ -22,7 +22,7 @@ pub(crate) fn answer(
     results: &(impl Serialize + Partial),
 ) -> Response<Body> {
     match problem {
-        // A client that is told to wait still sees its records, one by one.
+        // A client that has to wait still sees its records, one by one.
         Some(problem) if problem.kind == ProblemKind::Throttled => {
             problem.response_with(request_id, results)
         }

@@ -71,7 +71,7 @@ pub(crate) fn answer(outcomes: &[Outcome], request_id: &str) -> Response<Body> {
     }
 }
 
-/// Returns whether the stream answered for no record at all, so that there is nothing to tell of single records.
+/// Returns whether the stream answered for no record at all, so that there is nothing to say of single records.
 fn is_of_the_stream(outcomes: &[Outcome]) -> bool {
     outcomes.iter().all(|outcome| {
         matches!(
@@ -93,7 +93,7 @@ struct KafkaResults<'a> {
     value_schema_id: Option<u32>,
 }
 
-/// One record's place as Kafka clients know it; the real one stands in two fields of our own.
+/// One record's place as Kafka clients know it; the real one is in two fields of our own.
 #[derive(Default, Serialize)]
 struct KafkaOffset<'a> {
     partition: Option<u32>,

@@ -18,7 +18,7 @@ const VALUE_WIDTH: u32 = 64;
 /// A bar.
 #[derive(Clone, Debug)]
 pub(in crate::page) struct Bar {
-    /// What stands before it.
+    /// Text before it.
     pub(in crate::page) label: String,
     /// Its length.
     pub(in crate::page) value: f64,

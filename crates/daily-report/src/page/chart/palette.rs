@@ -8,7 +8,7 @@ pub(in crate::page) const TEXT: RGBColor = RGBColor(0x16, 0x20, 0x2A);
 pub(in crate::page) const DIM: RGBColor = RGBColor(0x55, 0x62, 0x6E);
 /// Axes and their lines.
 pub(in crate::page) const LINE: RGBColor = RGBColor(0xDF, 0xE3, 0xE6);
-/// The series, in order: teal, orange, blue, pink, olive, slate; told apart also without red or green.
+/// The series, in order: teal, orange, blue, pink, olive, slate; distinguishable also without red or green.
 pub(in crate::page) const SERIES: [RGBColor; 6] = [
     RGBColor(0x0F, 0x76, 0x6E),
     RGBColor(0xD9, 0x77, 0x06),

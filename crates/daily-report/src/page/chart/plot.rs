@@ -31,7 +31,7 @@ pub(in crate::page) enum Shape {
 pub(in crate::page) struct Place {
     /// Where it is; two places are at least 1 apart.
     pub(in crate::page) at: f64,
-    /// What stands below it.
+    /// Text below it.
     pub(in crate::page) label: String,
 }
 

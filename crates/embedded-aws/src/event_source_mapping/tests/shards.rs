@@ -67,7 +67,7 @@ async fn lanes_share_a_shard_and_keep_each_keys_order() {
             .map(|data| data.parse().unwrap())
             .filter(|number| number % 7 == key)
             .collect();
-        // A batch that was delivered again stands there again, right behind itself.
+        // A batch that was delivered again follows itself.
         numbers.sort_by_key(|number| seen.iter().position(|data| *data == number.to_string()));
         numbers.dedup();
         assert!(numbers.is_sorted(), "{key}: {numbers:?}");

@@ -22,7 +22,7 @@ const SHARDS: &str = "shards";
 /// Lanes of each shard.
 pub(super) const LANES: &str = "lanes";
 
-/// What stands in the file.
+/// Content of the file.
 pub(super) struct Meta {
     pub(super) created_ms: i64,
     /// Number of shards that the stream was made with.

@@ -37,7 +37,7 @@ pub(super) enum Change {
     },
 }
 
-/// What a change came to, to be told after the flush.
+/// Outcome of a change, to be sent after the flush.
 enum Answer {
     Places(Done<Vec<Place>>, Vec<Place>),
     Resharded(Done<Result<(), ReshardError>>, Result<(), ReshardError>),

@@ -10,7 +10,7 @@ use json_reader::push_string;
 pub(super) enum Value {
     /// Text, to be quoted.
     Text(String),
-    /// JSON that stands as it is: a number, `null`, a nested value.
+    /// JSON that is written as it is: a number, `null`, a nested value.
     Raw(String),
 }
 
@@ -37,7 +37,7 @@ impl From<String> for Value {
 pub(super) struct Style {
     /// Whether a blank follows `,` and `:`, as Python writes them.
     pub(super) is_spaced: bool,
-    /// Whether all but ASCII is escaped, as Python does unless told otherwise.
+    /// Whether all but ASCII is escaped, as Python does by default.
     pub(super) is_ascii: bool,
 }
 

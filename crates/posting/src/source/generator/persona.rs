@@ -65,7 +65,7 @@ fn poster_name(dice: &mut Dice) -> String {
     name
 }
 
-/// Returns a count as the site shows it; also tells how many followers a newer version of a row has.
+/// Returns a count as the site shows it; also used for the followers of a newer version of a row.
 pub(super) fn follower_count(dice: &mut Dice) -> String {
     match dice.below(1000) {
         0..730 => format!("{}k", 1 + dice.low(900)),

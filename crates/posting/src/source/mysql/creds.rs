@@ -44,7 +44,7 @@ pub enum CredsError {
     /// The file is not YAML of keys and values.
     #[error(
         "`{}`, line {line}: {problem}; it is to have a line `KEY: value` for each of {KEYS}, and a value with `#`, \
-         `: ` or quotes stands in single quotes",
+         `: ` or quotes goes into single quotes",
         path.display()
     )]
     NotYaml {
@@ -129,7 +129,7 @@ fn scalars(text: &str) -> Result<Scalars, (usize, &'static str)> {
     let mut depth = 0_u32;
     let mut last_key = None;
     for event in Parser::new_from_str(text) {
-        // The parser's own message may show what stands there.
+        // The parser's own message may show the value.
         let (event, span) = event.map_err(|error| (error.marker().line(), "not YAML"))?;
         let line = span.start.line();
         let value = match event {
@@ -157,7 +157,7 @@ fn scalars(text: &str) -> Result<Scalars, (usize, &'static str)> {
             (0, ..) => return Err((line, "not a line `KEY: value`")),
             (_, Some(key), value) => {
                 if values.insert(key, value).is_some() {
-                    return Err((line, "the key stands there twice"));
+                    return Err((line, "the key is repeated"));
                 }
             }
             (_, None, Some(key)) => last_key = Some(key),
@@ -242,7 +242,7 @@ mod tests {
             ),
             (
                 with("PASSWORD", Some("s3cret\nPASSWORD: s3cret")),
-                "line 4: the key stands there twice",
+                "line 4: the key is repeated",
             ),
             ("s3cret".to_owned(), "line 1: not a line `KEY: value`"),
             ("- s3cret".to_owned(), "line 1: not a line `KEY: value`"),

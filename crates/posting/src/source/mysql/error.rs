@@ -88,7 +88,7 @@ pub enum MysqlError {
     BadValue {
         /// The table.
         table: &'static str,
-        /// Where the row stands, from 0.
+        /// Place of the row, from 0.
         offset: u64,
         /// Which value, and what is wrong with it.
         problem: String,

@@ -119,15 +119,15 @@ async fn a_stream_that_is_gone_is_not_available() {
     insta::assert_snapshot!(answers, @r#"
     PUT /streams/Prod-Stream/record {"Data":{"ind":1}}
     503 content-type: application/problem+json
-    {"type":"urn:pinflow:problem:stream-unavailable","title":"The stream is not available","status":503,"detail":"The stream is not available; tell its operators.","request_id":"r-1"}
+    {"type":"urn:pinflow:problem:stream-unavailable","title":"The stream is not available","status":503,"detail":"The stream is not available; contact its operators.","request_id":"r-1"}
 
     POST /topics/abc.pin {"records":[{"value":{"ind":1}}]}
     503 content-type: application/vnd.kafka.v2+json
-    {"error_code":50302,"message":"The stream is not available; tell its operators."}
+    {"error_code":50302,"message":"The stream is not available; contact its operators."}
 
     POST /events/pin [{"ind":1}]
     503 content-type: application/json
-    {"accepted":0,"failed":1,"results":[{"error":"The stream is not available; tell its operators.","retryable":true}]}
+    {"accepted":0,"failed":1,"results":[{"error":"The stream is not available; contact its operators.","retryable":true}]}
 
     503 content-type: application/problem+json
     {"type":"urn:pinflow:problem:stream-unavailable","title":"The stream is not available","status":503,"detail":"The stream cannot be reached.","request_id":"r-1"}
