@@ -3,9 +3,23 @@
 use std::fmt;
 
 use event_model::Kind;
+use strum::{EnumString, IntoStaticStr, VariantArray};
 
 /// The stable code of a rejection, as it is written in quarantine and in the metrics.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
+)]
+#[strum(serialize_all = "snake_case")]
 pub enum RejectionCode {
     /// The payload is not UTF-8.
     NotUtf8,
@@ -27,34 +41,16 @@ pub enum RejectionCode {
 
 impl RejectionCode {
     /// Every code.
-    pub const ALL: [Self; 8] = [
-        Self::NotUtf8,
-        Self::NotJson,
-        Self::NotAnObject,
-        Self::UnknownKind,
-        Self::WrongKind,
-        Self::MissingKey,
-        Self::BadType,
-        Self::TooLarge,
-    ];
+    pub const ALL: &[Self] = Self::VARIANTS;
 
     /// Returns the code as it is written.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::NotUtf8 => "not_utf8",
-            Self::NotJson => "not_json",
-            Self::NotAnObject => "not_an_object",
-            Self::UnknownKind => "unknown_kind",
-            Self::WrongKind => "wrong_kind",
-            Self::MissingKey => "missing_key",
-            Self::BadType => "bad_type",
-            Self::TooLarge => "too_large",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 
     /// Returns the code that is written `name`.
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|code| code.as_str() == name)
+        name.parse().ok()
     }
 }
 

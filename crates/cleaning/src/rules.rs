@@ -3,8 +3,11 @@
 use std::fmt;
 use std::ops::AddAssign;
 
+use strum::{IntoStaticStr, VariantArray};
+
 /// A rule that changes or nulls a value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, VariantArray, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Rule {
     /// Text that is empty or only white space became null.
     BlankText,
@@ -38,41 +41,11 @@ pub enum Rule {
 
 impl Rule {
     /// Every rule.
-    pub const ALL: [Self; 14] = [
-        Self::BlankText,
-        Self::NoDataMarker,
-        Self::FollowerCountExpanded,
-        Self::FollowerCountUnreadable,
-        Self::SaveLocationPrefix,
-        Self::IndexRenamed,
-        Self::DownloadedDropped,
-        Self::NumberUnreadable,
-        Self::AgeOutOfRange,
-        Self::LatitudeOutOfRange,
-        Self::LongitudeOutOfRange,
-        Self::CoordinatesIncomplete,
-        Self::UserNameJoined,
-        Self::TimestampUnreadable,
-    ];
+    pub const ALL: &[Self] = Self::VARIANTS;
 
     /// Returns the rule's stable name.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::BlankText => "blank_text",
-            Self::NoDataMarker => "no_data_marker",
-            Self::FollowerCountExpanded => "follower_count_expanded",
-            Self::FollowerCountUnreadable => "follower_count_unreadable",
-            Self::SaveLocationPrefix => "save_location_prefix",
-            Self::IndexRenamed => "index_renamed",
-            Self::DownloadedDropped => "downloaded_dropped",
-            Self::NumberUnreadable => "number_unreadable",
-            Self::AgeOutOfRange => "age_out_of_range",
-            Self::LatitudeOutOfRange => "latitude_out_of_range",
-            Self::LongitudeOutOfRange => "longitude_out_of_range",
-            Self::CoordinatesIncomplete => "coordinates_incomplete",
-            Self::UserNameJoined => "user_name_joined",
-            Self::TimestampUnreadable => "timestamp_unreadable",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 
@@ -101,7 +74,8 @@ impl RuleCounts {
     /// Returns the rules that did, and how often, in the rules' order.
     pub fn iter(&self) -> impl Iterator<Item = (Rule, u64)> {
         Rule::ALL
-            .into_iter()
+            .iter()
+            .copied()
             .zip(self.0)
             .filter(|&(_, count)| count > 0)
     }

@@ -1,75 +1,61 @@
 //! A bill: what is counted of each service, and what it costs.
 
+use strum::{IntoStaticStr, VariantArray};
+
 /// A service on a bill, in the order in which bills list them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, VariantArray, IntoStaticStr)]
 pub enum Service {
     /// The API.
+    #[strum(serialize = "API Gateway")]
     ApiGateway,
     /// The functions.
+    #[strum(serialize = "Lambda")]
     Lambda,
     /// The stream.
+    #[strum(serialize = "Kinesis")]
     Kinesis,
     /// The stream's replacement that writes Parquet itself.
+    #[strum(serialize = "Firehose")]
     Firehose,
     /// The old stack's stream.
+    #[strum(serialize = "MSK (Kafka)")]
     Msk,
     /// The lake.
+    #[strum(serialize = "S3")]
     S3,
     /// The key.
+    #[strum(serialize = "KMS")]
     Kms,
     /// Logs, metrics, alarms, the dashboard, and X-Ray's traces.
+    #[strum(serialize = "CloudWatch and X-Ray")]
     CloudWatch,
     /// The schedule.
+    #[strum(serialize = "EventBridge Scheduler")]
     Scheduler,
     /// Dead letters and alarm messages.
+    #[strum(serialize = "SQS and SNS")]
     Queues,
     /// Queries by hand.
+    #[strum(serialize = "Athena")]
     Athena,
     /// The old stack's schedule.
+    #[strum(serialize = "MWAA (Airflow)")]
     Mwaa,
     /// The old stack's notebooks.
+    #[strum(serialize = "Databricks")]
     Databricks,
     /// The old stack's client.
+    #[strum(serialize = "EC2")]
     Ec2,
 }
 
 impl Service {
     /// Every service.
-    pub const ALL: [Self; 14] = [
-        Self::ApiGateway,
-        Self::Lambda,
-        Self::Kinesis,
-        Self::Firehose,
-        Self::Msk,
-        Self::S3,
-        Self::Kms,
-        Self::CloudWatch,
-        Self::Scheduler,
-        Self::Queues,
-        Self::Athena,
-        Self::Mwaa,
-        Self::Databricks,
-        Self::Ec2,
-    ];
+    pub const ALL: &[Self] = Self::VARIANTS;
 
     /// Returns the name on the bill.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::ApiGateway => "API Gateway",
-            Self::Lambda => "Lambda",
-            Self::Kinesis => "Kinesis",
-            Self::Firehose => "Firehose",
-            Self::Msk => "MSK (Kafka)",
-            Self::S3 => "S3",
-            Self::Kms => "KMS",
-            Self::CloudWatch => "CloudWatch and X-Ray",
-            Self::Scheduler => "EventBridge Scheduler",
-            Self::Queues => "SQS and SNS",
-            Self::Athena => "Athena",
-            Self::Mwaa => "MWAA (Airflow)",
-            Self::Databricks => "Databricks",
-            Self::Ec2 => "EC2",
-        }
+        self.into()
     }
 }
 

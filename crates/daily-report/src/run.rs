@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
+use strum::{EnumString, IntoStaticStr};
 
 /// What started a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, EnumString, IntoStaticStr)]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum Trigger {
     /// The schedule.
     Schedule,
@@ -21,23 +23,16 @@ pub enum Trigger {
 }
 
 impl Trigger {
-    /// Every trigger.
-    pub const ALL: [Self; 4] = [Self::Schedule, Self::Manual, Self::Backfill, Self::CatchUp];
-
     /// Returns the trigger as it is written.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Schedule => "schedule",
-            Self::Manual => "manual",
-            Self::Backfill => "backfill",
-            Self::CatchUp => "catch-up",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 
 /// State of a run, or of one of its steps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum RunState {
     /// Not begun.
     Pending,
@@ -55,15 +50,8 @@ pub enum RunState {
 
 impl RunState {
     /// Returns the state as it is written.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Running => "running",
-            Self::Succeeded => "succeeded",
-            Self::Failed => "failed",
-            Self::Kept => "kept",
-            Self::Paused => "paused",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 

@@ -145,7 +145,7 @@ fn summary(bills: &[(String, Bill)], rows: f64) -> Table {
         row.extend(cells);
         table.add_row(row);
     };
-    for service in Service::ALL {
+    for &service in Service::ALL {
         let sums: Vec<_> = bills
             .iter()
             .map(|(_, bill)| bill.service(service))

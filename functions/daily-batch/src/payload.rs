@@ -76,10 +76,9 @@ impl Request {
         };
         let trigger = match payload.trigger.as_deref() {
             None => default_trigger,
-            Some(text) => Trigger::ALL
-                .into_iter()
-                .find(|trigger| trigger.as_str() == text)
-                .ok_or_else(|| wrong("trigger", text, "schedule, manual, backfill or catch-up"))?,
+            Some(text) => text
+                .parse()
+                .map_err(|_| wrong("trigger", text, "schedule, manual, backfill or catch-up"))?,
         };
         Ok(Self { run_dates, trigger })
     }

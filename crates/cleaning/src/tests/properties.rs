@@ -99,7 +99,7 @@ proptest! {
                 clean_into(&text, *declared, &mut listed).unwrap();
             }
         }
-        for rule in Rule::ALL {
+        for &rule in Rule::ALL {
             let expected = listed.iter().filter(|change| change.rule == rule).count() as u64;
             prop_assert_eq!(counted.count(rule), expected, "{}", rule);
         }

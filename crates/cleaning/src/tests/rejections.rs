@@ -106,7 +106,7 @@ fn each_rejection_has_its_code() {
         );
         seen.insert(code);
     }
-    assert_eq!(seen, BTreeSet::from(Code::ALL), "a code without a case");
+    assert_eq!(seen.len(), Code::ALL.len(), "a code without a case");
 }
 
 fn reject(payload: &[u8], declared: Option<Kind>) -> Rejection {
@@ -117,12 +117,12 @@ fn reject(payload: &[u8], declared: Option<Kind>) -> Rejection {
 
 #[test]
 fn the_stable_names_are_told_apart() {
-    let rules: BTreeSet<_> = Rule::ALL.into_iter().map(Rule::as_str).collect();
+    let rules: BTreeSet<_> = Rule::ALL.iter().map(|rule| rule.as_str()).collect();
     assert_eq!(rules.len(), Rule::ALL.len());
-    for code in RejectionCode::ALL {
+    for &code in RejectionCode::ALL {
         assert_eq!(RejectionCode::from_name(code.as_str()), Some(code));
     }
-    for (index, rule) in Rule::ALL.into_iter().enumerate() {
+    for (index, rule) in Rule::ALL.iter().copied().enumerate() {
         assert_eq!(rule as usize, index, "counts are kept by position");
     }
 }

@@ -76,7 +76,13 @@ pub(crate) struct ReplayOptions {
 }
 
 fn parse_code(text: &str) -> Result<RejectionCode, String> {
-    let names = || RejectionCode::ALL.map(RejectionCode::as_str).join(", ");
+    let names = || {
+        let codes = RejectionCode::ALL.iter();
+        codes
+            .map(|code| code.as_str())
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
     RejectionCode::from_name(text).ok_or_else(|| format!("the codes are {}", names()))
 }
 

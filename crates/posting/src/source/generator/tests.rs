@@ -84,7 +84,7 @@ fn every_rule_and_the_codes_that_pass_the_door_occur_in_realistic_shares() {
             Err(rejection) => *rejected.entry(rejection.code).or_default() += 1,
         }
     }
-    for rule in cleaning::Rule::ALL {
+    for &rule in cleaning::Rule::ALL {
         assert!(changes.count(rule) > 0, "{rule}");
     }
     let total: usize = rejected.values().sum();
