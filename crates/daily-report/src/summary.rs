@@ -42,7 +42,7 @@ pub struct Summary {
     pub triples: Triples,
     /// Whether every accepted record was found.
     pub reconciliation: Reconciliation,
-    /// What the day used of AWS, from which [`crate::price`] computes its cost.
+    /// What the day used of AWS, from which [`crate::price()`] computes its cost.
     pub usage: Usage,
     /// The run's steps, with their times.
     pub steps: Vec<StepRecord>,
