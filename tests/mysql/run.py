@@ -358,7 +358,7 @@ def check_resume(report, binary, server, folder, database, rows):
         command = [binary, "post", "--api", url, *arguments, "--posts-per-second", 60]
         process = subprocess.Popen(list(map(str, command)), cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                    text=True, encoding="utf-8")  # fmt: skip
-        wait_until(60, lambda: state.exists() and json.loads(state.read_text())["turns_done"] >= KILL_AFTER_POSTS)
+        wait_until(60, lambda: state.exists() and json.loads(state.read_text())["posts_done"] >= KILL_AFTER_POSTS)
         server.stop(is_killed=True)
         out, err = process.communicate(timeout=120)
         done = subprocess.CompletedProcess(command, process.returncode, out, err)
