@@ -1,12 +1,13 @@
 #![doc = include_str!("../README.md")]
 
+pub mod base64;
 pub mod number;
 mod reader;
 mod text;
 mod value;
 
 use reader::{Reader, State};
-pub use text::{Text, push_string};
+pub use text::{Text, push_string, replace_lone_surrogates};
 pub use value::{MAX_DEPTH, Member, SyntaxError, Value};
 
 /// Reads a whole text as one value; white space around it is skipped.
@@ -51,6 +52,11 @@ impl<'a> Members<'a> {
         let (value, raw) = self.reader.value()?;
         Ok(Some(Member { name, value, raw }))
     }
+
+    /// Returns how many escapes so far were half of a surrogate pair alone; [`Text::decode`] reads each as U+FFFD.
+    pub fn lone_surrogates(&self) -> u32 {
+        self.reader.lone_surrogates()
+    }
 }
 
 /// The elements of an array, in order, each checked as it is reached.
@@ -77,6 +83,52 @@ impl<'a> Elements<'a> {
             return Ok(None);
         }
         self.reader.value().map(Some)
+    }
+}
+
+/// The values of a text that has any number of them, with white space or nothing between them.
+#[derive(Clone, Debug)]
+pub struct Values<'a> {
+    text: &'a str,
+    reader: Reader<'a>,
+}
+
+impl<'a> Values<'a> {
+    /// Starts at the text's first value.
+    pub fn new(text: &'a str) -> Self {
+        Self {
+            text,
+            reader: Reader::new(text),
+        }
+    }
+
+    /// Reads the next value and its text; `None` at the end.
+    ///
+    /// An error leaves the place where it was, in front of the value; [`skip_line`](Self::skip_line) goes on behind it.
+    pub fn next_value(&mut self) -> Result<Option<(Value<'a>, &'a str)>, SyntaxError> {
+        self.reader.skip_space();
+        if self.reader.peek().is_none() {
+            return Ok(None);
+        }
+        let mut reader = self.reader.clone();
+        let value = reader.value()?;
+        self.reader = reader;
+        Ok(Some(value))
+    }
+
+    /// Passes over what is no value, to the next line that starts with `{` or `[`, or else to the end; returns it.
+    ///
+    /// A value that is written on several lines is passed over whole, as long as none of its own lines starts so.
+    pub fn skip_line(&mut self) -> &'a str {
+        let from = self.reader.offset();
+        let rest = self.text.get(from..).unwrap_or_default();
+        let starts = rest.match_indices('\n').find(|(line_end, _)| {
+            rest.get(line_end + 1..)
+                .is_some_and(|line| line.starts_with(['{', '[']))
+        });
+        let length = starts.map_or(rest.len(), |(line_end, _)| line_end + 1);
+        self.reader.move_to(from + length);
+        rest.get(..length).unwrap_or_default().trim_ascii_end()
     }
 }
 

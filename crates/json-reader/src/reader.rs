@@ -1,6 +1,6 @@
 //! The grammar, byte by byte; what it hands out is checked.
 
-use crate::text::{Text, hex4};
+use crate::text::{Text, hex4, low_surrogate};
 use crate::value::{MAX_DEPTH, SyntaxError, Value};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,11 +14,49 @@ pub(super) enum State {
 pub(super) struct Reader<'a> {
     text: &'a str,
     at: usize,
+    /// Escapes of one half of a surrogate pair, read so far.
+    lone_surrogates: u32,
 }
 
+/// What is expected where Python's json wrote `NaN` or `Infinity`.
+const NOT_A_NUMBER: &str =
+    "a number or `null` (`NaN` and `Infinity` are not JSON; send `null` instead)";
+
+/// What some editors and exports put in front of a text; it means nothing.
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
 impl<'a> Reader<'a> {
+    /// Starts behind the text's byte order mark, if it has one.
     pub(super) fn new(text: &'a str) -> Self {
-        Self { text, at: 0 }
+        let is_marked = text.starts_with(BYTE_ORDER_MARK);
+        Self {
+            text,
+            at: if is_marked {
+                BYTE_ORDER_MARK.len_utf8()
+            } else {
+                0
+            },
+            lone_surrogates: 0,
+        }
+    }
+
+    pub(super) fn lone_surrogates(&self) -> u32 {
+        self.lone_surrogates
+    }
+
+    /// Returns how many bytes were read.
+    pub(super) fn offset(&self) -> usize {
+        self.at
+    }
+
+    /// Moves forward to a place that is next to an ASCII byte.
+    pub(super) fn move_to(&mut self, offset: usize) {
+        self.at = offset.clamp(self.at, self.text.len());
+    }
+
+    fn starts_with(&self, word: &str) -> bool {
+        let rest = self.bytes().get(self.at..);
+        rest.is_some_and(|rest| rest.starts_with(word.as_bytes()))
     }
 
     pub(super) fn error(&self, expected: &'static str) -> SyntaxError {
@@ -110,16 +148,15 @@ impl<'a> Reader<'a> {
             Some(b'n') => self.word("null", Value::Null),
             Some(b't') => self.word("true", Value::Bool(true)),
             Some(b'f') => self.word("false", Value::Bool(false)),
+            _ if self.starts_with("NaN") || self.starts_with("Infinity") => {
+                Err(self.error(NOT_A_NUMBER))
+            }
             _ => Err(self.error("a value")),
         }
     }
 
     fn word(&mut self, word: &'static str, value: Value<'a>) -> Result<Value<'a>, SyntaxError> {
-        if !self
-            .bytes()
-            .get(self.at..)
-            .is_some_and(|rest| rest.starts_with(word.as_bytes()))
-        {
+        if !self.starts_with(word) {
             return Err(self.error("a value"));
         }
         self.at += word.len();
@@ -128,6 +165,9 @@ impl<'a> Reader<'a> {
 
     fn number(&mut self) -> Result<&'a str, SyntaxError> {
         let from = self.at;
+        if self.starts_with("-Infinity") {
+            return Err(self.error(NOT_A_NUMBER));
+        }
         self.eat(b'-');
         if !self.eat(b'0') {
             self.digits()?;
@@ -184,25 +224,19 @@ impl<'a> Reader<'a> {
             Some(b'u') => {
                 self.at += 1;
                 match self.hex4()? {
-                    0xD800..=0xDBFF => {
-                        let at = self.at;
-                        let is_pair = self.eat(b'\\')
-                            && self.eat(b'u')
-                            && matches!(self.hex4()?, 0xDC00..=0xDFFF);
-                        if !is_pair {
-                            return Err(SyntaxError {
-                                offset: at,
-                                expected: "a low surrogate",
-                            });
-                        }
-                    }
-                    0xDC00..=0xDFFF => return Err(self.error("a high surrogate before a low one")),
+                    0xD800..=0xDBFF if self.is_at_low_surrogate() => self.at += 6,
+                    0xD800..=0xDFFF => self.lone_surrogates += 1,
                     _ => {}
                 }
             }
             _ => return Err(self.error("an escape")),
         }
         Ok(())
+    }
+
+    /// The grammar allows a half alone; text that was cut inside an emoji has one.
+    fn is_at_low_surrogate(&self) -> bool {
+        low_surrogate(self.bytes().get(self.at..).unwrap_or_default()).is_some()
     }
 
     fn hex4(&mut self) -> Result<u32, SyntaxError> {
