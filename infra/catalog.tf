@@ -3,7 +3,7 @@
 
 locals {
   lineage = [
-    ["_shard", "string"], ["_sequence", "string"], ["_arrival", "timestamp"], ["_rules", "int"], ["_extra", "string"],
+    ["_shard", "string"], ["_sequence", "string"], ["_arrival", "timestamp"], ["_rules", "int"], ["_extra", "string"], ["_unread", "string"],
   ]
 
   # As in crates/lake; a test compares the two.

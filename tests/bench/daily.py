@@ -36,7 +36,8 @@ LINEAGE = """
     printf('4966671619706135738975117086821064218562303111%010d', {sequence}) AS _sequence,
     TIMESTAMPTZ '{day} 00:00:00+00' + INTERVAL (i % 3600) SECOND AS _arrival,
     1::INTEGER AS _rules,
-    NULL::VARCHAR AS _extra
+    NULL::VARCHAR AS _extra,
+    NULL::VARCHAR AS _unread
 """
 
 ROWS = {

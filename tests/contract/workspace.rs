@@ -79,7 +79,7 @@ fn dependencies_point_one_way() {
         (
             "functions",
             "stream-cleaner",
-            &["cleaning", "emf", "event-model", "kpl", "lake"],
+            &["cleaning", "emf", "event-model", "lake"],
         ),
     ] {
         let manifest = read(&format!("{folder}/{name}/Cargo.toml"));
@@ -103,6 +103,6 @@ fn the_checks_of_a_dependency_section_see_it() {
     let manifest = read("functions/stream-cleaner/Cargo.toml");
     assert_eq!(
         own_dependencies(&manifest, "dependencies"),
-        ["cleaning", "emf", "event-model", "kpl", "lake"]
+        ["cleaning", "emf", "event-model", "lake"]
     );
 }

@@ -152,8 +152,9 @@ def load(db, table):
 
 
 def compact(table):
-    # White space between the tokens of `_extra` means nothing, and `json` takes it out.
-    return f"SELECT * REPLACE (json(_extra)::VARCHAR AS _extra) FROM {table}"
+    # White space between the tokens of JSON means nothing, and `json` takes it out.
+    compacted = ", ".join(f"json({name})::VARCHAR AS {name}" for name in ("_extra", "_unread"))
+    return f"SELECT * REPLACE ({compacted}) FROM {table}"
 
 
 def check_same_tables(report, label, db, lake, other):

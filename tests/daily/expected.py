@@ -95,21 +95,44 @@ def taken_apart(record):
     ]
 
 
+# The fields of each kind beside its key, and those that decide where a row has as many of two kinds.
+FIELDS = {
+    "pin": {
+        "unique_id",
+        "title",
+        "description",
+        "poster_name",
+        "follower_count",
+        "tag_list",
+        "is_image_or_video",
+        "image_src",
+        "downloaded",
+        "save_location",
+        "category",
+    },
+    "geo": {"timestamp", "latitude", "longitude", "country"},
+    "user": {"first_name", "last_name", "age", "date_joined"},
+}
+TELLING = {"pin": {"unique_id", "category"}, "geo": {"latitude"}, "user": {"first_name"}}
+
+
 def kind_of(record, row):
     """Returns the kind that a record is taken as, or `None` when it is rejected for it."""
-    if "unique_id" in row or "category" in row:
-        by_fields = "pin"
-    elif "latitude" in row:
-        by_fields = "geo"
-    elif "first_name" in row:
-        by_fields = "user"
-    else:
-        by_fields = None
-    declared = record.key.partition("/")[0]
-    if declared not in KINDS:
-        return by_fields
-    # Choice: fields that tell nothing do not disagree with the kind that was declared.
-    return declared if by_fields in (declared, None) else None
+    counts = {kind: len(fields & row.keys()) for kind, fields in FIELDS.items()}
+    most = [kind for kind in KINDS if counts[kind] == max(counts.values())]
+    declared, _, place = record.key.partition("/")
+    if declared in KINDS and place == key_of(declared, row):
+        return declared if declared in most else None
+    if len(most) > 1:
+        most = [kind for kind in most if TELLING[kind] & row.keys()]
+    return most[0] if len(most) == 1 and any(counts.values()) else None
+
+
+def key_of(kind, row):
+    """Returns what ingest-api puts behind the slash of a row's key; rows without a readable one are not made here."""
+    names = ("index", "ind") if kind == "pin" else ("ind", "index")
+    values = [str(row[name]).strip() for name in names if name in row]
+    return next((value for value in values if value.lstrip("-").isdecimal()), None)
 
 
 def compute(records, rules_version):
@@ -157,7 +180,8 @@ def curate(db, kind, rules_version):
     columns = ", ".join(interop.COLUMNS[kind])
     db.execute(
         f"CREATE TABLE accepted_{kind} AS "
-        f"SELECT {columns}, _shard, _sequence, _arrival, ?::INTEGER AS _rules, json(_extra)::VARCHAR AS _extra "
+        f"SELECT {columns}, _shard, _sequence, _arrival, ?::INTEGER AS _rules, json(_extra)::VARCHAR AS _extra, "
+        "json(_unread)::VARCHAR AS _unread "
         f"FROM ({cleaning}) AS cleaned INNER JOIN records USING (payload) WHERE code IS NULL AND kind = ?",
         [rules_version, kind],
     )

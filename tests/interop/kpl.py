@@ -50,7 +50,7 @@ def check(report, url, lake):
     expected |= expected_of(put(kinesis, aggregate(many)), rows)
     expected[put(kinesis, json.dumps(plain).encode())] = ("user", IND + 1, "Ada", "36")
     whole = put(kinesis, damaged)
-    expected[whole] = ("rejected", "not_utf8", "interop")
+    expected[whole] = ("rejected", "damaged_aggregate", "interop")
 
     found, deadline = {}, time.monotonic() + 30
     while not expected.keys() <= found.keys() and time.monotonic() < deadline:

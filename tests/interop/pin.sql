@@ -19,6 +19,15 @@ SELECT
     kept(regexp_replace(data ->> 'save_location', '^Local save in\s+', '')) AS save_location,
     kept(data ->> 'category') AS category,
     unknown_fields(data, names) AS _extra,
+    unread_fields(data, [
+        lost(data, 'follower_count', ['User Info Error'], short_count(data ->> 'follower_count') IS NOT NULL),
+        lost(
+            data,
+            'save_location',
+            [],
+            kept(regexp_replace(data ->> 'save_location', '^Local save in\s+', '')) IS NOT NULL
+        )
+    ]) AS _unread,
     rejection(data, names, whole_number(data ->> 'index')) AS code,
     data AS payload
 FROM raw, known

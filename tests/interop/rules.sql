@@ -5,6 +5,9 @@
 CREATE MACRO kept(value) AS
     CASE WHEN NOT regexp_full_match(value, '[\x09-\x0D\x{85}\p{Z}]*') THEN value END;
 
+CREATE MACRO trimmed(value) AS
+    regexp_replace(value, '^[\x09-\x0D\x{85}\p{Z}]+|[\x09-\x0D\x{85}\p{Z}]+$', '', 'g');
+
 -- No-data markers count in their exact spelling only.
 CREATE MACRO kept_unless(value, markers) AS
     CASE WHEN NOT list_contains(markers, value) THEN kept(value) END;
@@ -24,13 +27,14 @@ CREATE MACRO within(number, low, high) AS
 -- Dates are split by `-` or by `:`. A time without a zone is in UTC.
 CREATE MACRO timestamp_parts(value) AS
     regexp_extract(
-        value,
-        '^(\d{4}-\d\d-\d\d|\d{4}:\d\d:\d\d)[T ](\d\d:\d\d:\d\d(?:\.\d+)?)(?:Z|([+-]\d\d):?(\d\d))?$',
+        trimmed(value),
+        '^(\d{4}-\d\d-\d\d|\d{4}:\d\d:\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d+)?)?)(?:Z|([+-]\d\d):?(\d\d))?)?$',
         ['date', 'time', 'hours', 'minutes']
     );
 CREATE MACRO timestamp_of_parts(parts) AS
     TRY_CAST(
-        replace(parts.date, ':', '-') || ' ' || parts.time
+        replace(parts.date, ':', '-') || ' '
+        || CASE length(parts.time) WHEN 0 THEN '00:00:00' WHEN 5 THEN parts.time || ':00' ELSE parts.time END
         || CASE WHEN parts.hours = '' THEN '+00:00' ELSE parts.hours || ':' || parts.minutes END
         AS TIMESTAMPTZ
     );
@@ -39,7 +43,7 @@ CREATE MACRO utc_timestamp(value) AS timestamp_of_parts(timestamp_parts(value));
 -- A count is put together from its digits, because 5.6 times a million is not exact in binary. What is left behind the
 -- decimal point after the unit is taken must be zeros, or the count is not a whole number.
 CREATE MACRO count_parts(value) AS
-    regexp_extract(value, '^(\d+|\d{1,3}(?:,\d{3})+)(?:\.(\d+))?([kKmMbB]?)$', ['whole', 'fraction', 'unit']);
+    regexp_extract(trimmed(value), '^(\d+|\d{1,3}(?:,\d{3})+)(?:\.(\d+))?([kKmMbB]?)$', ['whole', 'fraction', 'unit']);
 CREATE MACRO count_of_parts(parts, zeros) AS
     CASE WHEN length(rtrim(parts.fraction, '0')) <= zeros
     THEN TRY_CAST(replace(parts.whole, ',', '') || rpad(parts.fraction, zeros, '0') AS BIGINT) END;
@@ -54,6 +58,21 @@ CREATE MACRO unknown_fields(row_json, known) AS
     '{' || nullif(array_to_string(
         list_transform(
             list_filter(json_keys(row_json), lambda name: NOT list_contains(known, name)),
+            lambda name: to_json(name) || ':' || json_extract(row_json, name)
+        ), ','
+    ), '') || '}';
+
+-- The name of a field whose value says something and is in no column; null when there is nothing to keep.
+CREATE MACRO lost(row_json, name, markers, is_in_column) AS
+    CASE WHEN kept_unless(row_json ->> name, markers) IS NOT NULL AND NOT is_in_column THEN name END;
+CREATE MACRO is_beyond_microseconds(value) AS
+    coalesce(regexp_matches(value, '\.\d{6}0*[1-9]'), false);
+
+-- The fields of these names, as a JSON object.
+CREATE MACRO unread_fields(row_json, names) AS
+    '{' || nullif(array_to_string(
+        list_transform(
+            list_sort(list_filter(names, lambda name: name IS NOT NULL)),
             lambda name: to_json(name) || ':' || json_extract(row_json, name)
         ), ','
     ), '') || '}';

@@ -54,7 +54,14 @@ COLUMNS = {
     "geo": {"ind": INT64, "country": TEXT, "coordinates": COORDINATES, "timestamp": TIMESTAMP},
     "user": {"ind": INT64, "user_name": TEXT, "age": INT32, "date_joined": TIMESTAMP},
 }
-LINEAGE = {"_shard": TEXT, "_sequence": TEXT, "_arrival": TIMESTAMP, "_rules": INT32, "_extra": TEXT}
+LINEAGE = {
+    "_shard": TEXT,
+    "_sequence": TEXT,
+    "_arrival": TIMESTAMP,
+    "_rules": INT32,
+    "_extra": TEXT,
+    "_unread": TEXT,
+}
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
@@ -259,8 +266,9 @@ def check_rows(report, label, kind, db, lake):
     report.equal(f"{label}: records with copies that differ", count(db, again, [clean_objects(lake, kind)]), 0)
     accepted = count(db, f"FROM accepted_{kind}")
     report.equal(f"{label}: {accepted} rows are accepted", count(db, f"FROM clean_{kind}"), accepted)
-    # White space between the tokens of `_extra` means nothing, and `json` takes it out.
-    columns = [name for name in COLUMNS[kind] if name != "ind"] + ["json(_extra) AS _extra"]
+    # White space between the tokens of JSON means nothing, and `json` takes it out.
+    columns = [name for name in COLUMNS[kind] if name != "ind"]
+    columns += ["json(_extra) AS _extra", "json(_unread) AS _unread"]
     for selected in [*columns, ", ".join(columns)]:
         what = "all columns together" if selected not in columns else selected.split()[-1]
         expected, got = (f"SELECT ind, {selected} FROM {table}_{kind}" for table in ("accepted", "clean"))

@@ -21,7 +21,7 @@ fn every_real_row_becomes_a_clean_row_with_no_field_left_over() {
             let cleaned =
                 clean(&text, None).unwrap_or_else(|rejection| panic!("{place}: {rejection}"));
             assert_eq!(
-                (cleaned.row.kind(), &cleaned.extra),
+                (cleaned.row.kind(), &cleaned.rest.extra),
                 (kind, &None),
                 "{place}"
             );

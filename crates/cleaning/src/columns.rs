@@ -3,11 +3,12 @@
 use std::borrow::Cow;
 
 use event_model::row::CleanText;
-use event_model::{CleanRow, GeoRow, Kind, PinRow, UserRow};
+use event_model::{CleanRow, Field, GeoRow, Kind, PinRow, UserRow};
 use json_reader::number;
 use json_reader::{Elements, Value};
 
-use crate::fields::{Field, Fields};
+use crate::fields::Fields;
+use crate::unread::Unread;
 use crate::{Changes, Rejection, RejectionCode, Rule, timestamp};
 
 /// Makes the clean row of a kind.
@@ -15,45 +16,54 @@ pub(crate) fn row<'a>(
     kind: Kind,
     fields: &Fields<'a>,
     changes: &mut impl Changes,
+    unread: &mut Unread<'a>,
 ) -> Result<CleanRow<'a>, Rejection> {
-    let ind = ind(kind, fields, changes)?;
-    let mut columns = Columns { fields, changes };
-    Ok(match kind {
+    let mut columns = Columns {
+        kind,
+        fields,
+        changes,
+        unread,
+    };
+    let ind = columns.ind()?;
+    let row = match kind {
         Kind::Pin => CleanRow::Pin(columns.pin(ind)),
         Kind::Geo => CleanRow::Geo(columns.geo(ind)),
         Kind::User => CleanRow::User(columns.user(ind)),
-    })
-}
-
-/// Reads the key: the kind's own name for it first, the other where that one cannot be read.
-fn ind(kind: Kind, fields: &Fields<'_>, changes: &mut impl Changes) -> Result<i64, Rejection> {
-    let names = match kind {
-        Kind::Pin => [Field::Index, Field::Ind],
-        Kind::Geo | Kind::User => [Field::Ind, Field::Index],
     };
-    let found = names
-        .iter()
-        .find_map(|&field| Some((field, number::integer_value(&fields.value(field))?)));
-    let Some((field, ind)) = found else {
-        let message = format!("no `{}` that is a whole number of 64 bits", names[0].name());
-        return Err(Rejection::new(
-            Some(kind),
-            RejectionCode::MissingKey,
-            message,
-        ));
-    };
-    if field == Field::Index {
-        changes.note(Rule::IndexRenamed, field.name());
+    if row.is_empty() {
+        changes.note(Rule::EmptyRow, Field::Ind.name());
     }
-    Ok(ind)
+    Ok(row)
 }
 
 struct Columns<'f, 'a, C> {
+    kind: Kind,
     fields: &'f Fields<'a>,
     changes: &'f mut C,
+    unread: &'f mut Unread<'a>,
 }
 
 impl<'a, C: Changes> Columns<'_, 'a, C> {
+    fn ind(&mut self) -> Result<i64, Rejection> {
+        let [own, other] = Fields::key_names(self.kind);
+        let Some((field, ind)) = self.fields.key(self.kind) else {
+            let message = format!("no `{}` that is a whole number of 64 bits", own.name());
+            return Err(Rejection::new(
+                Some(self.kind),
+                RejectionCode::MissingKey,
+                message,
+            ));
+        };
+        if field == Field::Index {
+            self.note(Rule::IndexRenamed, field);
+        }
+        let second = if field == own { other } else { own };
+        if number::integer_value(&self.fields.value(second)) != Some(ind) {
+            self.keep(second);
+        }
+        Ok(ind)
+    }
+
     fn pin(&mut self, ind: i64) -> PinRow<'a> {
         if self.fields.has(Field::Downloaded) {
             self.note(Rule::DownloadedDropped, Field::Downloaded);
@@ -95,10 +105,23 @@ impl<'a, C: Changes> Columns<'_, 'a, C> {
         self.changes.note(rule, field.name());
     }
 
-    /// Notes a change and returns null.
+    /// Notes that a value which says nothing became null.
     fn null<T>(&mut self, rule: Rule, field: Field) -> Option<T> {
         self.note(rule, field);
         None
+    }
+
+    /// Keeps the posted value, because it is not in the row's columns.
+    fn keep(&mut self, field: Field) {
+        let value = self.fields.value(field);
+        self.unread
+            .keep(self.kind, field, &value, self.fields.raw(field));
+    }
+
+    /// Notes that a value became null, and keeps it.
+    fn unreadable<T>(&mut self, rule: Rule, field: Field) -> Option<T> {
+        self.keep(field);
+        self.null(rule, field)
     }
 
     /// Text, kept byte for byte unless it is blank or a marker for missing data. A number or a truth value in a text
@@ -122,16 +145,16 @@ impl<'a, C: Changes> Columns<'_, 'a, C> {
 
     fn save_location(&mut self) -> CleanText<'a> {
         let text = self.text(Field::SaveLocation)?;
-        let Some(mut location) = text.strip_prefix(SAVE_LOCATION_PREFIX).map(str::trim_start)
-        else {
+        let Some(mut location) = without_prefix(&text) else {
             return Some(text);
         };
         self.note(Rule::SaveLocationPrefix, Field::SaveLocation);
         // Once is not enough where the prefix was put on twice: a clean row must stay as it is.
-        while let Some(rest) = location.strip_prefix(SAVE_LOCATION_PREFIX) {
-            location = rest.trim_start();
+        while let Some(rest) = without_prefix(location) {
+            location = rest;
         }
         if location.is_empty() {
+            self.keep(Field::SaveLocation);
             return None;
         }
         Some(match &text {
@@ -144,11 +167,11 @@ impl<'a, C: Changes> Columns<'_, 'a, C> {
         let field = Field::FollowerCount;
         if let Value::Number(spelling) = self.fields.value(field) {
             let count = number::integer(spelling).filter(|count| *count >= 0);
-            return count.or_else(|| self.null(Rule::FollowerCountUnreadable, field));
+            return count.or_else(|| self.unreadable(Rule::FollowerCountUnreadable, field));
         }
         let text = self.text(field)?;
-        let Some(count) = parse_follower_count(&text) else {
-            return self.null(Rule::FollowerCountUnreadable, field);
+        let Some(count) = parse_follower_count(text.trim()) else {
+            return self.unreadable(Rule::FollowerCountUnreadable, field);
         };
         if !number::is_digits(&text) {
             self.note(Rule::FollowerCountExpanded, field);
@@ -163,7 +186,7 @@ impl<'a, C: Changes> Columns<'_, 'a, C> {
             return if value == Value::Null {
                 None
             } else {
-                self.null(Rule::NumberUnreadable, field)
+                self.unreadable(Rule::NumberUnreadable, field)
             };
         };
         if spelling.trim().is_empty() {
@@ -176,49 +199,62 @@ impl<'a, C: Changes> Columns<'_, 'a, C> {
     fn age(&mut self) -> Option<i32> {
         let spelling = self.number(Field::Age)?;
         let Some(age) = number::integer(spelling.trim()) else {
-            return self.null(Rule::NumberUnreadable, Field::Age);
+            return self.unreadable(Rule::NumberUnreadable, Field::Age);
         };
         match i32::try_from(age) {
             Ok(age @ 0..=150) => Some(age),
-            _ => self.null(Rule::AgeOutOfRange, Field::Age),
+            _ => self.unreadable(Rule::AgeOutOfRange, Field::Age),
         }
     }
 
     fn degrees(&mut self, field: Field, limit: f64, rule: Rule) -> Option<f64> {
         let spelling = self.number(field)?;
         let Some(degrees) = number::float(spelling.trim()) else {
-            return self.null(Rule::NumberUnreadable, field);
+            return self.unreadable(Rule::NumberUnreadable, field);
         };
         if degrees.abs() <= limit {
             Some(degrees)
         } else {
-            self.null(rule, field)
+            self.unreadable(rule, field)
         }
     }
 
     fn coordinates(&mut self) -> Option<[f64; 2]> {
         let latitude = self.degrees(Field::Latitude, 90.0, Rule::LatitudeOutOfRange);
         let longitude = self.degrees(Field::Longitude, 180.0, Rule::LongitudeOutOfRange);
-        match (latitude, longitude) {
-            (Some(latitude), Some(longitude)) => Some([latitude, longitude]),
-            (None, None) => self.clean_coordinates(),
-            (None, Some(_)) => self.null(Rule::CoordinatesIncomplete, Field::Longitude),
-            (Some(_), None) => self.null(Rule::CoordinatesIncomplete, Field::Latitude),
+        let half = match (latitude, longitude) {
+            (Some(latitude), Some(longitude)) => {
+                let pair = [latitude, longitude];
+                if self.posted_coordinates() != Some(pair) {
+                    self.keep(Field::Coordinates);
+                }
+                return Some(pair);
+            }
+            (None, None) => return self.clean_coordinates(),
+            (None, Some(_)) => Field::Longitude,
+            (Some(_), None) => Field::Latitude,
+        };
+        self.keep(half);
+        if self.fields.value(Field::Coordinates) == Value::Null {
+            self.note(Rule::CoordinatesIncomplete, half);
         }
+        self.clean_coordinates()
     }
 
     /// Coordinates of a row that was cleaned before.
     fn clean_coordinates(&mut self) -> Option<[f64; 2]> {
-        let value = self.fields.value(Field::Coordinates);
-        if value == Value::Null {
+        if self.fields.value(Field::Coordinates) == Value::Null {
             return None;
         }
-        let pair = if let Value::Array(array) = value {
-            pair_of_degrees(array)
-        } else {
-            None
-        };
-        pair.or_else(|| self.null(Rule::CoordinatesIncomplete, Field::Coordinates))
+        self.posted_coordinates()
+            .or_else(|| self.unreadable(Rule::CoordinatesIncomplete, Field::Coordinates))
+    }
+
+    fn posted_coordinates(&self) -> Option<[f64; 2]> {
+        match self.fields.value(Field::Coordinates) {
+            Value::Array(array) => pair_of_degrees(array),
+            _ => None,
+        }
     }
 
     fn user_name(&mut self) -> CleanText<'a> {
@@ -228,22 +264,38 @@ impl<'a, C: Changes> Columns<'_, 'a, C> {
             return self.text(Field::UserName);
         }
         self.note(Rule::UserNameJoined, Field::FirstName);
-        match (first, last) {
+        let name = match (first, last) {
             (Some(first), Some(last)) => Some(Cow::Owned(format!("{first} {last}"))),
             (first, last) => first.or(last),
+        };
+        if self.fields.has(Field::UserName) && self.text(Field::UserName) != name {
+            self.keep(Field::UserName);
         }
+        name
     }
 
     fn timestamp(&mut self, field: Field) -> Option<i64> {
         let text = self.text(field)?;
-        timestamp::parse(&text).or_else(|| self.null(Rule::TimestampUnreadable, field))
+        let Some(timestamp) = timestamp::parse(text.trim()) else {
+            return self.unreadable(Rule::TimestampUnreadable, field);
+        };
+        if !timestamp.is_exact {
+            self.note(Rule::TimestampTruncated, field);
+            self.keep(field);
+        }
+        Some(timestamp.micros)
     }
 }
 
-const SAVE_LOCATION_PREFIX: &str = "Local save in";
+/// Returns a save location behind its prefix, which ends at a blank: `Local save information` has none.
+fn without_prefix(location: &str) -> Option<&str> {
+    let rest = location.strip_prefix("Local save in")?;
+    let is_whole = rest.is_empty() || rest.starts_with(char::is_whitespace);
+    is_whole.then(|| rest.trim_start())
+}
 
 /// The exact spellings of missing data in a column.
-fn no_data_markers(field: Field) -> &'static [&'static str] {
+pub(crate) fn no_data_markers(field: Field) -> &'static [&'static str] {
     match field {
         Field::Title => &["No Title Data Available"],
         Field::Description => &[

@@ -2,23 +2,16 @@
 
 use std::borrow::Cow;
 
-use base64::Engine as _;
-use base64::alphabet;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use event_model::limits::RECORD_MAX_BYTES;
 use json_reader::Value;
+use json_reader::base64;
 
 use crate::{Rejection, RejectionCode};
-
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &alphabet::STANDARD,
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
-);
 
 /// Returns the text of the row that a record's payload holds.
 ///
 /// A row comes as a JSON object (borrowed as it is), as a JSON string that holds one, or as base64 of one, bare or in a
-/// JSON string. What holds no object is returned as it is, for [`clean`](crate::clean) to reject with the right code.
+/// JSON string; several rows may stand for the one. What holds no object is returned as it is, for [`clean`](crate::clean) to reject with the right code.
 pub fn decode(payload: &[u8]) -> Result<Cow<'_, str>, Rejection> {
     if payload.len() > RECORD_MAX_BYTES {
         let message = format!(
@@ -28,12 +21,12 @@ pub fn decode(payload: &[u8]) -> Result<Cow<'_, str>, Rejection> {
         return Err(Rejection::new(None, RejectionCode::TooLarge, message));
     }
     let text = utf8(payload)?;
-    if starts_object(text) {
+    if starts_row(text) {
         return Ok(Cow::Borrowed(text));
     }
     if let Ok(Value::Text(string)) = json_reader::parse(text) {
         let inner = string.decode();
-        if starts_object(&inner) {
+        if starts_row(&inner) {
             return Ok(inner);
         }
         return Ok(from_base64(&inner)?.map_or(Cow::Borrowed(text), Cow::Owned));
@@ -53,21 +46,26 @@ fn utf8(bytes: &[u8]) -> Result<&str, Rejection> {
 
 /// Returns the object that `text` is base64 of; `None` when it is not base64, or of something else.
 fn from_base64(text: &str) -> Result<Option<String>, Rejection> {
-    let Ok(bytes) = BASE64.decode(text.trim_ascii()) else {
+    let Ok(bytes) = base64::decode(text) else {
         return Ok(None);
     };
-    if bytes.trim_ascii_start().first() != Some(&b'{') {
+    let start = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&bytes);
+    if !matches!(start.trim_ascii_start().first(), Some(b'{' | b'[')) {
         return Ok(None);
     }
     utf8(&bytes).map(|text| Some(text.to_owned()))
 }
 
-fn starts_object(text: &str) -> bool {
-    text.trim_ascii_start().starts_with('{')
+fn starts_row(text: &str) -> bool {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    text.trim_ascii_start().starts_with(['{', '['])
 }
 
 #[cfg(test)]
 mod tests {
+    use ::base64::Engine as _;
+    use ::base64::engine::general_purpose::STANDARD as BASE64;
+
     use super::*;
 
     const ROW: &str = r#"{"ind": 1, "country": "Åland"}"#;

@@ -35,6 +35,8 @@ pub enum RejectionCode {
     MissingKey,
     /// There is an object or an array where a scalar belongs.
     BadType,
+    /// The payload is a KPL aggregate whose checksum or structure is wrong.
+    DamagedAggregate,
     /// The payload is larger than a record may be.
     TooLarge,
 }
@@ -93,8 +95,7 @@ impl From<kpl::Damage> for Rejection {
     fn from(damage: kpl::Damage) -> Self {
         Self {
             kind: None,
-            // The codes are fixed, and an aggregate is not UTF-8 from its first bytes on.
-            code: RejectionCode::NotUtf8,
+            code: RejectionCode::DamagedAggregate,
             message: format!("the payload is a damaged KPL aggregate: {damage}"),
         }
     }

@@ -6,10 +6,11 @@ use std::fmt::Write as _;
 use event_model::CleanRow;
 use json_reader::push_string;
 
-use crate::timestamp;
+use crate::unread::UNREAD;
+use crate::{Rest, timestamp};
 
-/// Writes the row's columns in their order, then the fields of `extra`.
-pub(crate) fn to_json(row: &CleanRow<'_>, extra: Option<&str>) -> String {
+/// Writes the row's columns in their order, then the fields of `_extra` one by one, and `_unread`.
+pub(crate) fn to_json(row: &CleanRow<'_>, rest: &Rest) -> String {
     let mut object = Object::default();
     match row {
         CleanRow::Pin(pin) => {
@@ -43,7 +44,7 @@ pub(crate) fn to_json(row: &CleanRow<'_>, extra: Option<&str>) -> String {
             object.timestamp("date_joined", user.date_joined);
         }
     }
-    object.end(extra)
+    object.end(rest)
 }
 
 #[derive(Default)]
@@ -82,14 +83,20 @@ impl Object {
         );
     }
 
-    fn end(mut self, extra: Option<&str>) -> String {
-        match extra.and_then(|extra| extra.strip_prefix('{')) {
-            Some(members) => {
-                self.json.push(',');
-                self.json.push_str(members);
-            }
-            None => self.json.push('}'),
+    fn end(mut self, rest: &Rest) -> String {
+        let members = rest
+            .extra
+            .as_deref()
+            .and_then(|extra| extra.strip_prefix('{')?.strip_suffix('}'));
+        if let Some(members) = members {
+            self.json.push(',');
+            self.json.push_str(members);
         }
+        if let Some(unread) = &rest.unread {
+            self.name(UNREAD);
+            self.json.push_str(unread);
+        }
+        self.json.push('}');
         self.json
     }
 }

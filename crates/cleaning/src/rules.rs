@@ -37,6 +37,14 @@ pub enum Rule {
     UserNameJoined,
     /// A timestamp that cannot be read became null.
     TimestampUnreadable,
+    /// Digits of a timestamp beyond the microsecond were cut off.
+    TimestampTruncated,
+    /// An escape of half a surrogate pair became U+FFFD.
+    LoneSurrogate,
+    /// A posted value that is in no column was kept in `_unread`.
+    UnreadKept,
+    /// Every column but the key is null.
+    EmptyRow,
 }
 
 impl Rule {

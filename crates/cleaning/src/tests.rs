@@ -1,5 +1,6 @@
 mod properties;
 mod rejections;
+mod unread;
 mod values;
 
 use event_model::Kind;

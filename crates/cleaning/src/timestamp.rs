@@ -1,132 +1,168 @@
 //! Timestamps as clients spell them.
 
-use jiff::civil::{Date, Time};
-use jiff::tz::Offset;
+use jiff::SignedDuration;
+use jiff::civil::{Date, DateTime, date};
 
-/// Reads a timestamp as microseconds since 1970-01-01 UTC; digits beyond the microsecond are cut off.
+/// A timestamp that was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Timestamp {
+    /// Microseconds since 1970-01-01 UTC.
+    pub(crate) micros: i64,
+    /// Whether the text had no digit but 0 beyond the microsecond.
+    pub(crate) is_exact: bool,
+}
+
+/// Reads a timestamp; digits beyond the microsecond are cut off. Its year is 1 to 9999 in UTC.
 ///
-/// Taken are `2020-08-28T03:52:47`, `2020-08-28 03:52:47` and `2020:08:28 03:52:47`, each with an optional fraction and
-/// an optional zone (`Z`, `+01:00`, `+0100`, `+01`, a blank may come before it); without one it is UTC.
-pub(crate) fn parse(text: &str) -> Option<i64> {
-    let (date_time, rest) = text.as_bytes().split_at_checked(19)?;
-    let [
-        y1,
-        y2,
-        y3,
-        y4,
-        s1,
-        m1,
-        m2,
-        s2,
-        d1,
-        d2,
-        between,
-        h1,
-        h2,
-        b':',
-        n1,
-        n2,
-        b':',
-        e1,
-        e2,
-    ] = date_time
-    else {
+/// Taken are `2020-08-28T03:52:47`, `2020-08-28 03:52:47` and `2020:08:28 03:52:47`, each without seconds or with a
+/// fraction of them, and with an optional zone (`Z`, `+01:00`, `+0100`, `+01`, a blank may come before it); without one it
+/// is UTC. The date alone is its midnight.
+pub(crate) fn parse(text: &str) -> Option<Timestamp> {
+    let (date, rest) = text.as_bytes().split_at_checked(10)?;
+    let [y1, y2, y3, y4, s1, m1, m2, s2, d1, d2] = date else {
         return None;
     };
-    if !matches!(
-        (s1, s2, between),
-        (b'-', b'-', b'T' | b' ') | (b':', b':', b' ')
-    ) {
+    let year = two(*y1, *y2)? * 100 + two(*y3, *y4)?;
+    let (month, day) = (two(*m1, *m2)?, two(*d1, *d2)?);
+    let time = match (s1, s2, rest.split_first()) {
+        (b'-', b'-', None) | (b':', b':', None) => Time::default(),
+        (b'-', b'-', Some((b'T' | b' ', rest))) | (b':', b':', Some((b' ', rest))) => time(rest)?,
+        _ => return None,
+    };
+    // Refuses what no calendar has.
+    Date::new(year, i8::try_from(month).ok()?, i8::try_from(day).ok()?).ok()?;
+    let days = days_from_civil(i64::from(year), i64::from(month), i64::from(day));
+    let micros = (days * 86_400 + time.seconds) * 1_000_000 + time.micros;
+    (MIN_MICROS..=MAX_MICROS)
+        .contains(&micros)
+        .then_some(Timestamp {
+            micros,
+            is_exact: time.is_exact,
+        })
+}
+
+/// Writes a timestamp so that [`parse`] reads it back; `None` for a year that it does not read.
+pub(crate) fn format(micros: i64) -> Option<String> {
+    const EPOCH: DateTime = date(1970, 1, 1).at(0, 0, 0, 0);
+    (MIN_MICROS..=MAX_MICROS).contains(&micros).then_some(())?;
+    let date_time = EPOCH
+        .checked_add(SignedDuration::from_micros(micros))
+        .ok()?;
+    Some(format!("{date_time}Z"))
+}
+
+/// 0001-01-01T00:00:00Z: the first year that Python, and the readers that are written in it, can hold.
+const MIN_MICROS: i64 = -62_135_596_800_000_000;
+/// 9999-12-31T23:59:59.999999Z
+const MAX_MICROS: i64 = 253_402_300_800_000_000 - 1;
+
+/// The time of the day, its zone taken off.
+struct Time {
+    /// Since midnight UTC; the zone may make them negative, or more than a day.
+    seconds: i64,
+    micros: i64,
+    is_exact: bool,
+}
+
+impl Default for Time {
+    fn default() -> Self {
+        Self {
+            seconds: 0,
+            micros: 0,
+            is_exact: true,
+        }
+    }
+}
+
+/// Reads `03:52`, `03:52:47` or `03:52:47.123456`, and a zone behind it.
+fn time(text: &[u8]) -> Option<Time> {
+    let ([h1, h2, b':', n1, n2], rest) = text.split_first_chunk::<5>()? else {
+        return None;
+    };
+    let (hours, minutes) = (two(*h1, *h2)?, two(*n1, *n2)?);
+    let mut time = Time::default();
+    let mut zone = rest;
+    let mut seconds = 0;
+    if let Some(([b':', e1, e2], rest)) = rest.split_first_chunk::<3>()
+        && e1.is_ascii_digit()
+    {
+        seconds = two(*e1, *e2)?;
+        zone = fraction(rest, &mut time)?;
+    }
+    if hours > 23 || minutes > 59 || seconds > 59 {
         return None;
     }
-    let year = pair(*y1, *y2)?
-        .checked_mul(100)?
-        .checked_add(pair(*y3, *y4)?)?;
-    let small =
-        |tens: &u8, ones: &u8| pair(*tens, *ones).and_then(|value| i8::try_from(value).ok());
-    let date = Date::new(year, small(m1, m2)?, small(d1, d2)?).ok()?;
-    let (micros, zone) = fraction(rest)?;
-    let time = Time::new(
-        small(h1, h2)?,
-        small(n1, n2)?,
-        small(e1, e2)?,
-        micros * 1000,
-    )
-    .ok()?;
-    let timestamp = offset(zone)?.to_timestamp(date.to_datetime(time)).ok()?;
-    // A zone may move the first and the last hours out of the years that have four digits.
-    (MIN_MICROS..=MAX_MICROS)
-        .contains(&timestamp.as_microsecond())
-        .then_some(timestamp.as_microsecond())
+    time.seconds = i64::from(hours) * 3600 + i64::from(minutes) * 60 + i64::from(seconds)
+        - offset_seconds(zone)?;
+    Some(time)
 }
 
-/// Writes a timestamp so that [`parse`] reads it back.
-pub(crate) fn format(micros: i64) -> Option<String> {
-    jiff::Timestamp::from_microsecond(micros)
-        .ok()
-        .map(|timestamp| timestamp.to_string())
-}
-
-/// 0000-01-01T00:00:00Z
-const MIN_MICROS: i64 = -62_167_219_200_000_000;
-/// 9999-12-30T21:59:59.999999Z, the last microsecond that jiff can write.
-const MAX_MICROS: i64 = 253_402_207_200_000_000 - 1;
-
-fn pair(tens: u8, ones: u8) -> Option<i16> {
+fn two(tens: u8, ones: u8) -> Option<i16> {
     let digit = |byte: u8| byte.is_ascii_digit().then(|| i16::from(byte - b'0'));
     Some(digit(tens)? * 10 + digit(ones)?)
 }
 
-/// Splits `.123456Z` into its microseconds and what follows.
-fn fraction(rest: &[u8]) -> Option<(i32, &[u8])> {
+/// Reads the fraction of `.123456Z`, and returns what follows.
+fn fraction<'a>(rest: &'a [u8], time: &mut Time) -> Option<&'a [u8]> {
     let Some(digits) = rest.strip_prefix(b".") else {
-        return Some((0, rest));
+        return Some(rest);
     };
     let length = digits
         .iter()
         .take_while(|byte| byte.is_ascii_digit())
         .count();
+    let (digits, rest) = digits.split_at_checked(length)?;
+    let (micros, beyond) = digits.split_at(length.min(6));
     if length == 0 {
         return None;
     }
-    let micros = digits
-        .iter()
-        .take(length)
-        .map(|byte| i32::from(byte - b'0'))
-        .chain(std::iter::repeat(0));
-    Some((
-        micros.take(6).fold(0, |micros, digit| micros * 10 + digit),
-        digits.get(length..)?,
-    ))
+    let padded = micros.iter().chain(std::iter::repeat(&b'0')).take(6);
+    time.micros = padded.fold(0, |micros, digit| micros * 10 + i64::from(digit - b'0'));
+    time.is_exact = beyond.iter().all(|&digit| digit == b'0');
+    Some(rest)
 }
 
-fn offset(zone: &[u8]) -> Option<Offset> {
+fn offset_seconds(zone: &[u8]) -> Option<i64> {
     let zone = zone
         .strip_prefix(b" ")
         .filter(|zone| !zone.is_empty())
         .unwrap_or(zone);
     let (sign, hours, minutes) = match *zone {
-        [] | [b'Z' | b'z'] => return Some(Offset::UTC),
-        [sign, h1, h2] => (sign, pair(h1, h2)?, 0),
-        [sign, h1, h2, m1, m2] | [sign, h1, h2, b':', m1, m2] => {
-            (sign, pair(h1, h2)?, pair(m1, m2)?)
-        }
+        [] | [b'Z' | b'z'] => return Some(0),
+        [sign, h1, h2] => (sign, two(h1, h2)?, 0),
+        [sign, h1, h2, m1, m2] | [sign, h1, h2, b':', m1, m2] => (sign, two(h1, h2)?, two(m1, m2)?),
         _ => return None,
     };
     if hours > 23 || minutes > 59 {
         return None;
     }
-    let seconds = i32::from(hours) * 3600 + i32::from(minutes) * 60;
+    let seconds = i64::from(hours) * 3600 + i64::from(minutes) * 60;
     match sign {
-        b'+' => Offset::from_seconds(seconds).ok(),
-        b'-' => Offset::from_seconds(-seconds).ok(),
+        b'+' => Some(seconds),
+        b'-' => Some(-seconds),
         _ => None,
     }
+}
+
+/// Returns the days since 1970-01-01 of a date in the Gregorian calendar.
+///
+/// The algorithm is Howard Hinnant's (<https://howardhinnant.github.io/date_algorithms.html#days_from_civil>).
+fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let era = year.div_euclid(400);
+    let year_of_era = year.rem_euclid(400);
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    era * 146_097 + day_of_era - 719_468
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn micros(text: &str) -> Option<i64> {
+        parse(text).map(|timestamp| timestamp.micros)
+    }
 
     /// 2020-08-28 03:52:47 UTC
     const MICROS: i64 = 1_598_586_767_000_000;
@@ -138,18 +174,65 @@ mod tests {
             "2020-08-28 03:52:47",
             "2020:08:28 03:52:47",
         ] {
-            assert_eq!(parse(text), Some(MICROS), "{text}");
-            assert_eq!(parse(&format!("{text}Z")), Some(MICROS));
-            assert_eq!(parse(&format!("{text}.1234567")), Some(MICROS + 123_456));
+            assert_eq!(micros(text), Some(MICROS), "{text}");
+            assert_eq!(micros(&format!("{text}Z")), Some(MICROS));
+            assert_eq!(micros(&format!("{text}.123456")), Some(MICROS + 123_456));
             assert_eq!(
-                parse(&format!("{text}.5 +02:00")),
+                micros(&format!("{text}.5 +02:00")),
                 Some(MICROS + 500_000 - 7_200_000_000)
             );
             assert_eq!(
-                parse(&format!("{text}-0330")),
+                micros(&format!("{text}-0330")),
                 Some(MICROS + 12_600_000_000)
             );
-            assert_eq!(parse(&format!("{text}+01")), Some(MICROS - 3_600_000_000));
+            assert_eq!(micros(&format!("{text}+01")), Some(MICROS - 3_600_000_000));
+        }
+    }
+
+    #[test]
+    fn seconds_and_the_time_may_be_left_out() {
+        let minute = MICROS - 47_000_000;
+        let midnight = MICROS / 86_400_000_000 * 86_400_000_000;
+        for (text, expected) in [
+            ("2020-08-28T03:52", minute),
+            ("2020-08-28 03:52Z", minute),
+            ("2020:08:28 03:52", minute),
+            ("2020-08-28T03:52+01:00", minute - 3_600_000_000),
+            ("2020-08-28", midnight),
+            ("2020:08:28", midnight),
+        ] {
+            assert_eq!(micros(text), Some(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn digits_beyond_the_microsecond_are_cut_off_and_missed() {
+        for (fraction, cut, is_exact) in [
+            ("1234567", 123_456, false),
+            ("123456000", 123_456, true),
+            ("000000001", 0, false),
+            ("9", 900_000, true),
+        ] {
+            let expected = Timestamp {
+                micros: MICROS + cut,
+                is_exact,
+            };
+            let text = format!("2020-08-28T03:52:47.{fraction}Z");
+            assert_eq!(parse(&text), Some(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_years_are_1_to_9999_in_utc() {
+        for (text, expected) in [
+            ("0001-01-01", Some(MIN_MICROS)),
+            ("0001-01-01 00:00:00+00:01", None),
+            ("0000-12-31 23:59:00-00:01", Some(MIN_MICROS)),
+            ("0000-12-31 23:59:59", None),
+            ("9999-12-31 23:59:59.999999", Some(MAX_MICROS)),
+            ("9999-12-31 23:59:59.999999-00:01", None),
+        ] {
+            assert_eq!(micros(text), expected, "{text}");
         }
     }
 
@@ -157,7 +240,6 @@ mod tests {
     fn what_is_not_a_time_is_unreadable() {
         for text in [
             "",
-            "2020-08-28",
             "2020-8-28 03:52:47",
             "2020:08:28T03:52:47",
             "2020-08:28 03:52:47",
@@ -172,9 +254,14 @@ mod tests {
             "2020-08-28 03:52:47 CET",
             " 2020-08-28 03:52:47",
             "+020-08-28 03:52:47",
-            "0000-01-01 00:00:00+00:01",
-            "9999-12-31 23:59:59",
             "２０２０-08-28 03:52",
+            "2020-08-28Z",
+            "2020-08-28 ",
+            "2020-08-28T03",
+            "2020-08-28T03:5",
+            "2020-08-28T03:52:",
+            "2020-08-28T03:52:4",
+            "2020-08-28T03:52.5",
         ] {
             assert_eq!(parse(text), None, "{text}");
         }
@@ -183,7 +270,31 @@ mod tests {
     #[test]
     fn what_is_written_reads_back() {
         for micros in [MICROS, MICROS + 1, 0, -1, MIN_MICROS, MAX_MICROS] {
-            assert_eq!(parse(&format(micros).unwrap()), Some(micros), "{micros}");
+            let read = parse(&format(micros).unwrap()).unwrap();
+            assert_eq!((read.micros, read.is_exact), (micros, true), "{micros}");
+        }
+        assert_eq!(format(MIN_MICROS).unwrap(), "0001-01-01T00:00:00Z");
+        assert_eq!(format(MAX_MICROS).unwrap(), "9999-12-31T23:59:59.999999Z");
+        assert_eq!(
+            (format(MIN_MICROS - 1), format(MAX_MICROS + 1)),
+            (None, None)
+        );
+    }
+
+    #[test]
+    fn every_day_is_one_after_the_day_before() {
+        let mut date = date(1, 1, 1);
+        let mut days = MIN_MICROS / 86_400_000_000;
+        loop {
+            let (year, month, day) = (date.year(), date.month(), date.day());
+            assert_eq!(
+                days_from_civil(year.into(), month.into(), day.into()),
+                days,
+                "{date}"
+            );
+            let Ok(tomorrow) = date.tomorrow() else { break };
+            date = tomorrow;
+            days += 1;
         }
     }
 }

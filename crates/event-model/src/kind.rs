@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use json_reader::Text;
-
 /// Which of the three kinds a row is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Kind {
@@ -53,46 +51,6 @@ impl fmt::Display for Kind {
     }
 }
 
-/// The kinds that a row's own field names speak for, gathered one name at a time.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct KindMarkers {
-    seen: [bool; 3],
-}
-
-impl KindMarkers {
-    /// Notes a field's name.
-    ///
-    /// `unique_id` and `category` speak for pin, `latitude` for geo, `first_name` for user; so do the clean columns
-    /// `coordinates` and `user_name`, which lets a clean row be cleaned again.
-    pub fn note(&mut self, name: &str) {
-        match name {
-            "unique_id" | "category" => self.seen[0] = true,
-            "latitude" | "coordinates" => self.seen[1] = true,
-            "first_name" | "user_name" => self.seen[2] = true,
-            _ => {}
-        }
-    }
-
-    /// Notes a field's name as it is spelled in the JSON.
-    pub fn note_text(&mut self, name: &Text<'_>) {
-        self.note(&name.decode());
-    }
-
-    /// Returns the kind that the fields decide, the first in the order pin, geo, user.
-    pub fn kind(self) -> Option<Kind> {
-        Kind::ALL.into_iter().find(|&kind| self.speak_for(kind))
-    }
-
-    /// Returns whether some field speaks for `kind`.
-    pub fn speak_for(self, kind: Kind) -> bool {
-        match kind {
-            Kind::Pin => self.seen[0],
-            Kind::Geo => self.seen[1],
-            Kind::User => self.seen[2],
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,16 +72,5 @@ mod tests {
         ] {
             assert_eq!(Kind::from_label(label), kind, "{label}");
         }
-    }
-
-    #[test]
-    fn the_first_marked_kind_in_the_order_pin_geo_user_is_told() {
-        let mut markers = KindMarkers::default();
-        assert_eq!(markers.kind(), None);
-        markers.note("first_name");
-        assert_eq!(markers.kind(), Some(Kind::User));
-        markers.note("category");
-        assert_eq!(markers.kind(), Some(Kind::Pin));
-        assert!(markers.speak_for(Kind::User) && !markers.speak_for(Kind::Geo));
     }
 }

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod clock;
+pub mod field;
 pub mod key;
 pub mod kind;
 pub mod limits;
@@ -8,7 +9,8 @@ pub mod position;
 pub mod row;
 
 pub use clock::Clock;
-pub use key::PartitionKey;
+pub use field::{Field, KnownFields};
+pub use key::{Declared, PartitionKey};
 pub use kind::Kind;
-pub use position::{Position, SequenceNumber, ShardId};
+pub use position::{Position, SequenceNumber, ShardId, SubNumber};
 pub use row::{CleanRow, GeoRow, PinRow, UserRow};

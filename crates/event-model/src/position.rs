@@ -127,6 +127,76 @@ impl fmt::Display for SequenceNumber {
     }
 }
 
+/// A row's place in a packed record, from 0.
+///
+/// A user record of a KPL aggregate may itself hold several rows; they are numbered below it (`4.0`, `4.1`), so that the
+/// places of the others never move.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SubNumber {
+    place: u32,
+    nested: Option<u32>,
+}
+
+impl SubNumber {
+    /// Makes the sub-number of a place in the record.
+    pub const fn new(place: u32) -> Self {
+        Self {
+            place,
+            nested: None,
+        }
+    }
+
+    /// Returns a number of the same order, above 0.
+    pub fn ordinal(self) -> u64 {
+        let nested = self.nested.map_or(0, |nested| u64::from(nested) + 1);
+        // Neither part overflows: a record has fewer rows than bytes.
+        (u64::from(self.place) + 1) << 32 | nested
+    }
+
+    /// Makes the sub-number of a place within this one.
+    #[must_use]
+    pub const fn below(self, place: u32) -> Self {
+        Self {
+            nested: Some(place),
+            ..self
+        }
+    }
+}
+
+impl fmt::Display for SubNumber {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.nested {
+            Some(nested) => write!(formatter, "{}.{nested}", self.place),
+            None => write!(formatter, "{}", self.place),
+        }
+    }
+}
+
+/// A sub-number of another form.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a sub-number (`4`, or `4.0`)")]
+pub struct InvalidSubNumber(String);
+
+impl FromStr for SubNumber {
+    type Err = InvalidSubNumber;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let place = |text: &str| {
+            // The standard parser would take a sign.
+            let is_decimal = text.bytes().all(|byte| byte.is_ascii_digit());
+            let place = is_decimal.then(|| text.parse().ok())??;
+            Some(place).filter(|&place| place < u32::MAX)
+        };
+        let parsed = match text.split_once('.') {
+            Some((outer, nested)) => place(outer)
+                .zip(place(nested))
+                .map(|(outer, nested)| Self::new(outer).below(nested)),
+            None => place(text).map(Self::new),
+        };
+        parsed.ok_or_else(|| InvalidSubNumber(text.chars().take(64).collect()))
+    }
+}
+
 /// A shard's name: `shardId-` and its number of at least twelve digits.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ShardId(String);

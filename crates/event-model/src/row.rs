@@ -91,4 +91,36 @@ impl CleanRow<'_> {
             Self::User(row) => row.ind,
         }
     }
+
+    /// Returns whether every column but the key is null.
+    pub const fn is_empty(&self) -> bool {
+        match self {
+            Self::Pin(PinRow {
+                ind: _,
+                unique_id: None,
+                title: None,
+                description: None,
+                follower_count: None,
+                poster_name: None,
+                tag_list: None,
+                is_image_or_video: None,
+                image_src: None,
+                save_location: None,
+                category: None,
+            })
+            | Self::Geo(GeoRow {
+                ind: _,
+                country: None,
+                coordinates: None,
+                timestamp: None,
+            })
+            | Self::User(UserRow {
+                ind: _,
+                user_name: None,
+                age: None,
+                date_joined: None,
+            }) => true,
+            Self::Pin(_) | Self::Geo(_) | Self::User(_) => false,
+        }
+    }
 }

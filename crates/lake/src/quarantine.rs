@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use cleaning::{RULES_VERSION, Rejection};
 use event_model::{Position, ShardId};
-use flate2::read::GzDecoder;
+use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -107,28 +107,40 @@ fn format_arrival(micros: i64) -> String {
 
 /// Gathers the lines of one quarantine object.
 ///
-/// A line is compressed as it comes: an aggregate of tiny records makes lines of many times its size.
+/// A line is compressed as it comes: packed records make lines of many times their size.
 #[derive(Debug)]
-pub struct QuarantineWriter(GzEncoder<Vec<u8>>);
+pub struct QuarantineWriter {
+    gzip: GzEncoder<Vec<u8>>,
+    /// A line while it is written: the compressor takes it in one piece, which is many times quicker than in its tokens.
+    line: Vec<u8>,
+}
 
 impl Default for QuarantineWriter {
     fn default() -> Self {
-        // `GzEncoder` leaves the time in the header at zero.
-        Self(GzEncoder::new(Vec::new(), flate2::Compression::default()))
+        Self {
+            // `GzEncoder` leaves the time in the header at zero. A stronger compression costs several times as much
+            // time, and a rejected record must not cost more than a good one.
+            gzip: GzEncoder::new(Vec::new(), flate2::Compression::fast()),
+            line: Vec::new(),
+        }
     }
 }
 
 impl QuarantineWriter {
     /// Appends a line.
     pub fn append(&mut self, record: &QuarantineRecord) -> Result<(), LakeError> {
-        serde_json::to_writer(&mut self.0, record)
+        self.line.clear();
+        serde_json::to_writer(&mut self.line, record)
             .map_err(|error| LakeError::WriteQuarantine(error.into()))?;
-        self.0.write_all(b"\n").map_err(LakeError::WriteQuarantine)
+        self.line.push(b'\n');
+        self.gzip
+            .write_all(&self.line)
+            .map_err(LakeError::WriteQuarantine)
     }
 
     /// Returns the object. The same lines give the same bytes.
     pub fn finish(self) -> Result<Bytes, LakeError> {
-        let object = self.0.finish().map_err(LakeError::WriteQuarantine)?;
+        let object = self.gzip.finish().map_err(LakeError::WriteQuarantine)?;
         Ok(object.into())
     }
 }
@@ -145,7 +157,7 @@ pub fn write_quarantine(records: &[QuarantineRecord]) -> Result<Bytes, LakeError
 /// Reads a quarantine object.
 pub fn read_quarantine(object: &[u8]) -> Result<Vec<QuarantineRecord>, LakeError> {
     let mut text = String::new();
-    GzDecoder::new(object)
+    MultiGzDecoder::new(object)
         .read_to_string(&mut text)
         .map_err(LakeError::ReadGzip)?;
     let line = |(index, line)| {
@@ -181,7 +193,7 @@ mod tests {
         let record = record(b"[1]");
         assert_eq!(
             serde_json::to_string(&record).unwrap(),
-            r#"{"kind":null,"code":"not_an_object","message":"JSON, but not an object","rule_version":1,"shard":"shardId-000000000001","sequence_number":"4959","partition_key":"pin/1","arrival":"2020-08-28T03:52:47.000000Z","payload_base64":"WzFd"}"#
+            r#"{"kind":null,"code":"not_an_object","message":"JSON, but not an object","rule_version":2,"shard":"shardId-000000000001","sequence_number":"4959","partition_key":"pin/1","arrival":"2020-08-28T03:52:47.000000Z","payload_base64":"WzFd"}"#
         );
         assert_eq!(record.payload().unwrap(), b"[1]");
         let origin = record.origin().unwrap();

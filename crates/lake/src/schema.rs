@@ -15,6 +15,8 @@ pub const ARRIVAL: &str = "_arrival";
 pub const RULES: &str = "_rules";
 /// Name of the column with the fields that no rule knows.
 pub const EXTRA: &str = "_extra";
+/// Name of the column with the posted values that are in no other column.
+pub const UNREAD: &str = "_unread";
 
 /// Returns the schema of a kind's clean table: its columns, then the lineage.
 pub fn schema(kind: Kind) -> SchemaRef {
@@ -70,6 +72,7 @@ fn build(kind: Kind) -> Schema {
         Field::new(ARRIVAL, timestamp_type(), false),
         Field::new(RULES, DataType::Int32, false),
         text(EXTRA),
+        text(UNREAD),
     ]);
     Schema::new(fields)
 }

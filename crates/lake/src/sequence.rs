@@ -3,21 +3,28 @@
 use std::fmt;
 use std::str::FromStr;
 
-use event_model::SequenceNumber;
+use event_model::{SequenceNumber, SubNumber};
 
 use crate::LakeError;
 
 /// The sequence number of a row's record, and the row's place in it when a producer packed several into one.
 ///
-/// It is written `<sequence number>`, or `<sequence number>:<sub-number>` with sub-numbers from 0. The order is that of
-/// the numbers, not of the text: by sequence number, then a record that holds nothing but the row, then by sub-number.
+/// It is written `<sequence number>`, or `<sequence number>:<sub-number>`. The order is that of the numbers, not of the
+/// text: by sequence number, then a record that holds nothing but the row, then by sub-number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Sequence {
     /// The record's sequence number.
     pub number: SequenceNumber,
-    /// The row's place in an aggregated record, from 0; `None` when the record is not an aggregate.
+    /// The row's place in a packed record; `None` when the record is the row.
     // After `number`, so that the derived order is the one promised.
-    pub sub_number: Option<u64>,
+    pub sub_number: Option<SubNumber>,
+}
+
+impl Sequence {
+    /// Returns the row's place in its record as a number of the same order: 0 for a record that is the row.
+    pub fn place(self) -> u64 {
+        self.sub_number.map_or(0, SubNumber::ordinal)
+    }
 }
 
 impl From<SequenceNumber> for Sequence {
@@ -51,11 +58,9 @@ fn parse(text: &str) -> Option<Sequence> {
     let Some((number, sub_number)) = text.split_once(':') else {
         return Some(Sequence::from(text.parse::<SequenceNumber>().ok()?));
     };
-    // The standard parser would take a sign.
-    let is_decimal = sub_number.bytes().all(|byte| byte.is_ascii_digit());
     Some(Sequence {
         number: number.parse().ok()?,
-        sub_number: Some(is_decimal.then(|| sub_number.parse().ok())??),
+        sub_number: Some(sub_number.parse().ok()?),
     })
 }
 
@@ -71,9 +76,15 @@ mod tests {
 
     #[test]
     fn the_order_is_the_numbers_not_the_texts() {
-        let sorted = ["9", "9:0", "9:2", "9:10", "10", "10:0", "100"];
+        let sorted = [
+            "9", "9:0", "9:2", "9:2.0", "9:2.9", "9:2.10", "9:10", "10", "10:0", "100",
+        ];
         for pair in sorted.windows(2) {
-            assert!(sequence(pair[0]) < sequence(pair[1]), "{pair:?}");
+            let [left, right] = [pair[0], pair[1]].map(sequence);
+            assert!(left < right, "{pair:?}");
+            if left.number == right.number {
+                assert!(left.place() < right.place(), "{pair:?}");
+            }
         }
     }
 
@@ -89,7 +100,11 @@ mod tests {
             "1:2:3",
             "1: 2",
             "x",
-            "1:18446744073709551616",
+            "1:4294967295",
+            "1:1.",
+            "1:.1",
+            "1:1.2.3",
+            "1:1.4294967295",
         ] {
             assert!(
                 matches!(text.parse::<Sequence>(), Err(LakeError::InvalidSequence(_))),
@@ -100,7 +115,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_sequence_reads_back(limbs in any::<[u64; 3]>(), sub_number in any::<Option<u64>>()) {
+        fn a_sequence_reads_back(limbs in any::<[u64; 3]>(), place in 0..u32::MAX, nested in proptest::option::of(0..u32::MAX)) {
+            let outer = SubNumber::new(place);
+            let sub_number = Some(nested.map_or(outer, |nested| outer.below(nested)));
             let written = Sequence { number: SequenceNumber::from_limbs(limbs), sub_number };
             prop_assert_eq!(sequence(&written.to_string()), written);
         }

@@ -11,7 +11,7 @@ use arrow::array::{
 };
 use arrow::error::ArrowError;
 use bytes::Bytes;
-use cleaning::{Cleaned, RULES_VERSION, RuleCounts};
+use cleaning::{Cleaned, RULES_VERSION, Rest, RuleCounts};
 use event_model::{CleanRow, GeoRow, Kind, PinRow, ShardId, UserRow};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
@@ -22,7 +22,7 @@ use serde_json::{Map, Value};
 
 use crate::{LakeError, Sequence, schema};
 
-/// Where a row came from: the lineage columns, but for the version of the rules and the unknown fields.
+/// Where a row came from: the lineage columns, but for the version of the rules and the values without a column.
 #[derive(Clone, Copy, Debug)]
 pub struct Lineage<'a> {
     /// The record's shard.
@@ -79,7 +79,7 @@ impl CleanWriter {
                 });
             }
         }
-        self.lineage.append(lineage, cleaned.extra.as_deref());
+        self.lineage.append(lineage, &cleaned.rest);
         self.rows += 1;
         self.changes += cleaned.changes;
         Ok(())
@@ -307,6 +307,7 @@ struct LineageColumns {
     arrival: TimestampMicrosecondBuilder,
     rules: Int32Builder,
     extra: StringBuilder,
+    unread: StringBuilder,
 }
 
 impl LineageColumns {
@@ -317,26 +318,29 @@ impl LineageColumns {
             arrival: timestamps(),
             rules: Int32Builder::new(),
             extra: StringBuilder::new(),
+            unread: StringBuilder::new(),
         }
     }
 
-    fn append(&mut self, lineage: &Lineage<'_>, extra: Option<&str>) {
+    fn append(&mut self, lineage: &Lineage<'_>, rest: &Rest) {
         self.shard.append_value(lineage.shard.as_str());
         // The builder takes any text, and its cell ends with an empty value.
         let _ = write!(self.sequence, "{}", lineage.sequence);
         self.sequence.append_value("");
         self.arrival.append_value(lineage.arrival_micros);
         self.rules.append_value(RULES_VERSION);
-        self.extra.append_option(extra);
+        self.extra.append_option(rest.extra.as_deref());
+        self.unread.append_option(rest.unread.as_deref());
     }
 
-    fn finish(mut self) -> [ArrayRef; 5] {
+    fn finish(mut self) -> [ArrayRef; 6] {
         [
             Arc::new(self.shard.finish()),
             Arc::new(self.sequence.finish()),
             Arc::new(self.arrival.finish()),
             Arc::new(self.rules.finish()),
             Arc::new(self.extra.finish()),
+            Arc::new(self.unread.finish()),
         ]
     }
 }

@@ -63,10 +63,10 @@ fn clean_row(
     changes: &mut Vec<Change>,
 ) -> Result<CleanedRow, Rejection> {
     let text = decode(payload)?;
-    let (row, extra) = clean_into(&text, declared, changes)?;
+    let (row, rest) = clean_into(&text, declared, changes)?;
     let cleaned = Cleaned {
         row,
-        extra,
+        rest,
         changes: RuleCounts::default(),
     };
     Ok(CleanedRow {

@@ -1,8 +1,8 @@
 //! Records of one invocation → the objects to write.
 
 use bytes::Bytes;
-use cleaning::{Cleaned, Rejection, RejectionCode, RuleCounts, clean, decode};
-use event_model::{Kind, PartitionKey, SequenceNumber, ShardId};
+use cleaning::{Cleaned, KindSource, Piece, Rejection, RejectionCode, RuleCounts, clean_record};
+use event_model::{Kind, SequenceNumber, ShardId};
 use jiff::civil::Date;
 use lake::{
     ArrivalHour, LakeError, Lineage, ObjectKey, PartitionedWriter, QuarantineRecord,
@@ -24,7 +24,7 @@ pub(crate) struct Record<'a> {
 /// What the records of a batch come to.
 #[derive(Debug)]
 pub(crate) struct PreparedBatch {
-    /// Records after the aggregates are taken apart; each is a row or a rejection in one of the objects.
+    /// Rows after the packed records are taken apart; each is a row or a rejection in one of the objects.
     pub(crate) user_records: u64,
     /// In the order of the records that they start with.
     pub(crate) objects: Vec<PreparedObject>,
@@ -51,67 +51,20 @@ pub(crate) enum Contents {
     Rejected(Vec<RejectionCode>),
 }
 
-/// Takes aggregates apart, cleans the records, and makes their objects.
+/// Most rejected rows of one record that have a line each in quarantine. A record of more has one line, with the whole
+/// record: what a megabyte of tiny rows makes must not be hundreds of megabytes.
+const REJECTED_PIECES_MAX: usize = 100;
+
+/// Takes packed records apart, cleans the rows, and makes their objects.
 ///
 /// There is one object per kind and one of quarantine; where the batch runs over an hour's or a day's end there is one
 /// more of each, so that a row is always in the partition of its arrival.
 pub(crate) fn prepare(records: &[Record<'_>]) -> Result<PreparedBatch, LakeError> {
     let mut objects = Objects::default();
     for (index, record) in records.iter().enumerate() {
-        let whole = Source::whole(index, record);
-        match kpl::read(record.data) {
-            None => objects.append(&whole)?,
-            Some(Ok(user_records)) => {
-                for (sub_number, user_record) in (0..).zip(user_records) {
-                    objects.append(&whole.part(sub_number, user_record))?;
-                }
-            }
-            Some(Err(damage)) => objects.append_rejection(&whole, &damage.into())?,
-        }
+        objects.append(index, record)?;
     }
     objects.finish(&SequenceRanges::of(records))
-}
-
-/// What one row or one line of quarantine is made of: a record, or a user record of an aggregate.
-struct Source<'a> {
-    /// Place of the record in the batch.
-    index: usize,
-    record: &'a Record<'a>,
-    sub_number: Option<u64>,
-    partition_key: &'a str,
-    data: &'a [u8],
-}
-
-impl<'a> Source<'a> {
-    fn whole(index: usize, record: &'a Record<'a>) -> Self {
-        Self {
-            index,
-            record,
-            sub_number: None,
-            partition_key: record.partition_key,
-            data: record.data,
-        }
-    }
-
-    fn part(&self, sub_number: u64, user_record: kpl::UserRecord<'a>) -> Self {
-        Self {
-            sub_number: Some(sub_number),
-            partition_key: user_record.partition_key,
-            data: user_record.data,
-            ..*self
-        }
-    }
-
-    fn lineage(&self) -> Lineage<'a> {
-        Lineage {
-            shard: &self.record.shard,
-            sequence: Sequence {
-                number: self.record.sequence_number,
-                sub_number: self.sub_number,
-            },
-            arrival_micros: self.record.arrival_micros,
-        }
-    }
 }
 
 /// The objects of a batch while they are filled.
@@ -137,37 +90,64 @@ struct RejectedRecords {
 }
 
 impl Objects {
-    fn append(&mut self, source: &Source<'_>) -> Result<(), LakeError> {
-        let declared = PartitionKey::declared_kind(source.partition_key);
-        let text = decode(source.data);
-        let cleaned = text
-            .as_ref()
-            .map_err(Clone::clone)
-            .and_then(|text| clean(text, declared));
-        match cleaned {
-            Ok(cleaned) => self.append_row(source, &cleaned),
-            Err(rejection) => self.append_rejection(source, &rejection),
-        }
-    }
-
-    fn append_row(&mut self, source: &Source<'_>, cleaned: &Cleaned<'_>) -> Result<(), LakeError> {
-        let state = || RowsState {
-            first_record: source.index,
-            changes: RuleCounts::default(),
+    fn append(&mut self, index: usize, record: &Record<'_>) -> Result<(), LakeError> {
+        let lineage = |sub_number| Lineage {
+            shard: &record.shard,
+            sequence: Sequence {
+                number: record.sequence_number,
+                sub_number,
+            },
+            arrival_micros: record.arrival_micros,
         };
-        let state = self.rows.append(cleaned, &source.lineage(), state)?;
-        state.changes += cleaned.changes;
-        self.user_records += 1;
+        let mut rejected = RejectedPieces::default();
+        let mut each = |piece: Piece<'_>| {
+            let lineage = lineage(piece.sub_number);
+            self.user_records += 1;
+            rejected.pieces += 1;
+            match piece.outcome {
+                Ok(cleaned) => self.append_row(index, &cleaned, &lineage),
+                Err(rejection) => {
+                    rejected.add(rejection, piece.partition_key, piece.data, &lineage);
+                    Ok(())
+                }
+            }
+        };
+        let (data, key) = (record.data, record.partition_key);
+        clean_record(data, key, None, KindSource::PartitionKey, &mut each)?;
+        if rejected.codes.is_empty() {
+            return Ok(());
+        }
+        let hour = ArrivalHour::of(record.arrival_micros);
+        let object = self.quarantine(index, &record.shard, hour.date);
+        for line in rejected.lines(record, &lineage(None)) {
+            object.writer.append(&line)?;
+        }
+        object.codes.extend(rejected.codes);
         Ok(())
     }
 
-    fn append_rejection(
+    fn append_row(
         &mut self,
-        source: &Source<'_>,
-        rejection: &Rejection,
+        first_record: usize,
+        cleaned: &Cleaned<'_>,
+        lineage: &Lineage<'_>,
     ) -> Result<(), LakeError> {
-        let shard = &source.record.shard;
-        let date = ArrivalHour::of(source.record.arrival_micros).date;
+        let state = || RowsState {
+            first_record,
+            changes: RuleCounts::default(),
+        };
+        let state = self.rows.append(cleaned, lineage, state)?;
+        state.changes += cleaned.changes;
+        Ok(())
+    }
+
+    /// Returns the object of a shard's rejected records of a day.
+    fn quarantine(
+        &mut self,
+        first_record: usize,
+        shard: &ShardId,
+        date: Date,
+    ) -> &mut RejectedRecords {
         let found = self
             .rejected
             .iter()
@@ -176,22 +156,13 @@ impl Objects {
             self.rejected.push(RejectedRecords {
                 shard: shard.clone(),
                 date,
-                first_record: source.index,
+                first_record,
                 writer: QuarantineWriter::default(),
                 codes: Vec::new(),
             });
             self.rejected.len() - 1
         });
-        let object = &mut self.rejected[place];
-        object.writer.append(&QuarantineRecord::new(
-            rejection,
-            &source.lineage(),
-            source.partition_key,
-            source.data,
-        ))?;
-        object.codes.push(rejection.code);
-        self.user_records += 1;
-        Ok(())
+        &mut self.rejected[place]
     }
 
     fn finish(self, ranges: &SequenceRanges) -> Result<PreparedBatch, LakeError> {
@@ -229,6 +200,53 @@ impl Objects {
             user_records: self.user_records,
             objects,
         })
+    }
+}
+
+/// The rejected rows of one record.
+#[derive(Default)]
+struct RejectedPieces {
+    /// All rows of the record.
+    pieces: usize,
+    first: Option<Rejection>,
+    codes: Vec<RejectionCode>,
+    /// The lines of the first ones.
+    lines: Vec<QuarantineRecord>,
+}
+
+impl RejectedPieces {
+    fn add(
+        &mut self,
+        rejection: Rejection,
+        partition_key: &str,
+        data: &[u8],
+        lineage: &Lineage<'_>,
+    ) {
+        self.codes.push(rejection.code);
+        if self.lines.len() < REJECTED_PIECES_MAX {
+            let line = QuarantineRecord::new(&rejection, lineage, partition_key, data);
+            self.lines.push(line);
+        }
+        self.first.get_or_insert(rejection);
+    }
+
+    /// Returns the lines of quarantine: one for each row, or one for the record where they are too many.
+    fn lines(&mut self, record: &Record<'_>, lineage: &Lineage<'_>) -> Vec<QuarantineRecord> {
+        let rejected = self.codes.len();
+        match self.first.take() {
+            Some(first) if rejected > REJECTED_PIECES_MAX => {
+                let rejection = Rejection {
+                    message: format!(
+                        "{rejected} of the record's {} rows are rejected; the first: {}",
+                        self.pieces, first.message
+                    ),
+                    ..first
+                };
+                let (key, data) = (record.partition_key, record.data);
+                vec![QuarantineRecord::new(&rejection, lineage, key, data)]
+            }
+            _ => std::mem::take(&mut self.lines),
+        }
     }
 }
 

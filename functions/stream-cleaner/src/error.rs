@@ -14,17 +14,6 @@ pub enum CleanerError {
         /// What is wrong with it.
         reason: String,
     },
-    /// None of the batch's objects could be written to the bucket.
-    #[error("none of the batch's {objects} objects could be written; the first is `{key}`")]
-    LakeUnavailable {
-        /// How many objects the batch has.
-        objects: usize,
-        /// Key of the first.
-        key: String,
-        /// What the S3 client says of it.
-        #[source]
-        source: Option<Box<aws_sdk_s3::Error>>,
-    },
     /// Rows could not be turned into an object.
     #[error("could not make an object of the batch's rows")]
     Bug(#[from] LakeError),
@@ -34,7 +23,6 @@ impl From<CleanerError> for Diagnostic {
     fn from(error: CleanerError) -> Self {
         let error_type = match &error {
             CleanerError::MalformedEvent { .. } => "MalformedEvent",
-            CleanerError::LakeUnavailable { .. } => "LakeUnavailable",
             CleanerError::Bug(_) => "Bug",
         };
         let error_message = format!("{:#}", anyhow::Error::from(error));

@@ -40,10 +40,11 @@ impl App {
 
     /// Cleans a batch and writes its objects; the batch is acknowledged only as far as all of it is written.
     ///
-    /// A record that cannot become a row goes to quarantine and is done with. When some objects cannot be written, the
-    /// answer names the first record of the first of them, and Lambda delivers the batch again from there: what was
-    /// written twice is the same rows, which the daily merge takes once. When none can be written, the invocation fails,
-    /// so that the alarm on errors sees it.
+    /// A record that cannot become a row goes to quarantine and is done with. When objects cannot be written, the answer
+    /// names the first record of the first of them, and Lambda delivers the batch again from there: what was written
+    /// twice is the same rows, which the daily merge takes once. That holds for all of them too: an invocation that failed
+    /// would have its batch cut in half again and again, down to one record an object, although no record is at fault.
+    /// The metric `objects_failed` wakes the alarm instead.
     #[instrument(skip_all, fields(batch.records = event.payload.records.len()))]
     pub async fn handle(
         &self,
@@ -73,9 +74,6 @@ impl App {
             .unsigned_abs();
 
         let mut response = KinesisEventResponse::default();
-        if !failures.is_empty() && failures.len() == objects.len() {
-            return Err(none_written(failures));
-        }
         for (object, error) in &failures {
             warn!(lake.key = %object.key, error = %DisplayErrorContext(error), "Could not write `{}`", object.key);
         }
@@ -85,6 +83,7 @@ impl App {
         {
             response.add_failure(record.sequence);
             summary.retried_from = Some(record.sequence.to_owned());
+            summary.objects_failed = failures.len() as u64;
         }
         log(&summary);
         (self.publish)(&summary);
@@ -100,20 +99,6 @@ impl App {
             .body(ByteStream::from(object.body.clone()));
         put.send().await?;
         Ok(())
-    }
-}
-
-fn none_written(failures: Vec<(&PreparedObject, aws_sdk_s3::Error)>) -> CleanerError {
-    let objects = failures.len();
-    // Called with at least one failure.
-    let first = failures.into_iter().next();
-    let (key, source) = first.map_or_else(Default::default, |(object, error)| {
-        (object.key.to_string(), Some(error))
-    });
-    CleanerError::LakeUnavailable {
-        objects,
-        key,
-        source: source.map(Box::new),
     }
 }
 

@@ -30,6 +30,8 @@ pub struct BatchSummary {
     pub objects: u64,
     /// Bytes of the objects written.
     pub bytes_written: u64,
+    /// Objects that could not be written.
+    pub objects_failed: u64,
     /// Sequence number from which on the batch is to be delivered again.
     pub retried_from: Option<String>,
     /// When the invocation ended: milliseconds since 1970-01-01 UTC.
@@ -107,6 +109,9 @@ impl BatchSummary {
             Metric::bytes("bytes_written", self.bytes_written),
             Metric::milliseconds("duration_ms", self.duration_ms),
         ]);
+        if self.objects_failed > 0 {
+            metrics.push(Metric::count("objects_failed", self.objects_failed));
+        }
         emf::line(
             &self.function,
             env!("CARGO_PKG_NAME"),

@@ -142,8 +142,7 @@ fn the_columns_are_those_of_the_contract() {
         });
         columns.collect::<Vec<_>>().join(", ")
     };
-    let lineage =
-        "_shard: Utf8, _sequence: Utf8, _arrival: Microsecond[UTC], _rules: Int32, _extra: Utf8?";
+    let lineage = "_shard: Utf8, _sequence: Utf8, _arrival: Microsecond[UTC], _rules: Int32, _extra: Utf8?, _unread: Utf8?";
     assert_eq!(
         columns(Kind::Pin),
         format!(

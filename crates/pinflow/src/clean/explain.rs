@@ -50,6 +50,12 @@ pub(super) fn write(
 fn before(row: &CleanedRow, change: &Change) -> String {
     let field = |name| member(&row.posted, name).map(|value| format!("{name}: {value}"));
     let fields = match change.rule {
+        Rule::UnreadKept => {
+            let unread = raw_member(&row.json, "_unread");
+            let kept = unread.and_then(|unread| member(unread, change.field));
+            [kept.map(|value| format!("{}: {value}", change.field)), None]
+        }
+        Rule::EmptyRow | Rule::LoneSurrogate => [Some("the row".to_owned()), None],
         // The name is joined of two fields, of which one may be missing.
         Rule::UserNameJoined => [field("first_name"), field("last_name")],
         _ => [field(change.field), None],
@@ -61,6 +67,9 @@ fn before(row: &CleanedRow, change: &Change) -> String {
 fn after(row: &CleanedRow, change: &Change) -> Cow<'static, str> {
     let column = match (change.rule, change.field) {
         (Rule::DownloadedDropped, _) => return "dropped".into(),
+        (Rule::UnreadKept, _) => return "kept in _unread".into(),
+        (Rule::EmptyRow, _) => return "every column but the key is null".into(),
+        (Rule::LoneSurrogate, _) => return "half of a surrogate pair is U+FFFD".into(),
         (Rule::IndexRenamed, _) => "ind",
         (Rule::UserNameJoined, _) => "user_name",
         // The other part of the pair, or of the name, may have been kept: the value itself is what became null.
@@ -73,6 +82,18 @@ fn after(row: &CleanedRow, change: &Change) -> Cow<'static, str> {
     } else {
         format!("{column}: {value}").into()
     }
+}
+
+/// Returns a member's value as it is spelled.
+fn raw_member<'a>(object: &'a str, name: &str) -> Option<&'a str> {
+    let mut members = Members::open(object)?;
+    let mut found = None;
+    while let Ok(Some(member)) = members.next_member() {
+        if member.name.decode() == name {
+            found = Some(member.raw);
+        }
+    }
+    found
 }
 
 /// Returns the text of a member's value; if a name is repeated, the last value wins, as it does for the rules.

@@ -33,7 +33,7 @@ fn clean_rows_go_out_and_rejections_are_told() {
     let (out, notes) = run(rows, &options);
     insta::assert_snapshot!(out, @r#"{"ind":1,"country":null,"coordinates":[10.0,2.0],"timestamp":null}"#);
     insta::assert_snapshot!(notes, @r"
-    line 3: unknown_kind: neither the partition key nor the fields say whether it is a pin, geo or user row
+    line 3: unknown_kind: nothing declares the row, and its fields do not say whether it is a pin, geo or user row
     line 4: not_utf8: the payload is not UTF-8 from byte 0 on
     3 rows: 1 clean, 2 rejected
     ");
@@ -51,7 +51,7 @@ fn the_kind_that_was_posted_can_be_given() {
     );
     insta::assert_snapshot!(out, @r#"{"ind":2,"user_name":null,"age":null,"date_joined":null}"#);
     insta::assert_snapshot!(notes, @r"
-    line 2: wrong_kind: declared as user, but its fields are those of pin
+    line 2: wrong_kind: declared as user, of which it has 0 fields, but 1 of pin
     2 rows: 1 clean, 1 rejected
     ");
 }
@@ -75,7 +75,9 @@ fn each_change_is_explained() {
       user_name_joined      first_name: "Ana", last_name: "\u00a0" → user_name: "Ana"
       age_out_of_range      age: 200 → null
       timestamp_unreadable  date_joined: "soon" → null
-      {"ind":9,"user_name":"Ana","age":null,"date_joined":null}
+      unread_kept           age: 200 → kept in _unread
+      unread_kept           date_joined: "soon" → kept in _unread
+      {"ind":9,"user_name":"Ana","age":null,"date_joined":null,"_unread":{"age":200,"date_joined":"soon"}}
     line 3: user 9
       user_name_joined  first_name: "Ana", last_name: "Lind" → user_name: "Ana Lind"
       {"ind":9,"user_name":"Ana Lind","age":20,"date_joined":"2020-08-28T03:52:47Z"}
@@ -92,7 +94,9 @@ fn half_a_pair_of_coordinates_is_explained() {
     line 1: geo 1
       latitude_out_of_range   latitude: 95.5 → null
       coordinates_incomplete  longitude: 7 → null
-      {"ind":1,"country":"Peru","coordinates":null,"timestamp":null}
+      unread_kept             latitude: 95.5 → kept in _unread
+      unread_kept             longitude: 7 → kept in _unread
+      {"ind":1,"country":"Peru","coordinates":null,"timestamp":null,"_unread":{"latitude":95.5,"longitude":7}}
     line 2: geo 1, no rule changed it
       {"ind":1,"country":"Peru","coordinates":[9.5,7.0],"timestamp":null}
     line 3: rejected, missing_key: no `ind` that is a whole number of 64 bits

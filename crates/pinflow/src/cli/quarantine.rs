@@ -1,9 +1,11 @@
 //! The options of `quarantine`.
 
 use clap::{Args, Subcommand};
-use cleaning::RejectionCode;
+use cleaning::{KindSource, RejectionCode};
+use event_model::Kind;
 use jiff::civil::Date;
 
+use super::rows::parse_kind;
 use crate::lake_options::LakeOptions;
 
 #[derive(Debug, Args)]
@@ -61,6 +63,12 @@ pub(crate) struct ShowOptions {
 pub(crate) struct ReplayOptions {
     #[command(flatten)]
     pub(crate) selection: Selection,
+    /// Clean the records as rows of this kind, whatever they were declared as; a row keeps its position and arrival
+    #[arg(long = "as", value_name = "KIND", value_parser = parse_kind, conflicts_with_all = ["by_fields", "failed"])]
+    pub(crate) kind: Option<Kind>,
+    /// Let the rows' own fields tell their kind, whatever they were declared as
+    #[arg(long, conflicts_with = "failed")]
+    pub(crate) by_fields: bool,
     /// Only print how many records would pass
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -73,6 +81,17 @@ pub(crate) struct ReplayOptions {
     pub(crate) failed_bucket: Option<String>,
     #[command(flatten)]
     pub(crate) lake: LakeOptions,
+}
+
+impl ReplayOptions {
+    /// Returns where the kind of the rows comes from.
+    pub(crate) fn kind_source(&self) -> KindSource {
+        match self.kind {
+            Some(kind) => KindSource::Given(kind),
+            None if self.by_fields => KindSource::Fields,
+            None => KindSource::PartitionKey,
+        }
+    }
 }
 
 fn parse_code(text: &str) -> Result<RejectionCode, String> {

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use aws_access::Bucket;
-use cleaning::{Rejection, RejectionCode};
+use cleaning::{KindSource, Rejection, RejectionCode};
 use event_model::Kind;
 use lake::{LakeError, Lineage, ObjectKey, Partition, PartitionedWriter, Sequence};
 
@@ -38,7 +38,7 @@ pub(super) async fn command(
                 walk.damaged.report(terminal.notes, &line, &problem)?;
                 continue;
             };
-            let rejection = append(&mut rows, &line, &payload)?.err();
+            let rejection = append(&mut rows, &line, &payload, options.kind_source())?.err();
             tally.add(rejection.as_ref());
         }
         for partition in rows.into_partitions() {
@@ -70,23 +70,17 @@ fn append(
     rows: &mut PartitionedWriter<Vec<Sequence>>,
     line: &Line,
     payload: &[u8],
+    source: KindSource,
 ) -> Result<Result<(), Rejection>, LakeError> {
-    let decoded = match rules::decode(&line.origin, &line.record.partition_key, payload) {
-        Ok(decoded) => decoded,
-        Err(rejection) => return Ok(Err(rejection)),
-    };
-    let cleaned = match rules::clean(&decoded) {
-        Ok(cleaned) => cleaned,
-        Err(rejection) => return Ok(Err(rejection)),
-    };
-    for (row, decoded) in cleaned.iter().zip(&decoded) {
+    let key = &line.record.partition_key;
+    rules::clean(&line.origin, key, payload, source, |sequence, row| {
         let lineage = Lineage {
-            sequence: decoded.sequence,
+            sequence,
             ..line.origin.lineage()
         };
-        rows.append(row, &lineage, Vec::new)?.push(decoded.sequence);
-    }
-    Ok(Ok(()))
+        rows.append(row, &lineage, Vec::new)?.push(sequence);
+        Ok(())
+    })
 }
 
 /// What became of the records.

@@ -1,51 +1,60 @@
 //! A quarantined record through the present rules.
 
-use std::borrow::Cow;
+use std::convert::Infallible;
 
-use cleaning::{Cleaned, Rejection};
-use event_model::PartitionKey;
-use lake::{Origin, Sequence};
+use cleaning::{Cleaned, KindSource, Piece, Rejection, clean_record};
+use event_model::SubNumber;
+use lake::{LakeError, Origin, Sequence};
 
-/// A record, or a user record of an aggregate, that could be decoded.
-#[derive(Debug)]
-pub(super) struct Decoded<'a> {
-    pub(super) sequence: Sequence,
-    partition_key: &'a str,
-    text: Cow<'a, str>,
-}
-
-/// Decodes a payload as stream-cleaner does; one is an aggregate if it was damaged when it was quarantined.
-pub(super) fn decode<'a>(
+/// Cleans a record as stream-cleaner does, and hands its rows to `each`. It passes whole or not at all: of a record of
+/// several rows, one that is rejected keeps the others.
+///
+/// # Errors
+///
+/// The first error of `each`.
+pub(super) fn clean(
     origin: &Origin,
-    partition_key: &'a str,
-    payload: &'a [u8],
-) -> Result<Vec<Decoded<'a>>, Rejection> {
-    let is_whole = origin.sequence.sub_number.is_none();
-    let Some(user_records) = is_whole.then(|| kpl::read(payload)).flatten() else {
-        return Ok(vec![Decoded {
-            sequence: origin.sequence,
-            partition_key,
-            text: cleaning::decode(payload)?,
-        }]);
-    };
-    let decoded = |(sub_number, user_record): (u64, kpl::UserRecord<'a>)| {
-        Ok(Decoded {
-            sequence: Sequence {
-                number: origin.sequence.number,
-                sub_number: Some(sub_number),
-            },
-            partition_key: user_record.partition_key,
-            text: cleaning::decode(user_record.data)?,
-        })
-    };
-    (0..).zip(user_records?).map(decoded).collect()
+    partition_key: &str,
+    payload: &[u8],
+    source: KindSource,
+    mut each: impl FnMut(Sequence, &Cleaned<'_>) -> Result<(), LakeError>,
+) -> Result<Result<(), Rejection>, LakeError> {
+    let at = origin.sequence.sub_number;
+    let first_rejection = pieces(payload, partition_key, at, source, |piece| {
+        piece.outcome.map(|_| ())
+    });
+    if let Err(rejection) = first_rejection {
+        return Ok(Err(rejection));
+    }
+    pieces(payload, partition_key, at, source, |piece| {
+        let sequence = Sequence {
+            number: origin.sequence.number,
+            sub_number: piece.sub_number,
+        };
+        // None is rejected, as was seen above.
+        piece
+            .outcome
+            .map_or(Ok(()), |cleaned| each(sequence, &cleaned))
+    })
+    .map(Ok)
 }
 
-/// Cleans what a record was decoded to. It passes whole: of an aggregate, one user record that is rejected keeps the others.
-pub(super) fn clean<'a>(decoded: &'a [Decoded<'_>]) -> Result<Vec<Cleaned<'a>>, Rejection> {
-    let clean = |decoded: &'a Decoded<'_>| {
-        let declared = PartitionKey::declared_kind(decoded.partition_key);
-        cleaning::clean(&decoded.text, declared)
-    };
-    decoded.iter().map(clean).collect()
+/// Returns the places of a whole record's rows; none when the record is one row.
+pub(super) fn places(payload: &[u8]) -> Vec<SubNumber> {
+    let mut places = Vec::new();
+    let Ok(()) = pieces(payload, "", None, KindSource::Fields, |piece| {
+        places.extend(piece.sub_number);
+        Ok::<(), Infallible>(())
+    });
+    places
+}
+
+fn pieces<E>(
+    payload: &[u8],
+    partition_key: &str,
+    at: Option<SubNumber>,
+    source: KindSource,
+    mut each: impl FnMut(Piece<'_>) -> Result<(), E>,
+) -> Result<(), E> {
+    clean_record(payload, partition_key, at, source, &mut each)
 }

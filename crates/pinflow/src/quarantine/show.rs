@@ -1,12 +1,13 @@
 //! `quarantine show`: a record with all that is known of it, and what the present rules say.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
+use std::io::Write;
 
 use anyhow::{Context as _, bail};
 use aws_access::Bucket;
+use cleaning::{KindSource, Rejection, RejectionCode};
 use event_model::Kind;
-use lake::{ObjectKey, Sequence};
+use lake::{LakeError, ObjectKey, Sequence};
 
 use super::walk::{Line, Walk, keys};
 use super::{Damaged, listed, rules};
@@ -68,9 +69,13 @@ fn is_meant(line: &Line, sequence: Option<Sequence>) -> bool {
     })
 }
 
-fn show(key: &str, line: &Line, out: &mut dyn Write) -> io::Result<()> {
+fn show(key: &str, line: &Line, out: &mut dyn Write) -> anyhow::Result<()> {
     let record = &line.record;
     let payload = record.payload();
+    let today = match &payload {
+        Some(payload) => verdict(line, payload)?,
+        None => String::new(),
+    };
     let mut field = |name: &str, value: &str| writeln!(out, "{name:16}{value}");
     field("key", key)?;
     field(
@@ -88,28 +93,47 @@ fn show(key: &str, line: &Line, out: &mut dyn Write) -> io::Result<()> {
     field("arrival", &record.arrival)?;
     field("replayed", if line.is_replayed { "yes" } else { "no" })?;
     let Some(payload) = payload else {
-        return field("payload", "damaged: it is no base64");
+        return Ok(field("payload", "damaged: it is no base64")?);
     };
-    field("today", &verdict(line, &payload))?;
+    field("today", &today)?;
     field("payload", &format!("{} bytes", payload.len()))?;
     match str::from_utf8(&payload) {
-        Ok(text) => writeln!(out, "{text}"),
-        Err(_) => writeln!(out, "{} (base64)", record.payload_base64),
+        Ok(text) => writeln!(out, "{text}")?,
+        Err(_) => writeln!(out, "{} (base64)", record.payload_base64)?,
     }
+    Ok(())
 }
 
 /// Returns what the present rules make of a record.
-fn verdict(line: &Line, payload: &[u8]) -> String {
-    let decoded = rules::decode(&line.origin, &line.record.partition_key, payload);
-    let kinds = decoded.and_then(|decoded| {
-        let mut kinds = BTreeMap::<Kind, u64>::new();
-        for row in rules::clean(&decoded)? {
-            *kinds.entry(row.row.kind()).or_default() += 1;
+fn verdict(line: &Line, payload: &[u8]) -> anyhow::Result<String> {
+    let rejection = match kinds(line, payload, KindSource::PartitionKey)? {
+        Ok(kinds) => return Ok(format!("clean: {kinds}")),
+        Err(rejection) => rejection,
+    };
+    let of_kind = [RejectionCode::WrongKind, RejectionCode::UnknownKind];
+    let advice = match kinds(line, payload, KindSource::Fields)? {
+        Ok(kinds) if of_kind.contains(&rejection.code) => {
+            format!("; by its fields it is {kinds}: `pinflow quarantine replay --by-fields`")
         }
-        Ok(kinds)
-    });
-    match kinds {
-        Ok(kinds) => format!("clean: {}", listed(kinds)),
-        Err(rejection) => format!("rejected, {rejection}"),
-    }
+        _ if rejection.code == RejectionCode::UnknownKind => {
+            "; `pinflow quarantine replay --as KIND` says what it is".to_owned()
+        }
+        _ => String::new(),
+    };
+    Ok(format!("rejected, {rejection}{advice}"))
+}
+
+/// Returns how many rows of which kind a record becomes.
+fn kinds(
+    line: &Line,
+    payload: &[u8],
+    source: KindSource,
+) -> Result<Result<String, Rejection>, LakeError> {
+    let mut kinds = BTreeMap::<Kind, u64>::new();
+    let key = &line.record.partition_key;
+    let outcome = rules::clean(&line.origin, key, payload, source, |_, row| {
+        *kinds.entry(row.row.kind()).or_default() += 1;
+        Ok(())
+    })?;
+    Ok(outcome.map(|()| listed(kinds)))
 }

@@ -299,7 +299,7 @@ async fn a_record_is_shown_with_its_payload_and_todays_verdict() {
     let ran = stack.run(&format!("quarantine show {sequence}")).await;
     let by_sequence = ended(&ran, Exit::Success).to_owned();
     for part in [
-        "rejected as     missing_key by version 1 of the rules\n",
+        "rejected as     missing_key by version 2 of the rules\n",
         "replayed        no\n",
         "today           rejected, missing_key: ",
         "payload         21 bytes\n{\"category\": \"caf\u{e9}\"}\n",
@@ -342,6 +342,67 @@ async fn a_record_is_shown_with_its_payload_and_todays_verdict() {
             .unwrap_err();
         assert!(error.contains(message), "{error}");
     }
+}
+
+#[tokio::test]
+async fn what_was_rejected_for_its_kind_passes_as_another_and_keeps_its_place() {
+    let stack = TestStack::start().await;
+    let (wrong, unknown) = (RejectionCode::WrongKind, RejectionCode::UnknownKind);
+    let bare = br#"{"ind": 9}"#;
+    quarantine(
+        &stack,
+        ARRIVAL,
+        &[("9", wrong, "user/7", PIN), ("10", unknown, "row/9", bare)],
+    );
+    let ran = stack.run("quarantine show 9").await;
+    let advice = "; by its fields it is 1 pin: `pinflow quarantine replay --by-fields`\n";
+    assert!(ended(&ran, Exit::Success).contains(advice), "{}", ran.out);
+    let ran = stack.run("quarantine show 10").await;
+    let advice = "; `pinflow quarantine replay --as KIND` says what it is\n";
+    assert!(ended(&ran, Exit::Success).contains(advice), "{}", ran.out);
+
+    let ran = stack.run("quarantine replay").await;
+    assert!(ended(&ran, Exit::Success).starts_with("Replayed 0 of 2 records\n"));
+    assert!(clean_rows(&stack).is_empty());
+    let ran = stack.run("quarantine replay --by-fields").await;
+    assert!(ended(&ran, Exit::Success).starts_with("Replayed 1 of 2 records\n  rows: 1 pin"));
+    let ran = stack.run("quarantine replay --as geo").await;
+    assert!(ended(&ran, Exit::Success).starts_with("Replayed 1 of 1 record\n  rows: 1 geo"));
+    let rows = BTreeMap::from([
+        (Kind::Pin, positions(&["9"])),
+        (Kind::Geo, positions(&["10"])),
+    ]);
+    assert_eq!(clean_rows(&stack), rows);
+    let ran = stack.run("quarantine replay --by-fields").await;
+    assert!(
+        ended(&ran, Exit::Success).contains("  replayed before: 2\n"),
+        "{}",
+        ran.out
+    );
+}
+
+#[tokio::test]
+async fn a_packed_record_that_was_quarantined_whole_is_replayed_row_by_row() {
+    let stack = TestStack::start().await;
+    let lines = [PIN, GEO].join(&b'\n');
+    let code = RejectionCode::NotJson;
+    quarantine(&stack, ARRIVAL, &[("9", code, "own key", &lines)]);
+    for outcome in [
+        "Replayed 1 of 1 record\n",
+        "Replayed 0 of 0 records\n  replayed before: 1\n",
+    ] {
+        let ran = stack.run("quarantine replay").await;
+        assert!(
+            ended(&ran, Exit::Success).starts_with(outcome),
+            "{}",
+            ran.out
+        );
+    }
+    let rows = BTreeMap::from([
+        (Kind::Pin, positions(&["9:0"])),
+        (Kind::Geo, positions(&["9:1"])),
+    ]);
+    assert_eq!(clean_rows(&stack), rows);
 }
 
 #[tokio::test]

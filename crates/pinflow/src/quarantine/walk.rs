@@ -15,7 +15,7 @@ use lake::quarantine::read_quarantine;
 use lake::reader::read_positions;
 use lake::{ArrivalHour, LakeError, ObjectKey, Origin, QuarantineRecord};
 
-use super::Damaged;
+use super::{Damaged, rules};
 use crate::cli::Selection;
 
 /// Objects that are read ahead.
@@ -140,13 +140,17 @@ fn is_in(positions: &HashSet<Position>, record: &QuarantineRecord) -> bool {
     if has(record.sequence_number.clone()) {
         return true;
     }
-    if !has(format!("{}:0", record.sequence_number)) {
+    // Most records have not been replayed; only what may have been is taken apart.
+    let first = ["0", "0.0"].map(|place| format!("{}:{place}", record.sequence_number));
+    if !first.into_iter().any(has) {
         return false;
     }
     let payload = record.payload().unwrap_or_default();
-    let user_records = kpl::read(&payload).and_then(Result::ok);
-    let user_records = user_records.map_or(0, |user_records| user_records.len());
-    (0..user_records).all(|number| has(format!("{}:{number}", record.sequence_number)))
+    let places = rules::places(&payload);
+    !places.is_empty()
+        && places
+            .iter()
+            .all(|place| has(format!("{}:{place}", record.sequence_number)))
 }
 
 /// Returns the keys of the quarantine objects, of those since a day if one is given. Objects of others are left out.

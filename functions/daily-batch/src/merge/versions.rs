@@ -21,7 +21,7 @@ pub(crate) const KEY_COLUMNS: [&str; 4] = ["ind", schema::SEQUENCE, schema::ARRI
 pub(crate) struct Version {
     arrival_micros: i64,
     number: SequenceNumber,
-    /// 0 for a record that is not an aggregate, else the sub-number and 1.
+    /// The row's place in its record, as [`Sequence::place`] counts it.
     part: u64,
     rules: i32,
 }
@@ -98,11 +98,11 @@ pub(crate) fn versions(
         let (Some(sequence), (Some(arrival_micros), Some(rules))) = row else {
             return Ok(Version::oldest());
         };
-        let Sequence { number, sub_number } = sequence.parse()?;
+        let sequence: Sequence = sequence.parse()?;
         Ok(Version {
             arrival_micros,
-            number,
-            part: sub_number.map_or(0, |sub_number| sub_number.saturating_add(1)),
+            number: sequence.number,
+            part: sequence.place(),
             rules,
         })
     }))

@@ -159,7 +159,7 @@ fn the_user_records_of_an_aggregate_are_records_of_their_own() {
         lines,
         [
             (("2:2", "pin/1"), "not_an_object", b"[]".to_vec()),
-            (("3", "pin/7"), "not_utf8", damaged.clone()),
+            (("3", "pin/7"), "damaged_aggregate", damaged.clone()),
         ]
     );
 }
@@ -176,6 +176,85 @@ fn an_aggregate_in_an_aggregate_is_not_taken_apart() {
         ("1:0", "not_utf8")
     );
     assert_eq!(lines[0].payload().unwrap(), inner);
+}
+
+#[test]
+fn one_bad_row_of_a_packed_record_is_rejected_alone() {
+    let [ada, pin] = [
+        r#"{"ind": 1, "first_name": "Ada"}"#,
+        r#"{"index": 2, "category": "art"}"#,
+    ];
+    let lines = format!("{ada}\n{{\"ind\": NaN}}\n\n{pin}\n");
+    let array = format!("[{ada}, null, {pin}]");
+    let nested = kpl::encode(&[("x", pin.as_bytes()), ("x", array.as_bytes())]);
+    let records = [
+        record(1, "1", "x", lines.as_bytes()),
+        record(2, "2", "x", array.as_bytes()),
+        record(3, "3", "x", &nested),
+        record(4, "4", "x", b"[]"),
+        record(5, "5", "x", b"\n\n"),
+    ];
+    let batch = prepare(&records).unwrap();
+    let sequences = |object: &PreparedObject| -> Vec<String> {
+        match object.contents {
+            Contents::Rows { .. } => {
+                let positions = read_positions(object.body.clone()).unwrap();
+                positions
+                    .into_iter()
+                    .map(|position| position.sequence)
+                    .collect()
+            }
+            Contents::Rejected(_) => {
+                let lines = read_quarantine(&object.body).unwrap();
+                lines.into_iter().map(|line| line.sequence_number).collect()
+            }
+        }
+    };
+    let objects: Vec<_> = batch.objects.iter().map(sequences).collect();
+    assert_eq!(
+        objects,
+        [
+            vec!["1:0", "2:0", "3:1.0"],
+            vec!["1:2", "2:2", "3:0", "3:1.2"],
+            vec!["1:1", "2:1", "3:1.1", "4", "5"],
+        ]
+    );
+    assert_eq!(batch.user_records, 12);
+}
+
+#[test]
+fn a_record_of_many_bad_rows_has_one_line_and_keeps_the_good_ones() {
+    let good = r#"{"ind": 1, "first_name": "Ada"}"#;
+    let rows = |bad: usize| format!("{good}\n{}", "{\"ind\": 1}\n".repeat(bad));
+    for (bad, lines) in [
+        (REJECTED_PIECES_MAX, REJECTED_PIECES_MAX),
+        (REJECTED_PIECES_MAX + 1, 1),
+        (50_000, 1),
+    ] {
+        let data = rows(bad);
+        let batch = prepare(&[record(1, "1", "x", data.as_bytes())]).unwrap();
+        assert_eq!(batch.user_records, bad as u64 + 1);
+        let [clean, quarantine] = batch.objects.as_slice() else {
+            panic!("two objects")
+        };
+        assert_eq!(read_positions(clean.body.clone()).unwrap().len(), 1);
+        let found = read_quarantine(&quarantine.body).unwrap();
+        assert_eq!(found.len(), lines);
+        if lines == 1 {
+            assert_eq!(found[0].sequence_number, "1");
+            assert_eq!(found[0].payload().unwrap(), data.as_bytes());
+            assert_eq!(found[0].code, "unknown_kind");
+            let counts = format!(
+                "{bad} of the record's {} rows are rejected; the first: ",
+                bad + 1
+            );
+            assert!(
+                found[0].message.starts_with(&counts),
+                "{}",
+                found[0].message
+            );
+        }
+    }
 }
 
 fn payload() -> impl Strategy<Value = Vec<u8>> {

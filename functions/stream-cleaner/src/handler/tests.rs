@@ -120,26 +120,14 @@ async fn the_first_record_of_the_first_object_that_is_not_written_is_reported() 
 }
 
 #[tokio::test]
-async fn an_invocation_that_writes_nothing_fails() {
+async fn a_batch_of_which_nothing_is_written_is_retried_whole() {
     let refused = is_refused("");
     let (app, summaries) = app(&[&refused]);
-    let error = app.handle(event_of(&[USER, PIN])).await.unwrap_err();
-    let diagnostic = Diagnostic::from(error);
-    assert_eq!(diagnostic.error_type, "LakeUnavailable");
-    let key = "clean/user/date=2020-08-28/hour=03/shardId-000000000000-11-12.parquet";
-    let expected =
-        format!("none of the batch's 2 objects could be written; the first is `{key}`: ");
-    assert!(
-        diagnostic.error_message.starts_with(&expected),
-        "{}",
-        diagnostic.error_message
-    );
-    assert!(
-        diagnostic.error_message.contains("SlowDown"),
-        "{}",
-        diagnostic.error_message
-    );
-    assert!(summaries.lock().unwrap().is_empty());
+    let response = app.handle(event_of(&[USER, PIN])).await.unwrap();
+    assert_eq!(failures(&response), ["11"]);
+    let summary = summaries.lock().unwrap().remove(0);
+    assert_eq!((summary.objects, summary.objects_failed), (0, 2));
+    assert!(summary.to_emf().contains("\"objects_failed\":2"));
 }
 
 #[tokio::test]
@@ -180,6 +168,8 @@ const SAMPLES: &[(&str, [u64; 3])] = &[
     ("kpl-aggregate", [5, 1, 4]),
     ("kpl-damaged", [1, 2, 2]),
     ("new-year", [2, 2, 4]),
+    ("odd-values", [5, 0, 3]),
+    ("packed", [9, 3, 4]),
     ("poisonous", [2, 7, 3]),
 ];
 
@@ -239,7 +229,7 @@ fn a_damaged_aggregate_goes_to_quarantine_whole() {
     let lines = read_quarantine(&batch.objects[0].body).unwrap();
     assert_eq!(lines.len(), 2);
     for (line, record) in lines.iter().zip(&records) {
-        assert_eq!(line.code, "not_utf8");
+        assert_eq!(line.code, "damaged_aggregate");
         assert_eq!(
             line.message,
             "the payload is a damaged KPL aggregate: its MD5 checksum does not fit its contents"

@@ -1,4 +1,5 @@
 use cleaning::clean;
+use event_model::SubNumber;
 use lake::quarantine::write_quarantine;
 use lake::writer::write_parquet;
 use lake::{ArrivalHour, CleanWriter, Lineage, QuarantineRecord, Sequence};
@@ -31,7 +32,7 @@ fn write_clean(bucket: &Path, shard: u32, sequences: &[u64]) {
 }
 
 /// Writes an object of some records, with a row for each of the sub-numbers.
-fn write_clean_rows(bucket: &Path, shard: u32, sequences: &[u64], sub_numbers: &[Option<u64>]) {
+fn write_clean_rows(bucket: &Path, shard: u32, sequences: &[u64], sub_numbers: &[Option<u32>]) {
     let mut writer = CleanWriter::new(Kind::Geo);
     let rows = sequences.iter().flat_map(|number| {
         sub_numbers
@@ -43,7 +44,7 @@ fn write_clean_rows(bucket: &Path, shard: u32, sequences: &[u64], sub_numbers: &
             shard: &ShardId::from_number(shard),
             sequence: Sequence {
                 number: number.to_string().parse().unwrap(),
-                sub_number,
+                sub_number: sub_number.map(SubNumber::new),
             },
             arrival_micros: ARRIVAL_MICROS,
         };

@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, HashSet};
 
-use cleaning::{RejectionCode, RuleCounts};
+use cleaning::{RejectionCode, Rule, RuleCounts};
 use event_model::CleanRow;
 
 use super::*;
@@ -84,8 +84,14 @@ fn every_rule_and_the_codes_that_pass_the_door_occur_in_realistic_shares() {
             Err(rejection) => *rejected.entry(rejection.code).or_default() += 1,
         }
     }
-    for &rule in cleaning::Rule::ALL {
-        assert!(changes.count(rule) > 0, "{rule}");
+    // The real rows have none of these; nor have the generated ones.
+    let without = [
+        Rule::TimestampTruncated,
+        Rule::LoneSurrogate,
+        Rule::EmptyRow,
+    ];
+    for &rule in Rule::ALL {
+        assert_eq!(changes.count(rule) > 0, !without.contains(&rule), "{rule}");
     }
     let total: usize = rejected.values().sum();
     assert!((80..250).contains(&total), "{rejected:?}");

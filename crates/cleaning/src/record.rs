@@ -1,0 +1,328 @@
+//! A record of the stream → its rows: producers pack several into one, to pay for fewer records.
+
+use event_model::{Declared, Kind, SubNumber};
+use json_reader::{Elements, Value, Values};
+
+use crate::{Cleaned, Rejection, RejectionCode, clean, decode};
+
+/// Where a row's kind comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KindSource {
+    /// The record's partition key, where it is the row's own; else the fields.
+    PartitionKey,
+    /// The fields alone.
+    Fields,
+    /// A person says so.
+    Given(Kind),
+}
+
+/// A row of a record, or what of it cannot become one.
+#[derive(Debug)]
+pub struct Piece<'p> {
+    /// The row's place in the record; `None` when the record is the row.
+    pub sub_number: Option<SubNumber>,
+    /// The record's partition key, or the user record's of an aggregate.
+    pub partition_key: &'p str,
+    /// The row's bytes.
+    pub data: &'p [u8],
+    /// The row, or why there is none.
+    pub outcome: Result<Cleaned<'p>, Rejection>,
+}
+
+/// Hands each row of a record to `each`, in their order; a record without any is one rejected piece.
+///
+/// A record holds one row, a JSON array of rows, a stream of JSON values with white space or nothing between them, or a
+/// KPL aggregate of all of these. `at` is the place of what was a part of a record before.
+///
+/// # Errors
+///
+/// The first error of `each`.
+pub fn clean_record<E>(
+    data: &[u8],
+    partition_key: &str,
+    at: Option<SubNumber>,
+    source: KindSource,
+    each: &mut impl FnMut(Piece<'_>) -> Result<(), E>,
+) -> Result<(), E> {
+    let whole = Payload {
+        sub_number: at,
+        partition_key,
+        data,
+        source,
+    };
+    match kpl::read(data).filter(|_| at.is_none()) {
+        None => whole.clean(each),
+        Some(Err(damage)) => each(whole.piece(Err(damage.into()))),
+        Some(Ok(user_records)) => (0..)
+            .zip(user_records)
+            .try_for_each(|(place, user_record)| {
+                let payload = Payload {
+                    sub_number: Some(SubNumber::new(place)),
+                    partition_key: user_record.partition_key,
+                    data: user_record.data,
+                    source,
+                };
+                payload.clean(each)
+            }),
+    }
+}
+
+struct Payload<'p> {
+    sub_number: Option<SubNumber>,
+    partition_key: &'p str,
+    data: &'p [u8],
+    source: KindSource,
+}
+
+impl<'p> Payload<'p> {
+    fn declared(&self) -> Declared<'p> {
+        match self.source {
+            KindSource::PartitionKey => Declared::Key(self.partition_key),
+            KindSource::Fields => Declared::Nothing,
+            KindSource::Given(kind) => Declared::Kind(kind),
+        }
+    }
+
+    fn piece<'c>(&self, outcome: Result<Cleaned<'c>, Rejection>) -> Piece<'c>
+    where
+        'p: 'c,
+    {
+        Piece {
+            sub_number: self.sub_number,
+            partition_key: self.partition_key,
+            data: self.data,
+            outcome,
+        }
+    }
+
+    fn clean<E>(&self, each: &mut impl FnMut(Piece<'_>) -> Result<(), E>) -> Result<(), E> {
+        let text = match decode(self.data) {
+            Ok(text) => text,
+            Err(rejection) => return each(self.piece(Err(rejection))),
+        };
+        let rejection = match clean(&text, self.declared()) {
+            Err(rejection)
+                if [RejectionCode::NotJson, RejectionCode::NotAnObject]
+                    .contains(&rejection.code) =>
+            {
+                rejection
+            }
+            outcome => return each(self.piece(outcome)),
+        };
+        // Only what is not one row is looked at again: most records are.
+        let Some(parts) = unpack(&text) else {
+            return each(self.piece(Err(rejection)));
+        };
+        (0..).zip(parts).try_for_each(|(place, part)| {
+            let text = decode(part.as_bytes());
+            let outcome = match &text {
+                Ok(text) => clean(text, self.declared()),
+                Err(rejection) => Err(rejection.clone()),
+            };
+            let sub_number = match self.sub_number {
+                Some(outer) => outer.below(place),
+                None => SubNumber::new(place),
+            };
+            let part = Payload {
+                sub_number: Some(sub_number),
+                data: part.as_bytes(),
+                ..*self
+            };
+            each(part.piece(outcome))
+        })
+    }
+}
+
+/// Returns the rows of a text that holds several, and what stands between them where they are broken; `None` for a text
+/// without any row, or with nothing but one.
+///
+/// A piece is broken up to the next line that starts a value; of a broken array, the rows before the break are taken.
+pub fn unpack(text: &str) -> Option<Vec<&str>> {
+    let mut parts = Vec::new();
+    let mut is_packed = false;
+    let mut values = Values::new(text);
+    loop {
+        match values.next_value() {
+            Ok(None) => break,
+            Ok(Some((Value::Array(array), _))) => {
+                is_packed = true;
+                elements(array, &mut parts);
+            }
+            Ok(Some((_, value))) => parts.push(value),
+            Err(_) => {
+                let broken = values.skip_line();
+                let rest = broken
+                    .get(elements(broken, &mut parts)..)
+                    .unwrap_or_default()
+                    .trim_matches([',', '[', ']', ' ', '\t', '\r', '\n']);
+                is_packed |= rest.len() < broken.len();
+                if !rest.is_empty() {
+                    parts.push(rest);
+                }
+            }
+        }
+    }
+    is_packed |= parts.len() > 1;
+    let has_row = parts.iter().any(|part| part.starts_with('{'));
+    (is_packed && has_row).then_some(parts)
+}
+
+/// Appends the elements of an array up to where it breaks; returns how many bytes they take.
+fn elements<'a>(array: &'a str, parts: &mut Vec<&'a str>) -> usize {
+    let mut taken = 0;
+    let mut elements = Elements::open(array);
+    while let Some(Ok(Some((_, element)))) = elements.as_mut().map(Elements::next_element) {
+        parts.push(element);
+        // An element is a slice of the array.
+        taken = element.as_ptr().addr() + element.len() - array.as_ptr().addr();
+    }
+    taken
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn parts(text: &str) -> Option<Vec<&str>> {
+        unpack(text)
+    }
+
+    #[test]
+    fn rows_are_packed_in_several_ways() {
+        let [a, b] = [r#"{"a":1}"#, r#"{"b":[{}]}"#];
+        for text in [
+            format!("{a}{b}"),
+            format!("{a}\n{b}\n"),
+            format!("\u{feff}{a}\r\n\r\n {b}"),
+            format!("[{a},{b}]"),
+            format!(" [ {a} , {b} ] "),
+            format!("[{a}]\n[{b}]"),
+            format!("[]{a}[{b}]"),
+        ] {
+            assert_eq!(parts(&text), Some(vec![a, b]), "{text}");
+        }
+        assert_eq!(parts(&format!("[{a}]")), Some(vec![a]));
+        assert_eq!(
+            parts(&format!("{a} null \"x\"")),
+            Some(vec![a, "null", "\"x\""])
+        );
+    }
+
+    #[test]
+    fn a_text_without_several_rows_is_not_packed() {
+        for text in [
+            "",
+            " \n",
+            "[]",
+            "[1,2]",
+            "hello world",
+            "1 2 3",
+            "{\"a\":",
+            "{\"a\":NaN}",
+            "\"x\"",
+            "[[]]",
+        ] {
+            assert_eq!(parts(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_broken_row_costs_no_other() {
+        for (text, expected) in [
+            (
+                "{\"a\":1}\n{\"b\":NaN}\n{\"c\":1}",
+                vec!["{\"a\":1}", "{\"b\":NaN}", "{\"c\":1}"],
+            ),
+            (
+                "{\n \"a\": tru,\n \"b\": 1\n}\n{\"c\":1}",
+                vec!["{\n \"a\": tru,\n \"b\": 1\n}", "{\"c\":1}"],
+            ),
+            (
+                "[{\"a\":1}, {\"b\":NaN}, {\"c\":1}]",
+                vec!["{\"a\":1}", "{\"b\":NaN}, {\"c\":1}"],
+            ),
+            (
+                "[\n{\"a\":1},\n{\"b\":NaN},\n{\"c\":1}\n]",
+                vec!["{\"a\":1}", "{\"b\":NaN}", "{\"c\":1}"],
+            ),
+            ("{\"a\":1}{\"b\"", vec!["{\"a\":1}", "{\"b\""]),
+        ] {
+            assert_eq!(parts(text), Some(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn rows_have_their_place_and_below_a_user_record_a_place_in_it() {
+        let aggregate = kpl::encode(&[
+            ("geo/1", br#"{"ind":1,"country":"a"}"#.as_slice()),
+            (
+                "geo/1",
+                br#"[{"ind":2,"country":"b"},3,{"ind":4,"country":"c"}]"#,
+            ),
+            ("geo/1", b"[]"),
+        ]);
+        let mut places = Vec::new();
+        let mut each = |piece: Piece<'_>| {
+            let place = piece.sub_number.map(|place| place.to_string());
+            let ind = piece.outcome.map(|cleaned| cleaned.row.ind());
+            places.push((
+                place.unwrap_or_default(),
+                ind.map_err(|rejection| rejection.code),
+            ));
+            Ok::<(), ()>(())
+        };
+        clean_record(&aggregate, "x", None, KindSource::PartitionKey, &mut each).unwrap();
+        clean_record(
+            b"{\"ind\":5,\"country\":\"d\"}",
+            "x",
+            None,
+            KindSource::Fields,
+            &mut each,
+        )
+        .unwrap();
+        clean_record(b" ", "x", None, KindSource::Fields, &mut each).unwrap();
+        let expected = [
+            ("0", Ok(1)),
+            ("1.0", Ok(2)),
+            ("1.1", Err(RejectionCode::NotAnObject)),
+            ("1.2", Ok(4)),
+            ("2", Err(RejectionCode::NotAnObject)),
+            ("", Ok(5)),
+            ("", Err(RejectionCode::NotJson)),
+        ];
+        assert_eq!(
+            places,
+            expected.map(|(place, outcome)| (place.to_owned(), outcome))
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn every_record_has_a_piece_and_every_place_once(data in prop_oneof![
+            any::<Vec<u8>>(),
+            "(\\[|\\]|\\{\"ind\":1\\}|\\{|,|\n| |1|NaN|\"x){0,12}".prop_map(String::into_bytes),
+        ]) {
+            let mut places = Vec::new();
+            clean_record(&data, "x", None, KindSource::PartitionKey, &mut |piece| {
+                places.push(piece.sub_number.map_or(0, SubNumber::ordinal));
+                Ok::<(), ()>(())
+            }).unwrap();
+            prop_assert!(!places.is_empty());
+            prop_assert!(places.is_sorted_by(|left, right| left < right), "{:?}", places);
+        }
+
+        #[test]
+        fn packed_rows_are_found_again(inds in proptest::collection::vec(any::<i64>(), 2..20), way in 0..4) {
+            let rows: Vec<_> = inds.iter().map(|ind| format!("{{\n\"ind\": {ind}, \"age\": 3}}")).collect();
+            let text = match way {
+                0 => format!("[{}]", rows.join(",")),
+                1 => rows.join("\n"),
+                2 => rows.concat(),
+                _ => rows.join(" \r\n"),
+            };
+            prop_assert_eq!(unpack(&text).unwrap(), rows);
+        }
+    }
+}
