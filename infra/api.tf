@@ -9,6 +9,9 @@ locals {
   routes = [
     "$default",
     "GET /streams",
+    "GET /streams/{stream}",
+    "GET /topics",
+    "GET /topics/{topic}",
     "POST /events/{kind}",
     "POST /topics/{topic}",
     "PUT /streams/{stream}/record",

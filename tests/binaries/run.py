@@ -36,6 +36,7 @@ VARYING = {
     "sequence_number": "<sequence number>",
     "offset": "<offset>",
     "version": "<version>",
+    "StreamCreationTimestamp": "<time>",
 }
 # Metrics that depend on the clock, and on the version of the compression.
 VARYING_METRICS = ("duration_ms", "bytes_written")

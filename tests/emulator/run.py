@@ -385,6 +385,12 @@ def check_keys(report, stack, pipeline):
         "a key of another length": (401, {"headers": {"x-api-key": old[:-1]}}),
     })  # fmt: skip
     check_allowed(report, pipeline, "api_key: a right key", "--api-key", old)
+    check_allowed(report, pipeline, "api_key: a compressed post", "--api-key", old, "--gzip")
+    for path in ("streams", "streams/streaming-abc-pin", "topics", "topics/abc.pin", "topics/abc.pin/"):
+        answer = requests.get(
+            f"{pipeline.url}/{path}", headers={"x-api-key": old}, verify=str(pipeline.aws.certificate), timeout=60
+        )
+        report.equal(f"api_key: GET /{path}", answer.status_code, 200)
     put_keys(pipeline, f"{old}\n{new}")
     # An unknown key makes the function read the list again, once in half a minute.
     wait_until(90, lambda: pipeline.post({"index": 1}, headers={"x-api-key": new}) == 200)

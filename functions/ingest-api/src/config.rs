@@ -3,6 +3,7 @@
 use std::env::VarError;
 
 use anyhow::Context as _;
+use event_model::Kind;
 
 /// The function's configuration.
 #[derive(Clone, Debug)]
@@ -99,6 +100,23 @@ impl Patterns {
     pub fn allow(&self, name: &str) -> bool {
         self.0.iter().any(|pattern| matches(pattern, name))
     }
+
+    /// Returns names that are allowed: those that are listed, and where a pattern ends with `*`, one for each kind.
+    pub fn examples(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        for pattern in &self.0 {
+            match pattern.strip_suffix('*') {
+                None if !pattern.contains('*') => names.push(pattern.clone()),
+                Some(start) if !start.contains('*') => {
+                    names.extend(Kind::ALL.map(|kind| format!("{start}{kind}")));
+                }
+                _ => {}
+            }
+        }
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
 }
 
 fn matches(pattern: &str, name: &str) -> bool {
@@ -161,6 +179,19 @@ mod tests {
             ),
         ] {
             assert_eq!(config(vars).unwrap_err().to_string(), message);
+        }
+    }
+
+    #[test]
+    fn examples_are_names_that_are_allowed() {
+        for (list, names) in [
+            ("*", vec!["geo", "pin", "user"]),
+            ("a.*,b.pin,a.pin", vec!["a.geo", "a.pin", "a.user", "b.pin"]),
+            ("*.pin", vec![]),
+        ] {
+            let patterns = Patterns::parse(list).unwrap();
+            assert_eq!(patterns.examples(), names, "{list}");
+            assert!(names.iter().all(|name| patterns.allow(name)));
         }
     }
 

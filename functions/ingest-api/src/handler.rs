@@ -5,16 +5,18 @@ use std::time::Duration;
 
 use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::error::DisplayErrorContext;
+use aws_sdk_kinesis::types::StreamDescriptionSummary;
 use event_model::{Clock, Kind};
-use lambda_http::http::{Response, StatusCode};
+use lambda_http::http::{Method, Response, StatusCode};
 use lambda_http::request::RequestContext;
 use lambda_http::{Body, Request, RequestExt as _};
 use serde_json::json;
 use tokio::time::{Instant, timeout};
 use tracing::{info, instrument, warn};
 
-use crate::producer::{self, Jitter};
-use crate::response::{self, Problem, ProblemKind};
+use crate::producer::{self, Failure, Jitter, Outcome};
+use crate::request;
+use crate::response::{self, KAFKA_JSON, Problem, ProblemKind};
 use crate::route::{self, Route, Wire};
 use crate::wire;
 use crate::{ApiKeys, Config};
@@ -28,8 +30,8 @@ const LONGEST_INVOCATION: Duration = Duration::from_mins(15);
 /// Time left before Lambda's own deadline to render the answer.
 const RENDERING_RESERVE: Duration = Duration::from_millis(500);
 
-/// Longest that a deep health check waits for the stream.
-const HEALTH_TIMEOUT: Duration = Duration::from_secs(3);
+/// Longest that a description of the stream is waited for.
+const DESCRIBE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The API in the words of OpenAPI 3.1, served as it is.
 const DESCRIPTION: &str = include_str!("../openapi.yaml");
@@ -78,7 +80,7 @@ impl App {
         let context = request.request_context_ref();
         let path = route::below_stage(raw_path(&request), context.and_then(stage));
         let request_id = request_id(&request);
-        let (response, counts) = self.answer(&request, path, &request_id).await;
+        let (mut response, counts) = self.answer(&request, path, &request_id).await;
         info!(
             http.method = %request.method(),
             http.status = response.status().as_u16(),
@@ -92,6 +94,9 @@ impl App {
             counts.accepted,
             counts.records,
         );
+        if request.method() == Method::HEAD {
+            *response.body_mut() = Body::Empty;
+        }
         Ok(response)
     }
 
@@ -125,6 +130,19 @@ impl App {
                     json!({"HasMoreStreams": false, "StreamNames": [self.config.stream_name]});
                 (response::json(StatusCode::OK, &names), Counts::default())
             }
+            Ok(Route::Topics) => {
+                let names = self.config.topics.examples();
+                let answer = response::with_type(StatusCode::OK, KAFKA_JSON, &names);
+                (answer, Counts::default())
+            }
+            Ok(Route::Stream(name)) => match self.describe().await {
+                Ok(summary) => (stream(&name, &summary), Counts::default()),
+                Err(problem) => refused(problem, Wire::Native),
+            },
+            Ok(Route::Topic(name)) => match self.describe().await {
+                Ok(summary) => (topic(&name, &summary), Counts::default()),
+                Err(problem) => refused(problem, Wire::Kafka),
+            },
             Ok(Route::Put(wire, kind)) => match self.put(request, wire, kind, request_id).await {
                 Ok(answer) => answer,
                 Err(problem) => refused(problem, wire),
@@ -140,15 +158,42 @@ impl App {
         request_id: &str,
     ) -> Result<(Response<Body>, Counts), Problem> {
         let deadline = Instant::now() + self.time_left(request);
-        let entries = wire::entries(wire, kind, request.headers(), request.body())?;
-        let outcomes = producer::put(
+        let media_type = request::media_type(wire, request.headers())?;
+        let body = request::inflated(request.headers(), request.body())?;
+        let (mut entries, mut places) = (Vec::new(), Vec::new());
+        let mut problems = Vec::new();
+        for parsed in wire::entries(wire, kind, media_type, &body)? {
+            places.push(match parsed {
+                Ok(entry) => {
+                    entries.push(entry);
+                    None
+                }
+                Err(problem) => {
+                    problems.push(problem.clone());
+                    Some(Failure::Invalid(problem.detail))
+                }
+            });
+        }
+        // Of a request without a row nothing can be stored: the first one's problem is the request's.
+        if let (true, Some(problem)) = (entries.is_empty(), problems.into_iter().next()) {
+            return Err(problem);
+        }
+        let put = producer::put(
             &self.kinesis,
             &self.config.stream_name,
             &entries,
             deadline,
             &self.jitter,
-        )
-        .await;
+        );
+        let mut tried = put.await.into_iter();
+        let outcomes: Vec<Outcome> = places
+            .into_iter()
+            .map(|failure| match failure {
+                Some(failure) => Err(failure),
+                // There is an outcome for each entry.
+                None => tried.next().unwrap_or(Err(Failure::Internal)),
+            })
+            .collect();
         let accepted = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
         let response = wire::answer(wire, &outcomes, request_id);
         Ok((
@@ -185,32 +230,63 @@ impl App {
         if !is_deep {
             return response::json(StatusCode::OK, &json!({"status": "ok", "version": version}));
         }
+        match self.describe().await {
+            Ok(summary) => {
+                let stream = json!({
+                    "name": self.config.stream_name,
+                    "status": summary.stream_status().as_str(),
+                });
+                let body = json!({"status": "ok", "version": version, "stream": stream});
+                response::json(StatusCode::OK, &body)
+            }
+            Err(problem) => problem.response(Wire::Native, request_id),
+        }
+    }
+
+    async fn describe(&self) -> Result<StreamDescriptionSummary, Problem> {
         let describe = self
             .kinesis
             .describe_stream_summary()
             .stream_name(&self.config.stream_name)
             .send();
-        let reason = match timeout(HEALTH_TIMEOUT, describe).await {
-            Ok(Ok(output)) => {
-                let status = output
-                    .stream_description_summary()
-                    .map(|summary| summary.stream_status().as_str());
-                let stream = json!({"name": self.config.stream_name, "status": status});
-                return response::json(
-                    StatusCode::OK,
-                    &json!({"status": "ok", "version": version, "stream": stream}),
-                );
-            }
+        let reason = match timeout(DESCRIBE_TIMEOUT, describe).await {
+            Ok(Ok(output)) => match output.stream_description_summary {
+                Some(summary) => return Ok(summary),
+                None => "the answer has no description".to_owned(),
+            },
             Ok(Err(error)) => DisplayErrorContext(error).to_string(),
-            Err(_) => format!("no answer in {} ms", HEALTH_TIMEOUT.as_millis()),
+            Err(_) => format!("no answer in {} ms", DESCRIBE_TIMEOUT.as_millis()),
         };
         warn!(error = reason, "Could not describe the stream");
-        Problem::new(
+        Err(Problem::new(
             ProblemKind::StreamUnavailable,
             "The stream cannot be reached.",
-        )
-        .response(Wire::Native, request_id)
+        ))
     }
+}
+
+/// Returns Kinesis' own answer to `DescribeStreamSummary`, as far as the names and numbers go.
+fn stream(name: &str, summary: &StreamDescriptionSummary) -> Response<Body> {
+    let created = summary.stream_creation_timestamp().as_secs_f64();
+    let body = json!({"StreamDescriptionSummary": {
+        "StreamName": name,
+        "StreamARN": summary.stream_arn(),
+        "StreamStatus": summary.stream_status().as_str(),
+        "StreamCreationTimestamp": created,
+        "RetentionPeriodHours": summary.retention_period_hours(),
+        "OpenShardCount": summary.open_shard_count(),
+        "EnhancedMonitoring": [],
+    }});
+    response::json(StatusCode::OK, &body)
+}
+
+/// Returns a topic as Kafka REST v2 does: a shard of the stream is a partition.
+fn topic(name: &str, summary: &StreamDescriptionSummary) -> Response<Body> {
+    let partitions: Vec<_> = (0..summary.open_shard_count())
+        .map(|partition| json!({"partition": partition, "leader": 0, "replicas": []}))
+        .collect();
+    let body = json!({"name": name, "configs": {}, "partitions": partitions});
+    response::with_type(StatusCode::OK, KAFKA_JSON, &body)
 }
 
 fn raw_path(request: &Request) -> &str {

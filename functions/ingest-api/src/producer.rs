@@ -25,9 +25,10 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Puts the entries on the stream and returns what became of each, in their order, at the latest by the deadline.
 ///
-/// What fails for a reason that may pass is sent again, alone, after a pause. An entry waits until an earlier one of the
-/// same partition key is stored or has failed for good, so that a retry never swaps two versions of a row. An entry whose
-/// call got no answer may be on the stream although it is reported as failed: delivery is at least once.
+/// What fails for a reason that may pass is sent again after a pause, and with it each later entry of the same partition
+/// key, stored or not: the last version of a row on the stream is the last one of the request. A stored one is then there
+/// twice, which the tables take once. An entry whose call got no answer may be on the stream although it is reported as
+/// failed: delivery is at least once.
 pub(crate) async fn put(
     client: &Client,
     stream: &str,
@@ -40,23 +41,36 @@ pub(crate) async fn put(
     let mut latest = Failure::TimedOut;
     let mut failed_rounds = 0;
     while !pending.is_empty() && Instant::now() < deadline {
-        let mut is_to_pause = false;
-        for call in calls(&first_of_each_key(&pending, entries), entries) {
-            for (index, outcome) in call
-                .iter()
-                .zip(put_once(client, stream, entries, &call, deadline).await)
-            {
+        let mut failed_keys = HashSet::new();
+        let mut again = Vec::new();
+        for call in calls(&pending, entries) {
+            // Behind a version that failed in an earlier call of this round, the later ones wait for it.
+            let (call, waiting): (Vec<usize>, Vec<usize>) = call
+                .into_iter()
+                .partition(|&index| !failed_keys.contains(entries[index].key.as_str()));
+            again.extend(waiting);
+            let answers = put_once(client, stream, entries, &call, deadline).await;
+            for (&index, outcome) in call.iter().zip(answers) {
+                let key = entries[index].key.as_str();
+                let is_behind = failed_keys.contains(key);
                 match outcome {
                     Err(failure) if failure.may_pass() => {
                         latest = failure;
-                        is_to_pause = true;
+                        failed_keys.insert(key);
+                        again.push(index);
                     }
-                    settled => outcomes[*index] = Some(settled),
+                    settled => {
+                        outcomes[index] = Some(settled);
+                        if is_behind {
+                            again.push(index);
+                        }
+                    }
                 }
             }
         }
-        pending.retain(|&index| outcomes[index].is_none());
-        if is_to_pause {
+        again.sort_unstable();
+        pending = again;
+        if !pending.is_empty() {
             let pause = jitter.pause(failed_rounds);
             failed_rounds += 1;
             if Instant::now() + pause >= deadline {
@@ -67,17 +81,7 @@ pub(crate) async fn put(
     }
     outcomes
         .into_iter()
-        .map(|outcome| outcome.unwrap_or(Err(latest)))
-        .collect()
-}
-
-/// Returns those of the entries, given by index, that are the first of their partition key.
-fn first_of_each_key(pending: &[usize], entries: &[Entry<'_>]) -> Vec<usize> {
-    let mut keys = HashSet::with_capacity(pending.len());
-    pending
-        .iter()
-        .copied()
-        .filter(|&index| keys.insert(entries[index].key.as_str()))
+        .map(|outcome| outcome.unwrap_or_else(|| Err(latest.clone())))
         .collect()
 }
 

@@ -3,11 +3,13 @@
 pub(crate) mod row;
 
 use std::borrow::Cow;
+use std::io::Read as _;
 
 use event_model::PartitionKey;
+use flate2::read::MultiGzDecoder;
 use json_reader::{Elements, Members, SyntaxError, Value};
 use lambda_http::http::HeaderMap;
-use lambda_http::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use lambda_http::http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName};
 
 use crate::response::{Problem, ProblemKind, quoted};
 use crate::route::Wire;
@@ -34,15 +36,65 @@ impl Entry<'_> {
     }
 }
 
-/// Returns a body as text that is within the limits of every wire format.
-pub(crate) fn text(body: &[u8]) -> Result<&str, Problem> {
-    if body.len() > MAX_BODY_BYTES {
+/// A record of a request: a row for the stream, or why it is none. One odd record costs no other.
+pub(crate) type Parsed<'a> = Result<Entry<'a>, Problem>;
+
+/// Returns the bytes of a body, inflated where it is compressed.
+pub(crate) fn inflated<'a>(headers: &HeaderMap, body: &'a [u8]) -> Result<Cow<'a, [u8]>, Problem> {
+    let encoding = header(headers, CONTENT_ENCODING).unwrap_or_default();
+    let encoding = encoding.trim().to_ascii_lowercase();
+    let bytes = match encoding.as_str() {
+        "" | "identity" => Cow::Borrowed(body),
+        "gzip" | "x-gzip" => Cow::Owned(gunzip(body)?),
+        _ => {
+            let detail = format!(
+                "The body is encoded as {}; send it as it is, or as gzip.",
+                quoted(&encoding)
+            );
+            return Err(Problem::new(ProblemKind::UnsupportedMediaType, detail));
+        }
+    };
+    if bytes.len() > MAX_BODY_BYTES {
         let detail = format!(
             "The body has {} bytes; send at most {MAX_BODY_BYTES}.",
-            body.len()
+            bytes.len()
         );
         return Err(Problem::new(ProblemKind::TooLarge, detail));
     }
+    Ok(bytes)
+}
+
+/// How gzip starts once its second byte, which is no UTF-8, was replaced by U+FFFD.
+const GZIP_AS_TEXT: &[u8] = b"\x1f\xef\xbf\xbd";
+
+/// Inflates all members of a gzip body, up to the limit of a body.
+fn gunzip(body: &[u8]) -> Result<Vec<u8>, Problem> {
+    let mut bytes = Vec::new();
+    let limit = MAX_BODY_BYTES as u64 + 1;
+    MultiGzDecoder::new(body)
+        .take(limit)
+        .read_to_end(&mut bytes)
+        .map_err(|error| {
+            let detail = if body.starts_with(GZIP_AS_TEXT) {
+                "The body was gzip, and something in front of this function took it for text: send it with a content type \
+                 that is not text, such as application/vnd.kafka.json.v2+json, application/x-amz-json-1.1 or \
+                 application/vnd.pinflow.rows+json."
+                    .to_owned()
+            } else {
+                format!("The body is not gzip, is cut off, or has other bytes behind it: {error}.")
+            };
+            Problem::new(ProblemKind::NotGzip, detail)
+        })?;
+    if bytes.len() > MAX_BODY_BYTES {
+        let detail =
+            format!("The body inflates to more than {MAX_BODY_BYTES} bytes; send less at once.");
+        return Err(Problem::new(ProblemKind::TooLarge, detail));
+    }
+    Ok(bytes)
+}
+
+/// Returns a body as text, without the byte order mark that some clients put in front.
+pub(crate) fn text(body: &[u8]) -> Result<&str, Problem> {
     let text = str::from_utf8(body).map_err(|error| {
         let detail = format!(
             "The body is not UTF-8 from byte {} on.",
@@ -50,8 +102,13 @@ pub(crate) fn text(body: &[u8]) -> Result<&str, Problem> {
         );
         Problem::new(ProblemKind::NotJson, detail)
     })?;
-    check_numbers(text)?;
-    Ok(text)
+    Ok(text.strip_prefix('\u{feff}').unwrap_or(text))
+}
+
+fn header(headers: &HeaderMap, name: HeaderName) -> Option<Cow<'_, str>> {
+    headers
+        .get(name)
+        .map(|value| String::from_utf8_lossy(value.as_bytes()))
 }
 
 /// Media type of a body.
@@ -63,21 +120,7 @@ pub(crate) enum MediaType {
 
 /// Returns the body's media type; JSON if there is none, as the old clients leave it out.
 pub(crate) fn media_type(wire: Wire, headers: &HeaderMap) -> Result<MediaType, Problem> {
-    let value = |name| {
-        headers
-            .get(name)
-            .map(|value| String::from_utf8_lossy(value.as_bytes()))
-    };
-    if let Some(encoding) =
-        value(CONTENT_ENCODING).filter(|encoding| !encoding.eq_ignore_ascii_case("identity"))
-    {
-        let detail = format!(
-            "The body is encoded as {}; send it as it is.",
-            quoted(&encoding)
-        );
-        return Err(Problem::new(ProblemKind::UnsupportedMediaType, detail));
-    }
-    let Some(content_type) = value(CONTENT_TYPE) else {
+    let Some(content_type) = header(headers, CONTENT_TYPE) else {
         return Ok(MediaType::Json);
     };
     let essence = content_type
@@ -90,7 +133,11 @@ pub(crate) fn media_type(wire: Wire, headers: &HeaderMap) -> Result<MediaType, P
         (_, "application/json")
         | (Wire::KinesisRecord | Wire::KinesisRecords, "application/x-amz-json-1.1")
         | (Wire::Kafka, "application/vnd.kafka.json.v2+json") => return Ok(MediaType::Json),
-        (Wire::Native, "application/x-ndjson") => return Ok(MediaType::NdJson),
+        // Any other structured syntax of JSON (RFC 6839).
+        (Wire::Native, essence) if essence.ends_with("+json") => return Ok(MediaType::Json),
+        (Wire::Native, "application/x-ndjson" | "application/ndjson" | "application/jsonl") => {
+            return Ok(MediaType::NdJson);
+        }
         (Wire::KinesisRecord | Wire::KinesisRecords, _) => "application/json",
         (Wire::Kafka, _) => "application/vnd.kafka.json.v2+json or application/json",
         (Wire::Native, _) => "application/json or application/x-ndjson",
@@ -103,7 +150,7 @@ pub(crate) fn media_type(wire: Wire, headers: &HeaderMap) -> Result<MediaType, P
 }
 
 /// Refuses numbers that no reader could hold, before anything looks at them.
-pub(crate) fn check_numbers(text: &str) -> Result<(), Problem> {
+pub(crate) fn check_numbers(what: &str, text: &str) -> Result<(), Problem> {
     let mut in_string = false;
     let mut is_escape = false;
     let mut length = 0;
@@ -115,7 +162,7 @@ pub(crate) fn check_numbers(text: &str) -> Result<(), Problem> {
             length += 1;
             if length > MAX_NUMBER_BYTES {
                 let detail = format!(
-                    "The number at byte {} has more than {MAX_NUMBER_BYTES} digits.",
+                    "{what} has a number of more than {MAX_NUMBER_BYTES} digits, at byte {}; send it as text.",
                     offset - MAX_NUMBER_BYTES
                 );
                 return Err(Problem::new(ProblemKind::InvalidRequest, detail));
@@ -149,8 +196,21 @@ pub(crate) fn set<T>(
     }
 }
 
-/// Returns the records that a body lists under one of `names`.
-pub(crate) fn records_member<'a>(text: &'a str, names: &[&str]) -> Result<Vec<Value<'a>>, Problem> {
+/// Refuses more records than the answer to a request has room for.
+pub(crate) fn check_count(records: usize, most: usize) -> Result<(), Problem> {
+    if records > most {
+        let detail = format!("The body has {records} rows; send at most {most} at once.");
+        return Err(Problem::new(ProblemKind::TooLarge, detail));
+    }
+    Ok(())
+}
+
+/// Returns the records, at most `most`, that a body lists under one of `names`.
+pub(crate) fn records_member<'a>(
+    text: &'a str,
+    names: &[&str],
+    most: usize,
+) -> Result<Vec<Value<'a>>, Problem> {
     let mut body = members("The body", text)?;
     let mut found = None;
     while let Some(member) = body
@@ -172,7 +232,7 @@ pub(crate) fn records_member<'a>(text: &'a str, names: &[&str]) -> Result<Vec<Va
                 "`records` is missing or empty; put the rows there.",
             ))
         } else {
-            Ok(records)
+            check_count(records.len(), most).map(|()| records)
         }
     })
 }

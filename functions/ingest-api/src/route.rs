@@ -10,12 +10,18 @@ use crate::Config;
 use crate::response::{Problem, ProblemKind, quoted};
 
 /// What a request asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Route {
     /// Whether the function, and if asked the stream, is well.
     Health,
     /// The names of the streams.
     Streams,
+    /// What the stream of this name is.
+    Stream(String),
+    /// The names of the topics.
+    Topics,
+    /// What the topic of this name is.
+    Topic(String),
     /// What the API is, in the words of OpenAPI.
     Description,
     /// To put records on the stream; the path may declare their kind.
@@ -52,18 +58,24 @@ enum Endpoint {
     Record,
     Records,
     Streams,
+    Stream,
+    Topics,
     Topic,
+    PostTopic,
     Events,
     Health,
     Description,
 }
 
-/// Every path with its one method. `openapi.yaml` describes the same.
-const ROUTES: [(Method, &str, Endpoint); 7] = [
+/// Every path and method; HEAD is answered wherever GET is. `openapi.yaml` describes the same.
+const ROUTES: [(Method, &str, Endpoint); 10] = [
     (Method::PUT, "/streams/{stream}/record", Endpoint::Record),
     (Method::PUT, "/streams/{stream}/records", Endpoint::Records),
     (Method::GET, "/streams", Endpoint::Streams),
-    (Method::POST, "/topics/{topic}", Endpoint::Topic),
+    (Method::GET, "/streams/{stream}", Endpoint::Stream),
+    (Method::GET, "/topics", Endpoint::Topics),
+    (Method::GET, "/topics/{topic}", Endpoint::Topic),
+    (Method::POST, "/topics/{topic}", Endpoint::PostTopic),
     (Method::POST, "/events/{kind}", Endpoint::Events),
     (Method::GET, "/health", Endpoint::Health),
     (Method::GET, "/openapi.yaml", Endpoint::Description),
@@ -79,27 +91,53 @@ pub(crate) fn below_stage<'a>(path: &'a str, stage: Option<&str>) -> &'a str {
 
 /// Returns what the path and the method ask for.
 pub(crate) fn find(method: &Method, path: &str, config: &Config) -> Result<Route, Problem> {
-    let decoded: Vec<Cow<'_, str>> = path
+    // A trailing slash changes nothing.
+    let trimmed = path.strip_suffix('/').unwrap_or(path);
+    let decoded: Vec<Cow<'_, str>> = trimmed
         .trim_start_matches('/')
         .split('/')
         .map(|segment| percent_decode_str(segment).decode_utf8_lossy())
         .collect();
     let segments: Vec<&str> = decoded.iter().map(AsRef::as_ref).collect();
-    let found = ROUTES.iter().find_map(|(method, template, endpoint)| {
-        Some((method, endpoint, matched(template, &segments)?))
-    });
-    let Some((allowed, endpoint, name)) = found else {
+    let found: Vec<_> = ROUTES
+        .iter()
+        .filter_map(|(method, template, endpoint)| {
+            Some((method, endpoint, matched(template, &segments)?))
+        })
+        .collect();
+    if found.is_empty() {
         return Err(unknown_path(path, &segments));
-    };
-    if method != allowed {
-        return Err(Problem::method_not_allowed(method, allowed.clone()));
     }
+    let asked = if method == Method::HEAD {
+        &Method::GET
+    } else {
+        method
+    };
+    let Some((_, endpoint, name)) = found.iter().find(|(allowed, ..)| *allowed == asked) else {
+        let mut allowed: Vec<_> = found.iter().map(|(method, ..)| (*method).clone()).collect();
+        if allowed.contains(&Method::GET) {
+            allowed.push(Method::HEAD);
+        }
+        return Err(Problem::method_not_allowed(method, allowed));
+    };
     match endpoint {
         Endpoint::Record => put_stream(Wire::KinesisRecord, name, config),
         Endpoint::Records => put_stream(Wire::KinesisRecords, name, config),
-        Endpoint::Topic => put_topic(name, config),
+        Endpoint::PostTopic => {
+            check_topic(name, config)?;
+            Ok(Route::Put(Wire::Kafka, Kind::from_label(name)))
+        }
         Endpoint::Events => put_events(name),
         Endpoint::Streams => Ok(Route::Streams),
+        Endpoint::Stream => {
+            check_stream(name, config)?;
+            Ok(Route::Stream((*name).to_owned()))
+        }
+        Endpoint::Topics => Ok(Route::Topics),
+        Endpoint::Topic => {
+            check_topic(name, config)?;
+            Ok(Route::Topic((*name).to_owned()))
+        }
         Endpoint::Health => Ok(Route::Health),
         Endpoint::Description => Ok(Route::Description),
     }
@@ -120,22 +158,50 @@ fn matched<'a>(template: &str, segments: &[&'a str]) -> Option<&'a str> {
 }
 
 fn put_stream(wire: Wire, stream: &str, config: &Config) -> Result<Route, Problem> {
-    if config.streams.allow(stream) {
-        return Ok(Route::Put(wire, Kind::from_label(stream)));
-    }
-    let detail = format!(
-        "There is no stream {}; GET /streams lists those there are.",
-        quoted(stream)
-    );
+    check_stream(stream, config)?;
+    Ok(Route::Put(wire, Kind::from_label(stream)))
+}
+
+fn check_stream(stream: &str, config: &Config) -> Result<(), Problem> {
+    let detail = if !is_name(stream, STREAM_NAME_MAX_CHARS) {
+        format!(
+            "Kinesis allows no stream {}: a name is 1 to {STREAM_NAME_MAX_CHARS} of `A-Z a-z 0-9 . _ -`.",
+            quoted(stream)
+        )
+    } else if config.streams.allow(stream) {
+        return Ok(());
+    } else {
+        format!(
+            "There is no stream {}; GET /streams lists those there are.",
+            quoted(stream)
+        )
+    };
     Err(Problem::new(ProblemKind::UnknownStream, detail))
 }
 
-fn put_topic(topic: &str, config: &Config) -> Result<Route, Problem> {
-    if config.topics.allow(topic) {
-        return Ok(Route::Put(Wire::Kafka, Kind::from_label(topic)));
-    }
-    let detail = format!("There is no topic {}.", quoted(topic));
+fn check_topic(topic: &str, config: &Config) -> Result<(), Problem> {
+    let detail = if !is_name(topic, TOPIC_NAME_MAX_CHARS) || [".", ".."].contains(&topic) {
+        format!(
+            "Kafka allows no topic {}: a name is 1 to {TOPIC_NAME_MAX_CHARS} of `A-Z a-z 0-9 . _ -`.",
+            quoted(topic)
+        )
+    } else if config.topics.allow(topic) {
+        return Ok(());
+    } else {
+        format!("There is no topic {}.", quoted(topic))
+    };
     Err(Problem::new(ProblemKind::UnknownTopic, detail))
+}
+
+/// Longest name of a topic (Kafka, `org.apache.kafka.common.internals.Topic`).
+const TOPIC_NAME_MAX_CHARS: usize = 249;
+/// Longest name of a stream (Kinesis, `CreateStream`).
+const STREAM_NAME_MAX_CHARS: usize = 128;
+
+/// Returns whether Kafka and Kinesis allow the letters of a name.
+fn is_name(name: &str, most: usize) -> bool {
+    let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    (1..=most).contains(&name.len()) && name.bytes().all(is_letter)
 }
 
 fn put_events(kind: &str) -> Result<Route, Problem> {
@@ -226,7 +292,20 @@ mod tests {
                 "/events/user",
                 Route::Put(Wire::Native, Some(Kind::User)),
             ),
+            (
+                Method::POST,
+                "/topics/abc.geo/",
+                Route::Put(Wire::Kafka, Some(Kind::Geo)),
+            ),
+            (
+                Method::GET,
+                "/topics/abc.geo",
+                Route::Topic("abc.geo".to_owned()),
+            ),
+            (Method::GET, "/topics/", Route::Topics),
             (Method::GET, "/streams", Route::Streams),
+            (Method::GET, "/streams/abc", Route::Stream("abc".to_owned())),
+            (Method::HEAD, "/health", Route::Health),
             (Method::GET, "/health", Route::Health),
             (Method::GET, "/openapi.yaml", Route::Description),
         ] {
@@ -239,15 +318,12 @@ mod tests {
         for (path, form) in [
             ("/streams/abc/PutRecord", "PUT /streams/{stream}/record?"),
             ("/streams/abc/PutRecords", "PUT /streams/{stream}/records?"),
-            ("/streams/abc/record/", "PUT /streams/{stream}/record?"),
             ("/stream/abc/record", "PUT /streams/{stream}/record?"),
             ("/PutRecord", "PUT /streams/{stream}/record?"),
             ("/Streams", "GET /streams?"),
-            ("/topics", "POST /topics/{topic}?"),
             ("/Topic/abc.pin", "POST /topics/{topic}?"),
             ("/pin", "POST /events/{kind}?"),
             ("/events//", "POST /events/{kind}?"),
-            ("/topics/", "POST /topics/{topic}?"),
             ("/streams//record", "PUT /streams/{stream}/record?"),
             ("/openapi.json", "GET /openapi.yaml?"),
             ("/", &routes().join(", ")),
@@ -276,6 +352,36 @@ mod tests {
             }
         }
         assert_eq!(described, routes());
+    }
+
+    #[test]
+    fn a_name_that_kafka_or_kinesis_forbids_is_unknown_with_the_rule() {
+        let config = Config::new("events");
+        let long = |length: usize| "a".repeat(length);
+        for (path, is_known) in [
+            ("/topics/..%2F..%2Fpin".to_owned(), false),
+            ("/topics/a%00.pin".to_owned(), false),
+            ("/topics/%ff.pin".to_owned(), false),
+            ("/topics/a%20b.pin".to_owned(), false),
+            ("/topics/%C3%A9.pin".to_owned(), false),
+            ("/topics/..".to_owned(), false),
+            (format!("/topics/{}", long(249)), true),
+            (format!("/topics/{}", long(250)), false),
+            ("/topics/A_b-c.9".to_owned(), true),
+            (format!("/streams/{}", long(128)), true),
+            (format!("/streams/{}", long(129)), false),
+            ("/streams/a%2Fb".to_owned(), false),
+        ] {
+            let found = find(&Method::GET, &path, &config);
+            assert_eq!(found.is_ok(), is_known, "{path}");
+            if let Err(problem) = found {
+                assert!(
+                    problem.detail.contains("`A-Z a-z 0-9 . _ -`"),
+                    "{}",
+                    problem.detail
+                );
+            }
+        }
     }
 
     #[test]

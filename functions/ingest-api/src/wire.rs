@@ -1,6 +1,6 @@
 //! The three wire formats: a body → the entries that go on the stream, and what became of them → the answer.
 //!
-//! A body is taken whole or refused whole: nothing of a refused one is stored.
+//! A body whose frame can be read is taken record by record: one that is no row gets an error of its own.
 
 mod kafka;
 mod kinesis;
@@ -8,24 +8,23 @@ mod native;
 
 use event_model::Kind;
 use lambda_http::Body;
-use lambda_http::http::{HeaderMap, Response};
+use lambda_http::http::Response;
 
 use crate::producer::Outcome;
-use crate::request::{self, Entry, MediaType};
+use crate::request::{self, MediaType, Parsed};
 use crate::response::Problem;
 use crate::route::Wire;
 
 /// Reads the entries of a request; `kind` is what its path declares.
-pub(crate) fn entries<'a>(
+pub(crate) fn entries(
     wire: Wire,
     kind: Option<Kind>,
-    headers: &HeaderMap,
-    body: &'a [u8],
-) -> Result<Vec<Entry<'a>>, Problem> {
-    let media_type = request::media_type(wire, headers)?;
+    media_type: MediaType,
+    body: &[u8],
+) -> Result<Vec<Parsed<'_>>, Problem> {
     let text = request::text(body)?;
     match wire {
-        Wire::KinesisRecord => kinesis::record(text, kind).map(|entry| vec![entry]),
+        Wire::KinesisRecord => Ok(vec![kinesis::record(text, kind)]),
         Wire::KinesisRecords => kinesis::records(text, kind),
         Wire::Kafka => kafka::records(text, kind),
         Wire::Native if media_type == MediaType::NdJson => native::lines(text, kind),

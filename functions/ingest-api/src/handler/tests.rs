@@ -1,5 +1,6 @@
 mod failures;
 mod hostile;
+mod odd_records;
 mod refusals;
 mod samples;
 mod wires;

@@ -9,7 +9,7 @@ use event_model::Position;
 pub(crate) type Outcome = Result<Position, Failure>;
 
 /// Why a record is not stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Failure {
     /// Its shard takes no more at the moment.
     Throttled,
@@ -23,32 +23,34 @@ pub(crate) enum Failure {
     TimedOut,
     /// Kinesis finds the record or the request invalid.
     Refused,
+    /// The record is no row, or one that the stream cannot take; what is wrong, as a sentence.
+    Invalid(String),
 }
 
 impl Failure {
     /// Returns whether the same record may be taken a moment later, within the request.
-    pub(super) fn may_pass(self) -> bool {
-        !matches!(self, Self::Forbidden | Self::Refused)
+    pub(super) fn may_pass(&self) -> bool {
+        !matches!(self, Self::Forbidden | Self::Refused | Self::Invalid(_))
     }
 
     /// Returns whether a client does well to send the record again.
-    pub(crate) fn is_retryable(self) -> bool {
-        self != Self::Refused
+    pub(crate) fn is_retryable(&self) -> bool {
+        !matches!(self, Self::Refused | Self::Invalid(_))
     }
 
     /// Returns the code by Kinesis's names.
-    pub(crate) fn code(self) -> &'static str {
+    pub(crate) fn code(&self) -> &'static str {
         match self {
             Self::Throttled => "ProvisionedThroughputExceededException",
             Self::Internal => "InternalFailure",
             Self::Unreachable | Self::Forbidden => "ServiceUnavailable",
             Self::TimedOut => "RequestTimeout",
-            Self::Refused => "InvalidArgumentException",
+            Self::Refused | Self::Invalid(_) => "InvalidArgumentException",
         }
     }
 
     /// Returns what happened, for a client; nothing of the inside.
-    pub(crate) fn message(self) -> &'static str {
+    pub(crate) fn message(&self) -> &str {
         match self {
             Self::Throttled => "The stream takes no more at the moment; send it again in a second.",
             Self::Internal => "The stream failed to store the record; send it again.",
@@ -56,6 +58,7 @@ impl Failure {
             Self::Forbidden => "The stream is not available; contact its operators.",
             Self::TimedOut => "The stream did not answer in time; send it again.",
             Self::Refused => "The stream refuses the record.",
+            Self::Invalid(problem) => problem,
         }
     }
 }

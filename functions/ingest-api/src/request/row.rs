@@ -2,31 +2,24 @@
 
 use std::borrow::Cow;
 
-use base64::Engine as _;
-use base64::alphabet;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use event_model::kind::KindMarkers;
 use event_model::limits::RECORD_MAX_BYTES;
-use event_model::{Kind, PartitionKey};
+use event_model::{Field, Kind, KnownFields, PartitionKey};
+use json_reader::base64;
 use json_reader::number::integer_value;
 use json_reader::{Members, Text, Value};
 
 use super::{Entry, check_numbers, not_json};
 use crate::response::{Problem, ProblemKind};
 
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &alphabet::STANDARD,
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
-);
-
 /// Makes the entry of a row's JSON. `what` names the row at the start of a sentence.
 ///
-/// A row whose fields decide no kind is taken too: cleaning puts it in quarantine, where it can be looked at.
+/// A row whose fields decide no kind, or another than the declared one, is taken too: cleaning puts it in quarantine, where it can be looked at.
 pub(crate) fn entry<'a>(
     what: &str,
     row: Cow<'a, str>,
     declared: Option<Kind>,
 ) -> Result<Entry<'a>, Problem> {
+    check_numbers(what, &row)?;
     let key = key(what, &row, declared)?;
     let entry = Entry { key, data: row };
     if entry.size() > RECORD_MAX_BYTES {
@@ -43,19 +36,20 @@ fn key(what: &str, row: &str, declared: Option<Kind>) -> Result<PartitionKey, Pr
     let Some(mut members) = Members::open(row) else {
         return Err(not_a_row(what));
     };
-    let mut markers = KindMarkers::default();
+    let mut known = KnownFields::default();
     let (mut index, mut ind) = (None, None);
     while let Some(member) = members
         .next_member()
         .map_err(|error| not_json(what, row, error))?
     {
-        match &*member.name.decode() {
-            "index" => index = integer_value(&member.value),
-            "ind" => ind = integer_value(&member.value),
-            name => markers.note(name),
+        match Field::from_name(&member.name.decode()) {
+            Some(Field::Index) => index = integer_value(&member.value),
+            Some(Field::Ind) => ind = integer_value(&member.value),
+            Some(field) => known.note(field),
+            None => {}
         }
     }
-    let kind = declared.or_else(|| markers.kind());
+    let kind = declared.or_else(|| known.kind());
     // The same choice as in cleaning: a pin's own name for its key comes first.
     let ind = if kind == Some(Kind::Pin) {
         index.or(ind)
@@ -76,23 +70,22 @@ pub(crate) fn unwrapped<'a>(what: &str, value: &Value<'a>) -> Result<Cow<'a, str
 
 fn from_text<'a>(what: &str, text: &Text<'a>) -> Result<Cow<'a, str>, Problem> {
     let text = text.decode();
-    let row = if text.trim_ascii_start().starts_with('{') {
-        text
-    } else {
-        let bytes = BASE64
-            .decode(text.trim_ascii())
-            .map_err(|_| not_a_row(what))?;
-        let row = String::from_utf8(bytes).map_err(|error| {
-            let detail = format!(
-                "{what} is base64 of bytes that are not UTF-8 from byte {} on.",
-                error.utf8_error().valid_up_to()
-            );
-            Problem::new(ProblemKind::NotARow, detail)
-        })?;
-        Cow::Owned(row)
-    };
-    check_numbers(&row)?;
-    Ok(row)
+    let start = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    if start.trim_ascii_start().starts_with('{') {
+        return Ok(text);
+    }
+    let not_a_row = |detail: String| Problem::new(ProblemKind::NotARow, detail);
+    let bytes = base64::decode(&text).map_err(|error| {
+        not_a_row(format!(
+            "{what} is text that does not start with `{{`, so it was read as base64, and is {error}."
+        ))
+    })?;
+    String::from_utf8(bytes).map(Cow::Owned).map_err(|error| {
+        not_a_row(format!(
+            "{what} was read as base64, and is that of bytes that are not UTF-8 from byte {} on.",
+            error.utf8_error().valid_up_to()
+        ))
+    })
 }
 
 pub(crate) fn not_a_row(what: &str) -> Problem {

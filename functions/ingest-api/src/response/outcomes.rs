@@ -8,7 +8,7 @@ use super::{Problem, ProblemKind, json};
 use crate::producer::{Failure, Outcome};
 use crate::route::Wire;
 
-/// Returns the problem that every record had.
+/// Returns the problem that every record had which was tried.
 pub(crate) fn common_problem(wire: Wire, outcomes: &[Outcome]) -> Option<Problem> {
     let failure = common_failure(outcomes)?;
     Some(Problem::new(problem_kind(failure, wire), failure.message()))
@@ -36,16 +36,18 @@ pub(crate) fn all_failed(outcomes: &[Outcome]) -> bool {
     outcomes.iter().all(Result::is_err)
 }
 
-/// Returns the failure that every record had.
-fn common_failure(outcomes: &[Outcome]) -> Option<Failure> {
-    let first = outcomes.first()?.as_ref().err()?;
-    outcomes
+/// Returns the failure that every record had, but for those that never went to the stream.
+fn common_failure(outcomes: &[Outcome]) -> Option<&Failure> {
+    let mut tried = outcomes
         .iter()
+        .filter(|outcome| !matches!(outcome, Err(Failure::Invalid(_))));
+    let first = tried.next()?.as_ref().err()?;
+    tried
         .all(|outcome| outcome.as_ref().err() == Some(first))
-        .then_some(*first)
+        .then_some(first)
 }
 
-fn problem_kind(failure: Failure, wire: Wire) -> ProblemKind {
+fn problem_kind(failure: &Failure, wire: Wire) -> ProblemKind {
     match failure {
         Failure::Throttled => ProblemKind::Throttled,
         // A Kinesis or native client takes 408 for its own slowness; only Kafka REST has a code for the stream's.

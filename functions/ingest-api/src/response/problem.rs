@@ -20,7 +20,8 @@ pub(crate) struct Problem {
     pub(crate) kind: ProblemKind,
     /// What is wrong and what to do, as a sentence.
     pub(crate) detail: String,
-    allow: Option<Method>,
+    /// The methods that the path takes.
+    allow: Vec<Method>,
 }
 
 /// The kinds of problem; each has a stable `type`.
@@ -28,6 +29,8 @@ pub(crate) struct Problem {
 pub(crate) enum ProblemKind {
     /// The body is not JSON, or not UTF-8.
     NotJson,
+    /// The body says that it is gzip, and is not.
+    NotGzip,
     /// The request has none of the API's keys.
     Unauthorized,
     /// No route has this path.
@@ -62,6 +65,12 @@ impl ProblemKind {
                 StatusCode::BAD_REQUEST,
                 "not-json",
                 "The body is not JSON",
+                400,
+            ),
+            Self::NotGzip => (
+                StatusCode::BAD_REQUEST,
+                "not-gzip",
+                "The body is not gzip",
                 400,
             ),
             Self::Unauthorized => (
@@ -165,16 +174,21 @@ impl Problem {
         Self {
             kind,
             detail: detail.into(),
-            allow: None,
+            allow: Vec::new(),
         }
     }
 
-    pub(crate) fn method_not_allowed(method: &Method, allow: Method) -> Self {
-        let detail = format!("This path takes {allow}, not {}.", quoted(method.as_str()));
+    pub(crate) fn method_not_allowed(method: &Method, allow: Vec<Method>) -> Self {
+        let names: Vec<_> = allow.iter().map(Method::as_str).collect();
+        let detail = format!(
+            "This path takes {}, not {}.",
+            names.join(", "),
+            quoted(method.as_str())
+        );
         Self {
             kind: ProblemKind::MethodNotAllowed,
             detail,
-            allow: Some(allow),
+            allow,
         }
     }
 
@@ -218,11 +232,8 @@ impl Problem {
 
     fn add_headers(&self, response: &mut Response<Body>) {
         let headers = response.headers_mut();
-        if let Some(allow) = self
-            .allow
-            .as_ref()
-            .and_then(|method| method.as_str().parse::<HeaderValue>().ok())
-        {
+        let allow: Vec<_> = self.allow.iter().map(Method::as_str).collect();
+        if let (false, Ok(allow)) = (allow.is_empty(), HeaderValue::from_str(&allow.join(", "))) {
             headers.insert(ALLOW, allow);
         }
         if self.kind == ProblemKind::Unauthorized {

@@ -10,15 +10,18 @@ use serde::Serialize;
 
 use crate::producer::{Failure, Outcome};
 use crate::request::row::{entry, not_a_row};
-use crate::request::{Entry, invalid, members, not_json, records_member, set};
+use crate::request::{Parsed, invalid, members, not_json, records_member, set};
 use crate::response::{KAFKA_JSON, Problem, all_failed, common_problem, with_type};
 use crate::route::Wire;
+
+/// Most records of a request. Each takes some 200 bytes of the answer, of which Lambda lets 6 MB pass.
+const MAX_RECORDS: usize = 10_000;
 
 /// Reads the body of `POST /topics/{topic}`.
 pub(crate) fn records<'a>(
     text: &'a str,
     declared: Option<Kind>,
-) -> Result<Vec<Entry<'a>>, Problem> {
+) -> Result<Vec<Parsed<'a>>, Problem> {
     let entry = |(index, record): (usize, Value<'a>)| {
         let Value::Object(object) = record else {
             return Err(invalid(format!(
@@ -34,11 +37,8 @@ pub(crate) fn records<'a>(
             ))),
         }
     };
-    records_member(text, &["records"])?
-        .into_iter()
-        .enumerate()
-        .map(entry)
-        .collect()
+    let records = records_member(text, &["records"], MAX_RECORDS)?;
+    Ok(records.into_iter().enumerate().map(entry).collect())
 }
 
 fn value(index: usize, record: &str) -> Result<Option<Value<'_>>, Problem> {

@@ -1,5 +1,6 @@
 //! The Kinesis proxy: its own spelling (`data`, `partition-key`) and the API's (`Data`, `PartitionKey`).
 
+use event_model::limits::PUT_RECORDS_MAX_RECORDS;
 use event_model::{Kind, Position};
 use json_reader::Value;
 use lambda_http::Body;
@@ -8,12 +9,12 @@ use serde::Serialize;
 
 use crate::producer::{Failure, Outcome};
 use crate::request::row::{entry, unwrapped};
-use crate::request::{Entry, invalid, members, not_json, records_member, set};
+use crate::request::{Parsed, invalid, members, not_json, records_member, set};
 use crate::response::{self, Partial, Problem, ProblemKind, common_problem, failed, json};
 use crate::route::Wire;
 
 /// Reads the body of `PUT /streams/{stream}/record`.
-pub(crate) fn record(text: &str, declared: Option<Kind>) -> Result<Entry<'_>, Problem> {
+pub(crate) fn record(text: &str, declared: Option<Kind>) -> Parsed<'_> {
     Put::read("The body", text)?.entry("`Data`", declared)
 }
 
@@ -21,8 +22,8 @@ pub(crate) fn record(text: &str, declared: Option<Kind>) -> Result<Entry<'_>, Pr
 pub(crate) fn records<'a>(
     text: &'a str,
     declared: Option<Kind>,
-) -> Result<Vec<Entry<'a>>, Problem> {
-    let records = records_member(text, &["records", "Records"])?;
+) -> Result<Vec<Parsed<'a>>, Problem> {
+    let records = records_member(text, &["records", "Records"], PUT_RECORDS_MAX_RECORDS)?;
     let entry = |(index, record): (usize, Value<'a>)| {
         let what = format!("Record {index}");
         let Value::Object(object) = record else {
@@ -32,7 +33,7 @@ pub(crate) fn records<'a>(
         };
         Put::read(&what, object)?.entry(&format!("The data of record {index}"), declared)
     };
-    records.into_iter().enumerate().map(entry).collect()
+    Ok(records.into_iter().enumerate().map(entry).collect())
 }
 
 /// The members of a body or of a record that count.
@@ -76,7 +77,7 @@ impl<'a> Put<'a> {
         })
     }
 
-    fn entry(&self, what: &str, declared: Option<Kind>) -> Result<Entry<'a>, Problem> {
+    fn entry(&self, what: &str, declared: Option<Kind>) -> Parsed<'a> {
         entry(what, unwrapped(what, &self.data)?, declared.or(self.kind))
     }
 }

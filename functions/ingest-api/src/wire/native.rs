@@ -2,72 +2,93 @@
 
 use std::borrow::Cow;
 
-use event_model::{Kind, Position};
-use json_reader::Value;
+use event_model::{Field, Kind, Position};
+use json_reader::{Members, Value};
 use lambda_http::Body;
 use lambda_http::http::{Response, StatusCode};
 use serde::Serialize;
 
 use crate::producer::Outcome;
 use crate::request::row::{entry, not_a_row};
-use crate::request::{Entry, elements, invalid, not_json};
-use crate::response::{self, Partial, Problem, ProblemKind, common_problem, failed};
+use crate::request::{Parsed, check_count, elements, invalid, not_json};
+use crate::response::{self, Partial, Problem, common_problem, failed};
 use crate::route::Wire;
 
 /// Most rows of a request.
 const MAX_ROWS: usize = 500;
 
 /// Reads a JSON array of rows, or one row.
-pub(crate) fn rows<'a>(text: &'a str, declared: Option<Kind>) -> Result<Vec<Entry<'a>>, Problem> {
+pub(crate) fn rows<'a>(text: &'a str, declared: Option<Kind>) -> Result<Vec<Parsed<'a>>, Problem> {
     if text.trim_ascii_start().starts_with('[') {
         let values = elements(text, |error| not_json("The body", text, error))?;
-        check_count(values.len())?;
+        check_rows(values.len())?;
         let entry = |(index, value): (usize, Value<'a>)| {
             of_value(&format!("Row {index}"), &value, declared)
         };
-        return values.into_iter().enumerate().map(entry).collect();
+        return Ok(values.into_iter().enumerate().map(entry).collect());
     }
     let value = json_reader::parse(text).map_err(|error| not_json("The body", text, error))?;
-    of_value("The body", &value, declared).map(|entry| vec![entry])
+    if let Value::Object(body) = value {
+        refuse_other_wires(body)?;
+    }
+    Ok(vec![of_value("The body", &value, declared)])
 }
 
 /// Reads a row a line; blank lines are skipped.
-pub(crate) fn lines(text: &str, declared: Option<Kind>) -> Result<Vec<Entry<'_>>, Problem> {
+pub(crate) fn lines(text: &str, declared: Option<Kind>) -> Result<Vec<Parsed<'_>>, Problem> {
     let lines = || {
         (1..)
             .zip(text.lines())
             .filter(|(_, line)| !line.trim_ascii().is_empty())
     };
-    check_count(lines().count())?;
-    lines()
-        .map(|(number, line)| {
-            let what = format!("Line {number}");
-            let value = json_reader::parse(line).map_err(|error| not_json(&what, line, error))?;
-            of_value(&what, &value, declared)
-        })
-        .collect()
+    check_rows(lines().count())?;
+    let entry = |(number, line)| {
+        let what = format!("Line {number}");
+        let value = json_reader::parse(line).map_err(|error| not_json(&what, line, error))?;
+        of_value(&what, &value, declared)
+    };
+    Ok(lines().map(entry).collect())
 }
 
-fn of_value<'a>(
-    what: &str,
-    value: &Value<'a>,
-    declared: Option<Kind>,
-) -> Result<Entry<'a>, Problem> {
+fn of_value<'a>(what: &str, value: &Value<'a>, declared: Option<Kind>) -> Parsed<'a> {
     match value {
         Value::Object(row) => entry(what, Cow::Borrowed(row), declared),
         _ => Err(not_a_row(what)),
     }
 }
 
-fn check_count(rows: usize) -> Result<(), Problem> {
-    match rows {
-        0 => Err(invalid("There is no row in the body.")),
-        1..=MAX_ROWS => Ok(()),
-        _ => {
-            let detail = format!("The body has {rows} rows; send at most {MAX_ROWS}.");
-            Err(Problem::new(ProblemKind::TooLarge, detail))
+/// Refuses the body of another route: it would be stored as one row that is none.
+fn refuse_other_wires(body: &str) -> Result<(), Problem> {
+    let Some(mut members) = Members::open(body) else {
+        return Ok(());
+    };
+    let mut meant = None;
+    while let Ok(Some(member)) = members.next_member() {
+        let name = member.name.decode();
+        if Field::from_name(&name).is_some() {
+            return Ok(());
         }
+        meant = match (&*name, member.value) {
+            ("records", Value::Array(records)) if records.contains("\"value\"") => {
+                Some("POST /topics/{topic}")
+            }
+            ("records" | "Records", _) => Some("PUT /streams/{stream}/records"),
+            ("Data" | "data", _) => Some("PUT /streams/{stream}/record"),
+            _ => meant,
+        };
     }
+    meant.map_or(Ok(()), |route| {
+        Err(invalid(format!(
+            "The body is no row: it is that of {route}; send it there, or send the rows alone."
+        )))
+    })
+}
+
+fn check_rows(rows: usize) -> Result<(), Problem> {
+    if rows == 0 {
+        return Err(invalid("There is no row in the body."));
+    }
+    check_count(rows, MAX_ROWS)
 }
 
 /// Returns the answer to a request whose records were all tried.

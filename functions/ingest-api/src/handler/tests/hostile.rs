@@ -70,13 +70,13 @@ async fn hostile_bodies_are_refused_at_once() {
     400 content-type: application/problem+json
     {"type":"urn:pinflow:problem:not-json","title":"The body is not JSON","status":400,"detail":"The body is not JSON: expected nesting of at most 128 levels at byte 132.","request_id":"r-1"}
     422 content-type: application/problem+json
-    {"type":"urn:pinflow:problem:invalid-request","title":"The body has another shape","status":422,"detail":"The number at byte 0 has more than 1100 digits.","request_id":"r-1"}
+    {"type":"urn:pinflow:problem:not-a-row","title":"A value is not a row","status":422,"detail":"The body is not a JSON object.","request_id":"r-1"}
     422 content-type: application/problem+json
-    {"type":"urn:pinflow:problem:invalid-request","title":"The body has another shape","status":422,"detail":"The number at byte 9 has more than 1100 digits.","request_id":"r-1"}
+    {"type":"urn:pinflow:problem:invalid-request","title":"The body has another shape","status":422,"detail":"The body has a number of more than 1100 digits, at byte 9; send it as text.","request_id":"r-1"}
     422 content-type: application/vnd.kafka.v2+json
-    {"error_code":422,"message":"The number at byte 27 has more than 1100 digits."}
+    {"error_code":422,"message":"The value of record 0 has a number of more than 1100 digits, at byte 6; send it as text."}
     422 content-type: application/problem+json
-    {"type":"urn:pinflow:problem:invalid-request","title":"The body has another shape","status":422,"detail":"The number at byte 9 has more than 1100 digits.","request_id":"r-1"}
+    {"type":"urn:pinflow:problem:invalid-request","title":"The body has another shape","status":422,"detail":"`Data` has a number of more than 1100 digits, at byte 9; send it as text.","request_id":"r-1"}
     "#);
 }
 

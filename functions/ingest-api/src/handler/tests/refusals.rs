@@ -16,7 +16,7 @@ async fn every_bad_request_has_its_answer() {
                 "POST",
                 "/events/pin",
                 "application/x-ndjson",
-                "{}\n{\"a\" 1}",
+                "{\"a\" 1}\n7",
             ),
             ("PUT", "/streams/unknown/record", JSON, "{}"),
             ("POST", "/topics/unknown.pin", KAFKA, "{}"),
@@ -41,17 +41,22 @@ async fn every_bad_request_has_its_answer() {
             record(r#"{"Data":"not base64!"}"#),
             record(r#"{"Data":{},"PartitionKey":1}"#),
             records(r#"{"records":[]}"#),
-            records(r#"{"Records":[{"Data":{}},{"Data":"{\"a\":}"}]}"#),
+            records(r#"{"Records":[{"Data":"{\"a\":}"}]}"#),
             records(r#"{"records":[{"data":{}}],"Records":[{"Data":{}}]}"#),
             record(r#"{"Data":{},"PartitionKey":"pin","partition-key":null}"#),
             kafka(r#"{"records":[{"value":{},"value":{}}]}"#),
             ("POST", "/topics/", KAFKA, "{}"),
+            ("POST", "/topics/..%2F..%2Fpin", KAFKA, "{}"),
             kafka(r#"{"value":{}}"#),
             kafka(r#"{"records":{}}"#),
             kafka(r#"{"records":[{"key":1}]}"#),
-            kafka(r#"{"records":[{"value":{}},{"value":"{}"}]}"#),
+            kafka(r#"{"records":[{"value":"{}"},{"value":null}]}"#),
             native("[]"),
-            native("[{},7]"),
+            native("[7]"),
+            native(r#"{"ind":NaN}"#),
+            native(r#"{"records":[{"value":{"ind":1}}]}"#),
+            native(r#"{"records":[{"data":{"ind":1}}]}"#),
+            native(r#"{"StreamName":"a","Data":{"ind":1},"PartitionKey":"pin"}"#),
             native("\"row\""),
         ],
     )
@@ -70,10 +75,10 @@ async fn every_bad_request_has_its_answer() {
     400 content-type: application/vnd.kafka.v2+json
     {"error_code":400,"message":"The body is not JSON: expected a value at byte 14."}
 
-    POST /events/pin {}
-    {"a" 1}
+    POST /events/pin {"a" 1}
+    7
     400 content-type: application/problem+json
-    {"type":"urn:pinflow:problem:not-json","title":"The body is not JSON","status":400,"detail":"Line 2 is not JSON: expected `:` at byte 5.","request_id":"r-1"}
+    {"type":"urn:pinflow:problem:not-json","title":"The body is not JSON","status":400,"detail":"Line 1 is not JSON: expected `:` at byte 5.","request_id":"r-1"}
 
     PUT /streams/unknown/record {}
     404 content-type: application/problem+json
@@ -97,19 +102,19 @@ async fn every_bad_request_has_its_answer() {
 
     GET /nothing 
     404 content-type: application/problem+json
-    {"type":"urn:pinflow:problem:unknown-path","title":"There is nothing at this path","status":404,"detail":"There is nothing at `/nothing`. The routes are PUT /streams/{stream}/record, PUT /streams/{stream}/records, GET /streams, POST /topics/{topic}, POST /events/{kind}, GET /health, GET /openapi.yaml.","request_id":"r-1"}
+    {"type":"urn:pinflow:problem:unknown-path","title":"There is nothing at this path","status":404,"detail":"There is nothing at `/nothing`. The routes are PUT /streams/{stream}/record, PUT /streams/{stream}/records, GET /streams, GET /streams/{stream}, GET /topics, GET /topics/{topic}, POST /topics/{topic}, POST /events/{kind}, GET /health, GET /openapi.yaml.","request_id":"r-1"}
 
     GET /streams/Prod-Stream/record 
     405 content-type: application/problem+json allow: PUT
     {"type":"urn:pinflow:problem:method-not-allowed","title":"The path takes another method","status":405,"detail":"This path takes PUT, not `GET`.","request_id":"r-1"}
 
     DELETE /streams 
-    405 content-type: application/problem+json allow: GET
-    {"type":"urn:pinflow:problem:method-not-allowed","title":"The path takes another method","status":405,"detail":"This path takes GET, not `DELETE`.","request_id":"r-1"}
+    405 content-type: application/problem+json allow: GET, HEAD
+    {"type":"urn:pinflow:problem:method-not-allowed","title":"The path takes another method","status":405,"detail":"This path takes GET, HEAD, not `DELETE`.","request_id":"r-1"}
 
     PUT /topics/abc.pin {}
-    405 content-type: application/vnd.kafka.v2+json allow: POST
-    {"error_code":405,"message":"This path takes POST, not `PUT`."}
+    405 content-type: application/vnd.kafka.v2+json allow: GET, POST, HEAD
+    {"error_code":405,"message":"This path takes GET, POST, HEAD, not `PUT`."}
 
     PUT /streams/Prod-Stream/record {}
     415 content-type: application/problem+json
@@ -137,7 +142,7 @@ async fn every_bad_request_has_its_answer() {
 
     PUT /streams/Prod-Stream/record {"Data":"not base64!"}
     422 content-type: application/problem+json
-    {"type":"urn:pinflow:problem:not-a-row","title":"A value is not a row","status":422,"detail":"`Data` is not a JSON object.","request_id":"r-1"}
+    {"type":"urn:pinflow:problem:not-a-row","title":"A value is not a row","status":422,"detail":"`Data` is text that does not start with `{`, so it was read as base64, and is not base64 from byte 10 on.","request_id":"r-1"}
 
     PUT /streams/Prod-Stream/record {"Data":{},"PartitionKey":1}
     422 content-type: application/problem+json
@@ -147,9 +152,9 @@ async fn every_bad_request_has_its_answer() {
     422 content-type: application/problem+json
     {"type":"urn:pinflow:problem:invalid-request","title":"The body has another shape","status":422,"detail":"`records` is missing or empty; put the rows there.","request_id":"r-1"}
 
-    PUT /streams/Prod-Stream/records {"Records":[{"Data":{}},{"Data":"{\"a\":}"}]}
+    PUT /streams/Prod-Stream/records {"Records":[{"Data":"{\"a\":}"}]}
     400 content-type: application/problem+json
-    {"type":"urn:pinflow:problem:not-json","title":"The body is not JSON","status":400,"detail":"The data of record 1 is not JSON: expected a value at byte 5.","request_id":"r-1"}
+    {"type":"urn:pinflow:problem:not-json","title":"The body is not JSON","status":400,"detail":"The data of record 0 is not JSON: expected a value at byte 5.","request_id":"r-1"}
 
     PUT /streams/Prod-Stream/records {"records":[{"data":{}}],"Records":[{"Data":{}}]}
     422 content-type: application/problem+json
@@ -164,8 +169,12 @@ async fn every_bad_request_has_its_answer() {
     {"error_code":422,"message":"Record 0 has `value` twice; send one."}
 
     POST /topics/ {}
+    405 content-type: application/vnd.kafka.v2+json allow: GET, HEAD
+    {"error_code":405,"message":"This path takes GET, HEAD, not `POST`."}
+
+    POST /topics/..%2F..%2Fpin {}
     404 content-type: application/vnd.kafka.v2+json
-    {"error_code":404,"message":"There is nothing at `/topics/`. Did you mean POST /topics/{topic}?"}
+    {"error_code":40401,"message":"Kafka allows no topic `../../pin`: a name is 1 to 249 of `A-Z a-z 0-9 . _ -`."}
 
     POST /topics/abc.pin {"value":{}}
     422 content-type: application/vnd.kafka.v2+json
@@ -179,17 +188,33 @@ async fn every_bad_request_has_its_answer() {
     422 content-type: application/vnd.kafka.v2+json
     {"error_code":422,"message":"Record 0 has no `value`; put the row there."}
 
-    POST /topics/abc.pin {"records":[{"value":{}},{"value":"{}"}]}
+    POST /topics/abc.pin {"records":[{"value":"{}"},{"value":null}]}
     422 content-type: application/vnd.kafka.v2+json
-    {"error_code":42206,"message":"The value of record 1 is not a JSON object."}
+    {"error_code":42206,"message":"The value of record 0 is not a JSON object."}
 
     POST /events/pin []
     422 content-type: application/problem+json
     {"type":"urn:pinflow:problem:invalid-request","title":"The body has another shape","status":422,"detail":"There is no row in the body.","request_id":"r-1"}
 
-    POST /events/pin [{},7]
+    POST /events/pin [7]
     422 content-type: application/problem+json
-    {"type":"urn:pinflow:problem:not-a-row","title":"A value is not a row","status":422,"detail":"Row 1 is not a JSON object.","request_id":"r-1"}
+    {"type":"urn:pinflow:problem:not-a-row","title":"A value is not a row","status":422,"detail":"Row 0 is not a JSON object.","request_id":"r-1"}
+
+    POST /events/pin {"ind":NaN}
+    400 content-type: application/problem+json
+    {"type":"urn:pinflow:problem:not-json","title":"The body is not JSON","status":400,"detail":"The body is not JSON: expected a number or `null` (`NaN` and `Infinity` are not JSON; send `null` instead) at byte 7.","request_id":"r-1"}
+
+    POST /events/pin {"records":[{"value":{"ind":1}}]}
+    422 content-type: application/problem+json
+    {"type":"urn:pinflow:problem:invalid-request","title":"The body has another shape","status":422,"detail":"The body is no row: it is that of POST /topics/{topic}; send it there, or send the rows alone.","request_id":"r-1"}
+
+    POST /events/pin {"records":[{"data":{"ind":1}}]}
+    422 content-type: application/problem+json
+    {"type":"urn:pinflow:problem:invalid-request","title":"The body has another shape","status":422,"detail":"The body is no row: it is that of PUT /streams/{stream}/records; send it there, or send the rows alone.","request_id":"r-1"}
+
+    POST /events/pin {"StreamName":"a","Data":{"ind":1},"PartitionKey":"pin"}
+    422 content-type: application/problem+json
+    {"type":"urn:pinflow:problem:invalid-request","title":"The body has another shape","status":422,"detail":"The body is no row: it is that of PUT /streams/{stream}/record; send it there, or send the rows alone.","request_id":"r-1"}
 
     POST /events/pin "row"
     422 content-type: application/problem+json
@@ -234,7 +259,7 @@ async fn what_is_too_large_is_refused_whole() {
     413 content-type: application/vnd.kafka.v2+json
     {"error_code":413,"message":"The value of record 0 has 1048603 bytes with its partition key; the stream takes 1048576."}
     413 content-type: application/problem+json
-    {"type":"urn:pinflow:problem:too-large","title":"The request is too large","status":413,"detail":"The body has 501 rows; send at most 500.","request_id":"r-1"}
+    {"type":"urn:pinflow:problem:too-large","title":"The request is too large","status":413,"detail":"The body has 501 rows; send at most 500 at once.","request_id":"r-1"}
     "#);
 }
 

@@ -61,11 +61,15 @@ async fn every_sample_event_has_its_answer() {
     bad-path.json: 404 
     events-array.json: 200 user/7528 user/7529
     events-duplicate.json: 200 user/7528 user/7528
+    events-gzip.json: 200 geo/7528
     events-ndjson.json: 200 pin/1 pin/2 pin/3
     events-row.json: 200 geo/7528
     health-deep.json: 200 
     health.json: 200 
     kafka-base64-body.json: 200 geo/7528
+    kafka-odd-record.json: 200 pin/7528 pin/7530
+    kafka-topic.json: 200 
+    kafka-topics.json: 200 
     kafka-wrong-kind.json: 200 user/7528
     kafka.json: 200 pin/7528 pin/7529
     kinesis-record-base64.json: 200 user/7528
@@ -73,6 +77,7 @@ async fn every_sample_event_has_its_answer() {
     kinesis-record-text.json: 200 geo/7528
     kinesis-records-api-spelling.json: 200 geo/7528 user/7528
     kinesis-records.json: 200 pin/7528 pin/7529
+    kinesis-stream.json: 200 
     kinesis-streams.json: 200 
     openapi.json: 200 
     payload-1-0.json: 200 pin/7528
