@@ -88,6 +88,7 @@ impl Day {
             hours,
             rows,
             row_bytes: bytes,
+            body_ratio: 1.0,
             requests: rows,
             request_ms: billed_ms(
                 stack::INGEST_API_WAIT_MS,

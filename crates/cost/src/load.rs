@@ -12,6 +12,8 @@ pub struct Load {
     pub row_bytes: f64,
     /// Rows per request.
     pub rows_per_request: f64,
+    /// Bytes of a body as it is sent, for each byte of its rows: 1, or [`stack::GZIP_RATIO`] for compressed ones.
+    pub body_ratio: f64,
     /// Rows of the curated tables; `None` is those of [`stack::TABLE_DAYS`] days.
     pub table_rows: Option<f64>,
 }

@@ -14,6 +14,8 @@ pub struct Usage {
     pub rows: f64,
     /// Bytes of a row.
     pub row_bytes: f64,
+    /// Bytes of a body as it is sent, for each byte of its rows.
+    pub body_ratio: f64,
     /// Requests to the API.
     pub requests: f64,
     /// How long Lambda bills ingest-api for a request.
@@ -55,6 +57,7 @@ impl Usage {
             hours: prices::HOURS_A_MONTH,
             rows,
             row_bytes: load.row_bytes,
+            body_ratio: load.body_ratio,
             requests: rows / load.rows_per_request,
             request_ms: ms(
                 &measured.ingest_api,
@@ -99,7 +102,7 @@ impl Usage {
     }
 
     pub(crate) fn add_api(&self, bill: &mut Bill) {
-        let bytes = self.rows / self.requests.max(1.0) * self.row_bytes;
+        let bytes = self.rows / self.requests.max(1.0) * self.row_bytes * self.body_ratio;
         let units = (bytes / prices::api_gateway::HTTP_REQUEST_BYTES)
             .ceil()
             .max(1.0);

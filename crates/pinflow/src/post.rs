@@ -83,6 +83,7 @@ async fn api(options: &PostOptions, clock: Clock) -> anyhow::Result<Api> {
         options.wire.into(),
         &options.access.resolve(options.signing.sigv4)?,
     )?;
+    let api = if options.gzip { api.compressed() } else { api };
     Ok(match options.signing.identity() {
         Some(identity) => api.signed(Signer::find(&identity, &options.api, clock).await?),
         None => api,

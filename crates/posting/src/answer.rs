@@ -1,7 +1,6 @@
 //! The API's answers: what became of each row, or what is wrong with the whole request.
 
 use event_model::Position;
-use reqwest::StatusCode;
 use serde::Deserialize;
 
 /// What became of one row of a request.
@@ -17,11 +16,14 @@ pub(crate) enum RowAnswer {
     },
 }
 
-/// Returns whether a request that got this status may succeed when it is sent again.
-pub(crate) fn is_retryable(status: StatusCode) -> bool {
-    status.is_server_error()
-        || status == StatusCode::TOO_MANY_REQUESTS
-        || status == StatusCode::REQUEST_TIMEOUT
+/// Returns whether the body of an error is the API's own, and not that of a gateway or a proxy in front of it: a problem with
+/// the API's `type`, or Kafka REST's form with a code.
+pub(crate) fn is_ours(body: &[u8]) -> bool {
+    let problem: Problem = serde_json::from_slice(body).unwrap_or_default();
+    let is_problem = problem
+        .r#type
+        .is_some_and(|name| name.starts_with("urn:pinflow:problem:"));
+    is_problem || (problem.error_code.is_some() && problem.message.is_some())
 }
 
 /// Returns what the body of an error says: the problem's detail, or the message of Kafka REST and of API Gateway.
@@ -51,6 +53,8 @@ fn excerpt(body: &[u8]) -> String {
 
 #[derive(Default, Deserialize)]
 struct Problem {
+    r#type: Option<String>,
+    error_code: Option<u32>,
     title: Option<String>,
     detail: Option<String>,
     message: Option<String>,
@@ -59,6 +63,24 @@ struct Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_the_apis_own_errors_are_ours() {
+        for (body, expected) in [
+            (
+                r#"{"type":"urn:pinflow:problem:too-large","status":413}"#,
+                true,
+            ),
+            (r#"{"error_code":42206,"message":"no row"}"#, true),
+            (r#"{"type":"about:blank","title":"Not found"}"#, false),
+            (r#"{"message":"Request Entity Too Large"}"#, false),
+            ("<html>maintenance</html>", false),
+            ("[]", false),
+            ("", false),
+        ] {
+            assert_eq!(is_ours(body.as_bytes()), expected, "{body}");
+        }
+    }
 
     #[test]
     fn the_detail_of_an_error_is_found_in_each_shape() {

@@ -1,13 +1,16 @@
 //! One request to the API, sent once, and what its answer says of each row.
 
 use std::error::Error as _;
+use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use event_model::Kind;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use reqwest::header::{
-    AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
+    AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
 };
 use reqwest::{Client, Response, StatusCode, Url, redirect};
 
@@ -88,6 +91,8 @@ pub struct Api {
     wire: Wire,
     /// Signs the requests, if they are to be.
     signer: Option<Signer>,
+    /// Whether bodies go out as gzip.
+    is_compressed: bool,
     /// Whether anything has ever answered.
     has_answered: AtomicBool,
     /// Whether anything has ever been accepted.
@@ -111,7 +116,13 @@ pub(crate) enum RequestOutcome {
     /// What became of each row, in their order.
     Rows(Vec<RowAnswer>),
     /// The request failed as a whole.
-    Refused { is_retryable: bool, detail: String },
+    Refused {
+        is_retryable: bool,
+        /// Whether the API itself refuses what is in the body. Of a gateway's or a proxy's answer nothing follows for a
+        /// row: a maintenance page may have any status.
+        is_about_the_body: bool,
+        detail: String,
+    },
 }
 
 /// What a 403 means to whoever signs: API Gateway does not distinguish the two.
@@ -144,6 +155,7 @@ impl Api {
             base: url.as_str().trim_end_matches('/').to_owned(),
             wire,
             signer: None,
+            is_compressed: false,
             has_answered: AtomicBool::new(false),
             has_accepted: AtomicBool::new(false),
         })
@@ -158,25 +170,39 @@ impl Api {
         }
     }
 
+    /// Makes it compress each body as gzip: API Gateway bills a request by its 512 KB.
+    #[must_use]
+    pub fn compressed(self) -> Self {
+        Self {
+            is_compressed: true,
+            ..self
+        }
+    }
+
     /// Sends rows of a kind in one request, once.
     pub(crate) async fn send(&self, kind: Kind, rows: &[Row]) -> Result<Sent, PostError> {
         let bodies: Vec<Bytes> = rows.iter().map(|row| row.json.clone()).collect();
         let request = wire::request(self.wire, kind, &bodies);
         let url = format!("{}{}", self.base, request.path);
+        let (body, content_type) = if self.is_compressed {
+            (gzip(&request.body), wire::binary_type(self.wire))
+        } else {
+            (request.body, request.content_type)
+        };
         let mut to_send = self
             .http
             .request(request.method, &url)
-            .header(CONTENT_TYPE, request.content_type)
-            .body(request.body.clone())
+            .header(CONTENT_TYPE, content_type)
+            .body(body.clone())
             .build()
             .map_err(PostError::Client)?;
+        if self.is_compressed {
+            let gzip = HeaderValue::from_static("gzip");
+            to_send.headers_mut().insert(CONTENT_ENCODING, gzip);
+        }
         if let Some(signer) = &self.signer {
-            let headers = signer.headers(
-                to_send.method(),
-                to_send.url(),
-                request.content_type,
-                &request.body,
-            );
+            let headers =
+                signer.headers(to_send.method(), to_send.url(), request.content_type, &body);
             let headers = headers.await?;
             to_send.headers_mut().extend(headers);
         }
@@ -204,6 +230,7 @@ impl Api {
             Err(error) => Ok(Sent {
                 outcome: RequestOutcome::Refused {
                     is_retryable: true,
+                    is_about_the_body: false,
                     detail: root_cause(&error),
                 },
                 status: None,
@@ -238,8 +265,13 @@ impl Api {
         if self.signer.is_some() && status == StatusCode::FORBIDDEN {
             detail = format!("{detail}; {DENIED}");
         }
+        let is_about_the_body =
+            matches!(status.as_u16(), 400 | 413 | 422) && answer::is_ours(&answered.body);
+        // What lets nobody in, or is not there, does not change within a request's tries; all else may.
+        let is_about_access = matches!(status.as_u16(), 401 | 403 | 404 | 405);
         Ok(RequestOutcome::Refused {
-            is_retryable: answer::is_retryable(status),
+            is_retryable: !is_about_the_body && !is_about_access,
+            is_about_the_body,
             detail,
         })
     }
@@ -259,6 +291,13 @@ impl Api {
             _ => PostError::NotTheApi { url, answer },
         }
     }
+}
+
+fn gzip(body: &[u8]) -> Bytes {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    // Memory takes what is written.
+    let _ = encoder.write_all(body);
+    encoder.finish().unwrap_or_default().into()
 }
 
 struct Answered {

@@ -20,21 +20,11 @@ pub(crate) struct Failure {
     pub(crate) kind: Kind,
     pub(crate) offset: i64,
     pub(crate) reason: Reason,
-    /// Whether the reason may pass.
-    pub(crate) is_retryable: bool,
+    /// Whether the API itself refuses the row, and would whenever it is sent. Not so when the API is not there, is not the
+    /// right one, or something in front of it answers.
+    pub(crate) is_about_the_row: bool,
     /// How often it was sent.
     pub(crate) attempts: u32,
-}
-
-impl Failure {
-    /// Returns whether the row would be refused again, whenever it is sent.
-    ///
-    /// Not so when the API is not there, or is not the right one.
-    pub(crate) fn is_about_the_row(&self) -> bool {
-        let status = self.reason.status;
-        !self.is_retryable
-            && status.is_some_and(|status| status.is_success() || is_about_a_body(status))
-    }
 }
 
 /// Why a row was not accepted.
@@ -103,7 +93,7 @@ impl Poster {
             loop {
                 let sent = self.api.send(kind, &rows).await?;
                 let retry_after = sent.retry_after;
-                if rows.len() > 1 && is_about_a_row(&sent) {
+                if rows.len() > 1 && is_to_be_cut(&sent) {
                     delivery.latencies.extend(sent.latency);
                     let rest = rows.split_off(rows.len() / 2);
                     requests.extend([rest, rows]);
@@ -141,12 +131,16 @@ impl Delivery {
     /// Adds what became of rows that were sent; returns those that are to be sent again.
     fn take(&mut self, kind: Kind, rows: Vec<Row>, sent: Sent, attempts: u32) -> Vec<Again> {
         self.latencies.extend(sent.latency);
+        // What the API says of each row is about that row.
+        let mut is_about_the_row = true;
         let answers = match sent.outcome {
             RequestOutcome::Rows(answers) => answers,
             RequestOutcome::Refused {
                 is_retryable,
+                is_about_the_body,
                 detail,
             } => {
+                is_about_the_row = is_about_the_body;
                 let failed = RowAnswer::Failed {
                     is_retryable,
                     detail,
@@ -169,7 +163,7 @@ impl Delivery {
                             status: sent.status,
                             detail,
                         },
-                        is_retryable,
+                        is_about_the_row: is_about_the_row && !is_retryable,
                         attempts,
                     };
                     if is_retryable {
@@ -184,14 +178,15 @@ impl Delivery {
     }
 }
 
-/// Returns whether a request was refused for what is in its body.
-fn is_about_a_row(sent: &Sent) -> bool {
-    matches!(sent.outcome, RequestOutcome::Refused { .. })
-        && sent.status.is_some_and(is_about_a_body)
-}
-
-fn is_about_a_body(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 400 | 413 | 422)
+/// Returns whether a request was refused for one of its rows, or for its size, by whomever.
+fn is_to_be_cut(sent: &Sent) -> bool {
+    let is_too_large = sent.status == Some(StatusCode::PAYLOAD_TOO_LARGE);
+    matches!(
+        sent.outcome,
+        RequestOutcome::Refused {
+            is_about_the_body, ..
+        } if is_about_the_body || is_too_large
+    )
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::PostError;
 use crate::batch::{Batch, Row};
-use crate::poster::{Delivery, Failure, Poster};
+use crate::poster::{Delivery, Poster};
 use crate::source::Source;
 
 /// How many posts are sent, and how fast.
@@ -48,7 +48,7 @@ impl Posted {
     /// Returns whether no row is left to be sent again: each was accepted, or refused for what is in it.
     pub(crate) fn is_done(&self) -> bool {
         let mut failed = self.deliveries.iter().flat_map(|delivery| &delivery.failed);
-        failed.all(Failure::is_about_the_row)
+        failed.all(|failure| failure.is_about_the_row)
     }
 
     /// Where the stream has each row that was accepted.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -195,7 +195,10 @@ impl State {
             text.push(b'\n');
             let mut staged = self.path.clone().into_os_string();
             staged.push(".part");
-            fs::write(&staged, text)?;
+            let mut file = fs::File::create(&staged)?;
+            file.write_all(&text)?;
+            // On disk before it takes the other's place: after a power cut the file is one of the two, whole.
+            file.sync_all()?;
             fs::rename(&staged, &self.path)
         };
         write().map_err(|source| StateError::Unwritable {

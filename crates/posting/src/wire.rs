@@ -53,6 +53,15 @@ pub(crate) fn request(wire: Wire, kind: Kind, rows: &[Bytes]) -> WireRequest {
     }
 }
 
+/// Returns a media type of a wire's JSON that API Gateway does not take for text: what is not UTF-8 in a text it may replace.
+pub(crate) fn binary_type(wire: Wire) -> &'static str {
+    match wire {
+        Wire::Kinesis => "application/x-amz-json-1.1",
+        Wire::Kafka => "application/vnd.kafka.json.v2+json",
+        Wire::Events => "application/vnd.pinflow.rows+json",
+    }
+}
+
 /// Reads the answer to a request of `rows` rows; `None` when it does not say what became of each of them.
 pub(crate) fn answers(wire: Wire, rows: usize, body: &[u8]) -> Option<Vec<RowAnswer>> {
     let answers = match wire {

@@ -1,7 +1,7 @@
 //! The options of `cost`.
 
 use clap::{Args, ValueEnum};
-use cost::{Architecture, Load, MEASUREMENTS, Settings, Stream};
+use cost::{Architecture, Load, MEASUREMENTS, Settings, Stream, stack};
 use jiff::civil::Date;
 
 use crate::lake_options::LakeOptions;
@@ -9,7 +9,7 @@ use crate::lake_options::LakeOptions;
 #[derive(Debug, Args)]
 pub(crate) struct CostOptions {
     /// Show what this day cost, from the usage in its summary.json, instead of a month's bill
-    #[arg(long, value_name = "DATE", conflicts_with_all = ["rows_per_second", "row_bytes", "rows_per_request", "stream", "shards", "table_rows"])]
+    #[arg(long, value_name = "DATE", conflicts_with_all = ["rows_per_second", "row_bytes", "rows_per_request", "gzip", "stream", "shards", "table_rows"])]
     pub(crate) day: Option<Date>,
     #[command(flatten)]
     pub(crate) lake: LakeOptions,
@@ -22,6 +22,9 @@ pub(crate) struct CostOptions {
     /// Rows per request
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=500))]
     pub(crate) rows_per_request: u16,
+    /// Requests are compressed, as `pinflow post --gzip` sends them
+    #[arg(long)]
+    pub(crate) gzip: bool,
     /// Processor of the functions
     #[arg(long, value_enum, default_value_t = ArchitectureName::Arm64)]
     pub(crate) architecture: ArchitectureName,
@@ -67,6 +70,7 @@ impl CostOptions {
             rows_per_second: self.rows_per_second,
             row_bytes: f64::from(self.row_bytes),
             rows_per_request: f64::from(self.rows_per_request),
+            body_ratio: if self.gzip { stack::GZIP_RATIO } else { 1.0 },
             table_rows: self.table_rows.map(f64::from),
         }
     }

@@ -86,7 +86,7 @@ async fn what_failed_is_told_with_its_reason() {
     let refused = (
         "422 Unprocessable Entity",
         "",
-        r#"{"title":"Not a row","detail":"`value` is a number"}"#,
+        r#"{"type":"urn:pinflow:problem:not-a-row","title":"Not a row","detail":"`value` is a number"}"#,
     );
     let server = Server::serve(
         6,

@@ -135,7 +135,7 @@ async fn ctrl_c_ends_the_waiting() {
 
 #[tokio::test]
 async fn a_row_that_is_refused_is_told_with_the_problems_detail() {
-    let problem = r#"{"title":"Not JSON","status":400,"detail":"expected a value at byte 9"}"#;
+    let problem = r#"{"type":"urn:pinflow:problem:not-json","title":"Not JSON","status":400,"detail":"expected a value at byte 9"}"#;
     let server = Server::start(vec![("400 Bad Request", "", problem)]);
     let poster = poster(&server.url, Wire::Kinesis);
     let delivery = poster.deliver(Kind::User, rows(&[1])).await.unwrap();
@@ -208,11 +208,54 @@ async fn a_refused_connection_says_what_to_do() {
 }
 
 #[tokio::test]
+async fn an_answer_that_is_not_the_apis_says_nothing_of_a_row() {
+    for garbled in [
+        ("200 OK", "", "<html>maintenance</html>"),
+        ("204 No Content", "", ""),
+        (
+            "400 Bad Request",
+            "",
+            "<html>bad gateway configuration</html>",
+        ),
+        ("400 Bad Request", "", r#"{"message":"Bad Request"}"#),
+        (
+            "413 Payload Too Large",
+            "",
+            r#"{"message":"Request Too Long"}"#,
+        ),
+        ("422 Unprocessable Entity", "", "{}"),
+        ("302 Found", "location: /login\r\n", ""),
+    ] {
+        // What it takes first shows that the address is right.
+        let server = Server::start(vec![ACCEPTED, garbled, garbled, ACCEPTED]);
+        let poster = poster(&server.url, Wire::Kinesis);
+        poster.deliver(Kind::Pin, rows(&[1])).await.unwrap();
+        let delivery = poster.deliver(Kind::Pin, rows(&[2])).await.unwrap();
+        assert_eq!(sequences(&delivery), ["1"], "{garbled:?}: it is sent again");
+
+        let server = Server::serve(
+            20,
+            move |number, _| if number == 0 { ACCEPTED } else { garbled },
+        );
+        let stop = CancellationToken::new();
+        let api = Api::try_new(&server.url, Wire::Kinesis, &Access::default()).unwrap();
+        let poster = Poster::new(api, 1, stop.clone());
+        poster.deliver(Kind::Pin, rows(&[1])).await.unwrap();
+        stop.cancel();
+        let delivery = poster.deliver(Kind::Pin, rows(&[2])).await.unwrap();
+        assert!(
+            !delivery.failed[0].is_about_the_row,
+            "{garbled:?}: the post is not done"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_bad_row_does_not_keep_the_others_of_its_request_out() {
     let refused = (
         "422 Unprocessable Entity",
         "",
-        r#"{"detail":"a row is too large"}"#,
+        r#"{"type":"urn:pinflow:problem:too-large","detail":"a row is too large"}"#,
     );
     let two = r#"{"Records":[{"ShardId":"s","SequenceNumber":"1"},{"ShardId":"s","SequenceNumber":"2"}]}"#;
     let server = Server::start(vec![
@@ -305,5 +348,5 @@ async fn a_signature_that_is_refused_is_told_and_not_sent_again() {
              wrong: look at the credentials, the region and this machine's clock"
         ]
     );
-    assert!(!delivery.failed[0].is_about_the_row());
+    assert!(!delivery.failed[0].is_about_the_row);
 }
