@@ -150,6 +150,12 @@ async fn invoke(
     let mut adapter = lambda_http::Adapter::from(handler);
     let Ok(answer) = adapter.call(LambdaEvent::new(request, context)).await;
     let answer = serde_json::to_string(&answer).map_err(|error| error.to_string())?;
+    if answer.len() > LAMBDA_PAYLOAD_MAX_BYTES {
+        return Err(format!(
+            "an answer of {} bytes is more than Lambda hands on",
+            answer.len()
+        ));
+    }
     response(serde_json::from_str(&answer).map_err(|error| error.to_string())?)
 }
 
