@@ -57,6 +57,8 @@ struct Accepted {
     settled: HashSet<RecordKey>,
     /// Records within the time of grace.
     recent: HashSet<RecordKey>,
+    /// Records whose position cannot be read, as shard and sequence number: none can be looked up.
+    unreadable: Vec<(String, String)>,
     is_complete: bool,
 }
 
@@ -84,9 +86,10 @@ pub(crate) async fn reconcile(
         stream: stream_usage,
         mut settled,
         mut recent,
+        unreadable,
         is_complete,
     } = accepted;
-    let total = settled.len() + recent.len();
+    let total = settled.len() + recent.len() + unreadable.len();
     let mut is_complete = is_complete;
     for date in dates {
         if settled.is_empty() && recent.is_empty() {
@@ -115,10 +118,18 @@ pub(crate) async fn reconcile(
             "An accepted record is neither clean nor in quarantine"
         );
     }
+    for (shard, number) in unreadable.iter().take(10) {
+        error!(
+            record.shard = shard,
+            record.sequence_number = number,
+            "The position of an accepted record cannot be read, so it is not accounted for"
+        );
+    }
+    let missing = settled.len() + unreadable.len();
     let reconciliation = Reconciliation {
         accepted: (total - recent.len()) as u64,
-        found: (total - recent.len() - settled.len()) as u64,
-        unaccounted: settled.len() as u64,
+        found: (total - recent.len() - missing) as u64,
+        unaccounted: missing as u64,
         is_complete,
     };
     Ok((reconciliation, stream_usage))
@@ -153,7 +164,7 @@ async fn read_stream(
         ..Accepted::default()
     };
     for shard in shards(stream).await? {
-        let number = shard.parse::<ShardId>().map_or(0, |shard| shard.number());
+        let number = shard.parse::<ShardId>().ok().map(|shard| shard.number());
         let iterator = stream
             .client
             .get_shard_iterator()
@@ -185,7 +196,11 @@ async fn read_stream(
                     .map_or(start, |time| {
                         Timestamp::from_nanosecond(time.as_nanos()).unwrap_or(start)
                     });
-                let Ok(sequence) = record.sequence_number().parse() else {
+                let sequence = record.sequence_number();
+                let (Some(number), Ok(sequence)) = (number, sequence.parse()) else {
+                    accepted
+                        .unreadable
+                        .push((shard.clone(), sequence.to_owned()));
                     continue;
                 };
                 let is_recent = arrival > started.saturating_sub(GRACE).unwrap_or(Timestamp::MIN);
@@ -282,15 +297,13 @@ fn positions(key: &str, bytes: bytes::Bytes) -> Result<Vec<RecordKey>, RowsError
     } else {
         lake::reader::read_positions(bytes)?
     };
-    texts
-        .into_iter()
-        .map(|position| {
-            let number = position.sequence.parse::<lake::Sequence>()?.number;
-            let shard = position
-                .shard
-                .parse::<ShardId>()
-                .map_or(0, |shard| shard.number());
-            Ok((shard, number))
-        })
-        .collect()
+    let mut keys = Vec::with_capacity(texts.len());
+    for position in texts {
+        // A row of a shard that cannot be read accounts for no record.
+        if let Ok(shard) = position.shard.parse::<ShardId>() {
+            let sequence: lake::Sequence = position.sequence.parse()?;
+            keys.push((shard.number(), sequence.number));
+        }
+    }
+    Ok(keys)
 }
