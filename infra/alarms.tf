@@ -74,6 +74,12 @@ locals {
       statistic   = "Maximum"
       period_s    = 86400
     }
+    objects-failed = {
+      description = "stream-cleaner cannot write to the lake, and tries the same records again: look at the bucket, its key, and the role's permissions."
+      namespace   = local.metrics_namespace
+      metric      = "objects_failed"
+      dimensions  = { function = module.stream_cleaner.name }
+    }
     objects-unreadable = {
       description = "Clean objects cannot be read, and their rows are in no table. daily-batch's log names them; restore them from the bucket's versions."
       namespace   = local.metrics_namespace

@@ -223,7 +223,7 @@ run "each_alarm_tells_the_topic" {
   }
 
   assert {
-    condition     = length(aws_cloudwatch_metric_alarm.main) == 16
+    condition     = length(aws_cloudwatch_metric_alarm.main) == 17
     error_message = "An alarm came or went: the bill counts them."
   }
 

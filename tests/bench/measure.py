@@ -13,18 +13,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from os import sysconf
 from pathlib import Path
 
 for neighbour in ("binaries", "interop"):
     sys.path.append(str(Path(__file__).parent.parent / neighbour))
 
 from daily import DAYS, generate  # noqa: E402
-from function import kinesis_event, running, unpack  # noqa: E402
+from function import cpu_ms, kinesis_event, running, unpack  # noqa: E402
 from harness import BUCKET, KINDS, ROOT, embedded_stack, pinflow_binary, run_pinflow  # noqa: E402
 
 OUTPUT = ROOT / "crates" / "cost" / "src" / "measurements.rs"
-TICK_MS = 1000 / sysconf("SC_CLK_TCK")
 ROUNDS = 7
 # The clock of /proc ticks every 10 ms: a round takes as many invocations as come to this much of it.
 ROUND_MS = 250
@@ -37,13 +35,6 @@ INGEST_ROWS = (1, 10, 100, 500)
 CLEANER_ROWS = (100, 1_000, 10_000)
 DAILY_POSTS = (10_000, 100_000, 1_000_000)
 DAILY_SECONDS = 900
-
-
-def cpu_ms(process):
-    """Returns the processor time that a process has taken (Linux only)."""
-    # The name stands in parentheses, and may hold a blank.
-    fields = Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) * TICK_MS
 
 
 def invocation(function, event):

@@ -214,10 +214,10 @@ fn the_bill_is_that_of_this_stack() {
     let single = alarms
         .matches("resource \"aws_cloudwatch_metric_alarm\"")
         .count()
-        - 3;
+        - 2;
     let listed = block(&alarms, "locals {").matches("description = ").count();
     let all = single + listed + 2 * names("functions").len();
     #[expect(clippy::cast_precision_loss, reason = "a few alarms")]
     let all = all as f64;
-    assert!(all <= cost::stack::ALARMS, "{all} alarms");
+    assert!((all - cost::stack::ALARMS).abs() < 0.5, "{all} alarms");
 }
