@@ -58,7 +58,8 @@ impl<'a, C: Changes> Columns<'_, 'a, C> {
             self.note(Rule::IndexRenamed, field);
         }
         let second = if field == own { other } else { own };
-        if number::integer_value(&self.fields.value(second)) != Some(ind) {
+        if self.fields.has(second) && number::integer_value(&self.fields.value(second)) != Some(ind)
+        {
             self.keep(second);
         }
         Ok(ind)
@@ -113,6 +114,10 @@ impl<'a, C: Changes> Columns<'_, 'a, C> {
 
     /// Keeps the posted value, because it is not in the row's columns.
     fn keep(&mut self, field: Field) {
+        // Nearly every row comes by here for a second spelling that it does not have.
+        if !self.fields.has(field) {
+            return;
+        }
         let value = self.fields.value(field);
         self.unread
             .keep(self.kind, field, &value, self.fields.raw(field));
