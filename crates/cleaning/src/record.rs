@@ -115,10 +115,8 @@ impl<'p> Payload<'p> {
         };
         (0..).zip(parts).try_for_each(|(place, part)| {
             let text = decode(part.as_bytes());
-            let outcome = match &text {
-                Ok(text) => clean(text, self.declared()),
-                Err(rejection) => Err(rejection.clone()),
-            };
+            let text = text.as_deref().map_err(Clone::clone);
+            let outcome = text.and_then(|text| clean(text, self.declared()));
             let sub_number = match self.sub_number {
                 Some(outer) => outer.below(place),
                 None => SubNumber::new(place),
@@ -151,12 +149,12 @@ pub fn unpack(text: &str) -> Option<Vec<&str>> {
             Ok(Some((_, value))) => parts.push(value),
             Err(_) => {
                 let broken = values.skip_line();
-                let rest = broken
-                    .get(elements(broken, &mut parts)..)
-                    .unwrap_or_default()
-                    .trim_matches([',', '[', ']', ' ', '\t', '\r', '\n']);
-                is_packed |= rest.len() < broken.len();
-                if !rest.is_empty() {
+                let taken = elements(broken, &mut parts);
+                is_packed |= taken > 0;
+                let rest = broken.get(taken..).unwrap_or_default();
+                let rest = rest.trim_start_matches([',', ' ', '\t', '\r', '\n']);
+                // A line of an array that is broken elsewhere.
+                if !rest.bytes().all(|byte| b",[] \t\r\n".contains(&byte)) {
                     parts.push(rest);
                 }
             }
@@ -185,10 +183,6 @@ mod tests {
 
     use super::*;
 
-    fn parts(text: &str) -> Option<Vec<&str>> {
-        unpack(text)
-    }
-
     #[test]
     fn rows_are_packed_in_several_ways() {
         let [a, b] = [r#"{"a":1}"#, r#"{"b":[{}]}"#];
@@ -201,11 +195,11 @@ mod tests {
             format!("[{a}]\n[{b}]"),
             format!("[]{a}[{b}]"),
         ] {
-            assert_eq!(parts(&text), Some(vec![a, b]), "{text}");
+            assert_eq!(unpack(&text), Some(vec![a, b]), "{text}");
         }
-        assert_eq!(parts(&format!("[{a}]")), Some(vec![a]));
+        assert_eq!(unpack(&format!("[{a}]")), Some(vec![a]));
         assert_eq!(
-            parts(&format!("{a} null \"x\"")),
+            unpack(&format!("{a} null \"x\"")),
             Some(vec![a, "null", "\"x\""])
         );
     }
@@ -221,10 +215,14 @@ mod tests {
             "1 2 3",
             "{\"a\":",
             "{\"a\":NaN}",
+            // A plain row that was cut off is rejected as it is.
+            "{\"a\":1,",
+            "{\"a\":[1,2]",
+            "[{\"a\":NaN}]",
             "\"x\"",
             "[[]]",
         ] {
-            assert_eq!(parts(text), None, "{text}");
+            assert_eq!(unpack(text), None, "{text}");
         }
     }
 
@@ -241,15 +239,17 @@ mod tests {
             ),
             (
                 "[{\"a\":1}, {\"b\":NaN}, {\"c\":1}]",
-                vec!["{\"a\":1}", "{\"b\":NaN}, {\"c\":1}"],
+                vec!["{\"a\":1}", "{\"b\":NaN}, {\"c\":1}]"],
             ),
             (
                 "[\n{\"a\":1},\n{\"b\":NaN},\n{\"c\":1}\n]",
-                vec!["{\"a\":1}", "{\"b\":NaN}", "{\"c\":1}"],
+                vec!["{\"a\":1}", "{\"b\":NaN},", "{\"c\":1}"],
             ),
+            // Each byte of a broken row is kept.
+            ("{\"a\":1}\n{\"b\":[1,2]", vec!["{\"a\":1}", "{\"b\":[1,2]"]),
             ("{\"a\":1}{\"b\"", vec!["{\"a\":1}", "{\"b\""]),
         ] {
-            assert_eq!(parts(text), Some(expected), "{text}");
+            assert_eq!(unpack(text), Some(expected), "{text}");
         }
     }
 
