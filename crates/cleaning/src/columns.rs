@@ -45,7 +45,7 @@ struct Columns<'f, 'a, C> {
 
 impl<'a, C: Changes> Columns<'_, 'a, C> {
     fn ind(&mut self) -> Result<i64, Rejection> {
-        let [own, other] = Fields::key_names(self.kind);
+        let [own, other] = Field::key_names(self.kind);
         let Some((field, ind)) = self.fields.key(self.kind) else {
             let message = format!("no `{}` that is a whole number of 64 bits", own.name());
             return Err(Rejection::new(

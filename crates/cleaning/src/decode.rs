@@ -3,15 +3,15 @@
 use std::borrow::Cow;
 
 use event_model::limits::RECORD_MAX_BYTES;
-use json_reader::Value;
-use json_reader::base64;
+use json_reader::{Value, base64, without_byte_order_mark};
 
 use crate::{Rejection, RejectionCode};
 
 /// Returns the text of the row that a record's payload holds.
 ///
 /// A row comes as a JSON object (borrowed as it is), as a JSON string that holds one, or as base64 of one, bare or in a
-/// JSON string; several rows may stand for the one. What holds no object is returned as it is, for [`clean`](crate::clean) to reject with the right code.
+/// JSON string; several rows may stand for the one. What holds no object is returned as it is, for
+/// [`clean`](crate::clean) to reject with the right code.
 pub fn decode(payload: &[u8]) -> Result<Cow<'_, str>, Rejection> {
     if payload.len() > RECORD_MAX_BYTES {
         let message = format!(
@@ -49,16 +49,17 @@ fn from_base64(text: &str) -> Result<Option<String>, Rejection> {
     let Ok(bytes) = base64::decode(text) else {
         return Ok(None);
     };
-    let start = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&bytes);
-    if !matches!(start.trim_ascii_start().first(), Some(b'{' | b'[')) {
+    // Bytes that only look like base64 come to anything; of a row, the start at least is text.
+    if !starts_row(&String::from_utf8_lossy(&bytes)) {
         return Ok(None);
     }
     utf8(&bytes).map(|text| Some(text.to_owned()))
 }
 
 fn starts_row(text: &str) -> bool {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    text.trim_ascii_start().starts_with(['{', '['])
+    without_byte_order_mark(text)
+        .trim_ascii_start()
+        .starts_with(['{', '['])
 }
 
 #[cfg(test)]

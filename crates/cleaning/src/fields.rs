@@ -121,18 +121,9 @@ impl<'a> Fields<'a> {
         ))
     }
 
-    /// Returns the names of a kind's key, its own name first.
-    pub(crate) const fn key_names(kind: Kind) -> [Field; 2] {
-        match kind {
-            Kind::Pin => [Field::Index, Field::Ind],
-            Kind::Geo | Kind::User => [Field::Ind, Field::Index],
-        }
-    }
-
-    /// Returns the key, and the field it is read from: the kind's own name for it first, the other where that one cannot
-    /// be read.
+    /// Returns the key, and the field it is read from.
     pub(crate) fn key(&self, kind: Kind) -> Option<(Field, i64)> {
-        Self::key_names(kind)
+        Field::key_names(kind)
             .into_iter()
             .find_map(|field| Some((field, number::integer_value(&self.value(field))?)))
     }

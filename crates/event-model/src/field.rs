@@ -66,6 +66,14 @@ impl Field {
     /// The names that a key has, each of them in every table.
     pub const KEYS: &[Self] = &[F::Index, F::Ind];
 
+    /// Returns the names of a kind's key, its own name first; the other counts where that one cannot be read.
+    pub const fn key_names(kind: Kind) -> [Self; 2] {
+        match kind {
+            Kind::Pin => [F::Index, F::Ind],
+            Kind::Geo | Kind::User => [F::Ind, F::Index],
+        }
+    }
+
     /// Returns the fields of a kind beside its key, in the order in which they are posted.
     ///
     /// The clean columns `coordinates` and `user_name` are among them, so that a clean row can be cleaned again.

@@ -7,7 +7,7 @@ mod text;
 mod value;
 
 use reader::{Reader, State};
-pub use text::{Text, push_string, replace_lone_surrogates};
+pub use text::{Text, push_string, replace_lone_surrogates, without_byte_order_mark};
 pub use value::{MAX_DEPTH, Member, SyntaxError, Value};
 
 /// Reads a whole text as one value; white space around it is skipped.

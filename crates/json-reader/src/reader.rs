@@ -1,6 +1,6 @@
 //! The grammar, byte by byte; what it hands out is checked.
 
-use crate::text::{Text, hex4, low_surrogate};
+use crate::text::{Text, hex4, low_surrogate, without_byte_order_mark};
 use crate::value::{MAX_DEPTH, SyntaxError, Value};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,20 +22,12 @@ pub(super) struct Reader<'a> {
 const NOT_A_NUMBER: &str =
     "a number or `null` (`NaN` and `Infinity` are not JSON; send `null` instead)";
 
-/// What some editors and exports put in front of a text; it means nothing.
-const BYTE_ORDER_MARK: char = '\u{feff}';
-
 impl<'a> Reader<'a> {
     /// Starts behind the text's byte order mark, if it has one.
     pub(super) fn new(text: &'a str) -> Self {
-        let is_marked = text.starts_with(BYTE_ORDER_MARK);
         Self {
             text,
-            at: if is_marked {
-                BYTE_ORDER_MARK.len_utf8()
-            } else {
-                0
-            },
+            at: text.len() - without_byte_order_mark(text).len(),
             lone_surrogates: 0,
         }
     }

@@ -105,6 +105,11 @@ pub fn replace_lone_surrogates(json: &str) -> Cow<'_, str> {
     Cow::Owned(replaced)
 }
 
+/// Returns a text without the byte order mark that some editors and exports put in front; it means nothing.
+pub fn without_byte_order_mark(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
+}
+
 /// Appends `text` to `json` as a JSON string.
 pub fn push_string(json: &mut String, text: &str) {
     json.push('"');

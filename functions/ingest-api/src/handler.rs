@@ -161,7 +161,7 @@ impl App {
         let media_type = request::media_type(wire, request.headers())?;
         let body = request::inflated(request.headers(), request.body())?;
         let (mut entries, mut places) = (Vec::new(), Vec::new());
-        let mut problems = Vec::new();
+        let mut first_problem = None;
         for parsed in wire::entries(wire, kind, media_type, &body)? {
             places.push(match parsed {
                 Ok(entry) => {
@@ -169,13 +169,13 @@ impl App {
                     None
                 }
                 Err(problem) => {
-                    problems.push(problem.clone());
+                    first_problem.get_or_insert_with(|| problem.clone());
                     Some(Failure::Invalid(problem.detail))
                 }
             });
         }
         // Of a request without a row nothing can be stored: the first one's problem is the request's.
-        if let (true, Some(problem)) = (entries.is_empty(), problems.into_iter().next()) {
+        if let (true, Some(problem)) = (entries.is_empty(), first_problem) {
             return Err(problem);
         }
         let put = producer::put(

@@ -7,7 +7,7 @@ use std::io::Read as _;
 
 use event_model::PartitionKey;
 use flate2::read::MultiGzDecoder;
-use json_reader::{Elements, Members, SyntaxError, Value};
+use json_reader::{Elements, Members, SyntaxError, Value, without_byte_order_mark};
 use lambda_http::http::HeaderMap;
 use lambda_http::http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName};
 
@@ -102,7 +102,7 @@ pub(crate) fn text(body: &[u8]) -> Result<&str, Problem> {
         );
         Problem::new(ProblemKind::NotJson, detail)
     })?;
-    Ok(text.strip_prefix('\u{feff}').unwrap_or(text))
+    Ok(without_byte_order_mark(text))
 }
 
 fn header(headers: &HeaderMap, name: HeaderName) -> Option<Cow<'_, str>> {

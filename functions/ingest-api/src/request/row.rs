@@ -6,7 +6,7 @@ use event_model::limits::RECORD_MAX_BYTES;
 use event_model::{Field, Kind, KnownFields, PartitionKey};
 use json_reader::base64;
 use json_reader::number::integer_value;
-use json_reader::{Members, Text, Value};
+use json_reader::{Members, Text, Value, without_byte_order_mark};
 
 use super::{Entry, check_numbers, not_json};
 use crate::response::{Problem, ProblemKind};
@@ -50,12 +50,12 @@ fn key(what: &str, row: &str, declared: Option<Kind>) -> Result<PartitionKey, Pr
         }
     }
     let kind = declared.or_else(|| known.kind());
-    // The same choice as in cleaning: a pin's own name for its key comes first.
-    let ind = if kind == Some(Kind::Pin) {
-        index.or(ind)
-    } else {
-        ind.or(index)
-    };
+    // Of a row of no known kind either name is as good.
+    let names = Field::key_names(kind.unwrap_or(Kind::Geo));
+    let ind = names.into_iter().find_map(|name| match name {
+        Field::Index => index,
+        _ => ind,
+    });
     Ok(PartitionKey::new(kind, ind, row.as_bytes()))
 }
 
@@ -70,7 +70,7 @@ pub(crate) fn unwrapped<'a>(what: &str, value: &Value<'a>) -> Result<Cow<'a, str
 
 fn from_text<'a>(what: &str, text: &Text<'a>) -> Result<Cow<'a, str>, Problem> {
     let text = text.decode();
-    let start = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let start = without_byte_order_mark(&text);
     if start.trim_ascii_start().starts_with('{') {
         return Ok(text);
     }
