@@ -113,6 +113,16 @@ data "aws_iam_policy_document" "stream_cleaner" {
     resources = ["*"]
   }
 
+  # An object of more records is not replaced: its number is in its metadata.
+  statement {
+    sid     = "LookBeforeReplacing"
+    actions = ["s3:GetObject"]
+    resources = [
+      "${aws_s3_bucket.lake.arn}/clean/*",
+      "${aws_s3_bucket.lake.arn}/quarantine/*",
+    ]
+  }
+
   statement {
     sid     = "WriteLake"
     actions = ["s3:PutObject"]

@@ -30,7 +30,7 @@ resource "aws_lambda_event_source_mapping" "stream_cleaner" {
   maximum_batching_window_in_seconds = 60
   maximum_record_age_in_seconds      = local.max_record_age_seconds
   maximum_retry_attempts             = 1000
-  # With more than one batch of a shard at a time, equal bounds would no longer mean equal records.
+  # With more than one batch of a shard at a time, or with a filter, equal bounds would no longer mean equal records.
   parallelization_factor = 1
   starting_position      = "TRIM_HORIZON"
 

@@ -80,6 +80,7 @@ run "stream_cleaner_may_read_the_stream_and_write_its_own_prefixes" {
     condition = [for statement in data.aws_iam_policy_document.stream_cleaner.statement : [statement.sid, sort(statement.actions), sort(statement.resources)]] == [
       ["ReadStream", tolist(["kinesis:DescribeStream", "kinesis:DescribeStreamSummary", "kinesis:GetRecords", "kinesis:GetShardIterator", "kinesis:ListShards", "kinesis:SubscribeToShard"]), tolist(["arn:aws:kinesis:us-east-1:123456789012:stream/events"])],
       ["ListStreams", tolist(["kinesis:ListStreams"]), tolist(["*"])],
+      ["LookBeforeReplacing", tolist(["s3:GetObject"]), tolist(["arn:aws:s3:::lake/clean/*", "arn:aws:s3:::lake/quarantine/*"])],
       ["WriteLake", tolist(["s3:PutObject"]), tolist(["arn:aws:s3:::lake/aws/lambda/*", "arn:aws:s3:::lake/clean/*", "arn:aws:s3:::lake/quarantine/*"])],
       ["GiveUpToLake", tolist(["s3:ListBucket"]), tolist(["arn:aws:s3:::lake"])],
       ["DecryptAndEncrypt", tolist(["kms:Decrypt", "kms:GenerateDataKey"]), tolist(["arn:aws:kms:us-east-1:123456789012:key/key"])],
@@ -165,6 +166,17 @@ run "tokens_are_told_right_from_wrong_by_the_api" {
   }
 }
 
+run "every_batch_has_all_records_between_its_bounds" {
+  assert {
+    condition = (
+      aws_lambda_event_source_mapping.stream_cleaner.parallelization_factor == 1
+      && length(aws_lambda_event_source_mapping.stream_cleaner.filter_criteria) == 0
+      && aws_lambda_event_source_mapping.stream_cleaner.tumbling_window_in_seconds == null
+    )
+    error_message = "A batch may leave records out, and yet have the key of one that has them."
+  }
+}
+
 run "every_limit_of_the_mapping_is_set" {
   assert {
     condition = alltrue([
@@ -173,7 +185,6 @@ run "every_limit_of_the_mapping_is_set" {
       aws_lambda_event_source_mapping.stream_cleaner.maximum_record_age_in_seconds == 22 * 3600,
       aws_lambda_event_source_mapping.stream_cleaner.maximum_retry_attempts == 1000,
       aws_lambda_event_source_mapping.stream_cleaner.destination_config[0].on_failure[0].destination_arn == "arn:aws:s3:::lake",
-      aws_lambda_event_source_mapping.stream_cleaner.parallelization_factor == 1,
     ])
     error_message = "A batch may be tried until its records are gone."
   }

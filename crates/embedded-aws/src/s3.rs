@@ -3,7 +3,7 @@
 //! Listing and deleting are s3s-fs's. Writing is our own: s3s-fs keeps two more files an object, whose names hold the key in
 //! base64 and so are longer than a file name may be for the keys of the lake, and its conditional PUT looks first and
 //! writes later. So is reading: s3s-fs reads a whole object for the `ETag` of each of its ranges.
-//! Multipart uploads, copies and object metadata are left out.
+//! An object's own metadata is in an extended attribute of its file. Multipart uploads and copies are left out.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -24,7 +24,7 @@ use s3s::dto::{
     ETagCondition, GetBucketLocationInput, GetBucketLocationOutput, GetObjectInput,
     GetObjectOutput, HeadBucketInput, HeadBucketOutput, HeadObjectInput, HeadObjectOutput,
     ListBucketsInput, ListBucketsOutput, ListObjectsInput, ListObjectsOutput, ListObjectsV2Input,
-    ListObjectsV2Output, PutObjectInput, PutObjectOutput,
+    ListObjectsV2Output, Metadata, PutObjectInput, PutObjectOutput,
 };
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
@@ -165,8 +165,10 @@ impl S3 for Folder {
         check_checksums(&input, trailers.as_ref(), &computed)?;
 
         let staging = Arc::clone(&self.staging);
+        let metadata = input.metadata.take().unwrap_or_default();
         let written =
-            tokio::task::spawn_blocking(move || staging.write(&body, &path, &condition)).await;
+            tokio::task::spawn_blocking(move || staging.write(&body, &metadata, &path, &condition));
+        let written = written.await;
         let e_tag = match written.map_err(|error| s3_error!(error, InternalError))? {
             Ok(e_tag) => e_tag,
             Err(WriteError::Condition) => {
@@ -215,6 +217,7 @@ impl S3 for Folder {
             content_range,
             e_tag: Some(ETag::Strong(object.e_tag.clone())),
             last_modified: Some(object.modified.into()),
+            metadata: object.metadata.clone(),
             ..GetObjectOutput::default()
         };
         let body = object.body(range);
@@ -236,6 +239,7 @@ impl S3 for Folder {
             content_length: i64::try_from(object.length).ok(),
             e_tag: Some(ETag::Strong(object.e_tag)),
             last_modified: Some(object.modified.into()),
+            metadata: object.metadata,
             ..HeadObjectOutput::default()
         }))
     }
@@ -319,13 +323,14 @@ impl Staging {
     fn write(
         &self,
         body: &[Bytes],
+        metadata: &Metadata,
         path: &Path,
         condition: &Condition,
     ) -> Result<String, WriteError> {
         let staged = self
             .folder
             .join(self.next.fetch_add(1, Ordering::Relaxed).to_string());
-        let written = self.write_staged(&staged, body, path, condition);
+        let written = self.write_staged(&staged, body, metadata, path, condition);
         if written.is_err() || *condition == Condition::Absent {
             // What was not renamed; a file that is left over is removed at the next start.
             let _ = fs::remove_file(&staged);
@@ -337,6 +342,7 @@ impl Staging {
         &self,
         staged: &Path,
         body: &[Bytes],
+        metadata: &Metadata,
         path: &Path,
         condition: &Condition,
     ) -> Result<String, WriteError> {
@@ -344,6 +350,7 @@ impl Staging {
         for bytes in body {
             file.write_all(bytes)?;
         }
+        object::set_metadata(&file, metadata)?;
         file.sync_all()?;
         // A name changes neither what the file holds nor when it was written.
         let e_tag = e_tag(&file.metadata()?);

@@ -61,7 +61,30 @@ impl SequenceNumber {
         (counter & i64::MAX as u64).cast_signed()
     }
 
-    fn times_plus(self, factor: u64, addend: u64) -> Option<Self> {
+    /// Returns a decimal number of any length modulo 2^192; `None` when the text is no decimal number.
+    ///
+    /// It keeps apart what is told apart by a number that is too large to be one of these, and has no order.
+    pub fn wrapping(text: &str) -> Option<Self> {
+        let wrapping =
+            |number: Self, factor, addend| Some(number.overflowing_times_plus(factor, addend).0);
+        is_decimal(text).then(|| Self::from_digits(text, wrapping))?
+    }
+
+    /// Reads decimal digits, some at once; `step` multiplies a number and adds to it.
+    fn from_digits(text: &str, step: impl Fn(Self, u64, u64) -> Option<Self>) -> Option<Self> {
+        text.as_bytes()
+            .chunks(STEP_DIGITS)
+            .try_fold(Self::ZERO, |number, chunk| {
+                let value = chunk
+                    .iter()
+                    .fold(0, |value, digit| value * 10 + u64::from(digit - b'0'));
+                let factor = chunk.iter().fold(1, |factor, _| factor * 10);
+                step(number, factor, value)
+            })
+    }
+
+    /// Returns the product plus the addend, and whether it is too large.
+    fn overflowing_times_plus(self, factor: u64, addend: u64) -> (Self, bool) {
         let mut limbs = self.limbs;
         let mut carry = u128::from(addend);
         for limb in limbs.iter_mut().rev() {
@@ -69,7 +92,7 @@ impl SequenceNumber {
             *limb = low_half(sum);
             carry = sum >> 64;
         }
-        (carry == 0).then_some(Self { limbs })
+        (Self { limbs }, carry > 0)
     }
 
     fn divide(self, divisor: u64) -> (Self, u64) {
@@ -101,19 +124,20 @@ impl FromStr for SequenceNumber {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let invalid = || InvalidSequenceNumber(text.chars().take(64).collect());
-        if text.is_empty() || text.len() > 64 || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        let exact =
+            |number: Self, factor, addend| match number.overflowing_times_plus(factor, addend) {
+                (number, false) => Some(number),
+                (_, true) => None,
+            };
+        if !is_decimal(text) || text.len() > 64 {
             return Err(invalid());
         }
-        text.as_bytes()
-            .chunks(STEP_DIGITS)
-            .try_fold(Self::ZERO, |number, chunk| {
-                let value = chunk
-                    .iter()
-                    .fold(0, |value, digit| value * 10 + u64::from(digit - b'0'));
-                let factor = chunk.iter().fold(1, |factor, _| factor * 10);
-                number.times_plus(factor, value).ok_or_else(invalid)
-            })
+        Self::from_digits(text, exact).ok_or_else(invalid)
     }
+}
+
+fn is_decimal(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 impl fmt::Display for SequenceNumber {
@@ -197,13 +221,15 @@ impl FromStr for SubNumber {
     }
 }
 
-/// A shard's name: `shardId-` and its number of at least twelve digits.
+/// A shard's name: up to 128 letters, digits, `_`, `.` and `-`, as Kinesis allows them.
+///
+/// Kinesis itself makes `shardId-` and a number of at least twelve digits.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ShardId(String);
 
 /// A shard's name of another form.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a shard's name (`shardId-` and digits)")]
+#[error("`{0}` is not a shard's name (up to 128 of A-Z a-z 0-9 _ . -)")]
 pub struct InvalidShardId(String);
 
 impl ShardId {
@@ -217,12 +243,13 @@ impl ShardId {
         &self.0
     }
 
-    /// Returns the shard's number, which Kafka clients see as the partition.
-    pub fn number(&self) -> u32 {
-        self.0
+    /// Returns the shard's number, which Kafka clients see as the partition; `None` where the name has none.
+    pub fn number(&self) -> Option<u32> {
+        let digits = self
+            .0
             .strip_prefix("shardId-")
-            .and_then(|digits| digits.parse().ok())
-            .unwrap_or_default()
+            .filter(|digits| is_decimal(digits))?;
+        digits.parse().ok()
     }
 }
 
@@ -230,12 +257,11 @@ impl FromStr for ShardId {
     type Err = InvalidShardId;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let number = text
-            .strip_prefix("shardId-")
-            .filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
-        match number.and_then(|digits| digits.parse::<u32>().ok()) {
-            Some(_) => Ok(Self(text.to_owned())),
-            None => Err(InvalidShardId(text.chars().take(64).collect())),
+        let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+        if (1..=128).contains(&text.len()) && text.bytes().all(is_allowed) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(InvalidShardId(text.chars().take(64).collect()))
         }
     }
 }
@@ -283,6 +309,12 @@ mod tests {
             largest,
             "6277101735386680763835789423207666416102355444464034512895"
         );
+        assert_eq!(SequenceNumber::wrapping(&largest), largest.parse().ok());
+        assert_eq!(
+            SequenceNumber::wrapping("6277101735386680763835789423207666416102355444464034512899"),
+            Some(number("3"))
+        );
+        assert_eq!(SequenceNumber::wrapping("1x"), None);
         assert!(
             "6277101735386680763835789423207666416102355444464034512896"
                 .parse::<SequenceNumber>()
@@ -293,15 +325,24 @@ mod tests {
     #[test]
     fn a_shard_has_a_number() {
         let shard: ShardId = "shardId-000000000023".parse().unwrap();
-        assert_eq!(shard.number(), 23);
+        assert_eq!(shard.number(), Some(23));
         assert_eq!(ShardId::from_number(23), shard);
-        for text in [
-            "",
+    }
+
+    #[test]
+    fn a_shard_may_have_any_name_that_kinesis_allows() {
+        let longest = "s".repeat(128);
+        for name in [
             "shardId-",
             "shardId-x",
             "shardId-99999999999999",
-            "shard-000000000001",
+            "shard.0_1",
+            &longest,
         ] {
+            let shard: ShardId = name.parse().unwrap();
+            assert_eq!((shard.as_str(), shard.number()), (name, None));
+        }
+        for text in ["", "a/b", "a b", "a:b", "é", &"s".repeat(129)] {
             assert!(text.parse::<ShardId>().is_err(), "{text}");
         }
     }

@@ -15,7 +15,10 @@ pub(crate) struct Record<'a> {
     pub(crate) shard: ShardId,
     /// The sequence number as Kinesis spells it, which is how a failure must be reported.
     pub(crate) sequence: &'a str,
+    /// The number; where it is too large for a row's lineage, what keeps its batch's keys apart from those of others.
     pub(crate) sequence_number: SequenceNumber,
+    /// Whether a row's lineage can hold the number.
+    pub(crate) is_sequence_exact: bool,
     pub(crate) partition_key: &'a str,
     pub(crate) arrival_micros: i64,
     pub(crate) data: &'a [u8],
@@ -49,6 +52,16 @@ pub(crate) enum Contents {
         changes: RuleCounts,
     },
     Rejected(Vec<RejectionCode>),
+}
+
+impl Contents {
+    /// Returns how many rows or rejected records these are.
+    pub(crate) fn records(&self) -> u64 {
+        match self {
+            Self::Rows { rows, .. } => *rows as u64,
+            Self::Rejected(codes) => codes.len() as u64,
+        }
+    }
 }
 
 /// Most rejected rows of one record that have a line each in quarantine. A record of more has one line, with the whole
@@ -99,6 +112,9 @@ impl Objects {
             },
             arrival_micros: record.arrival_micros,
         };
+        if !record.is_sequence_exact {
+            return self.reject_position(index, record, &lineage(None));
+        }
         let mut rejected = RejectedPieces::default();
         let mut each = |piece: Piece<'_>| {
             let lineage = lineage(piece.sub_number);
@@ -124,6 +140,34 @@ impl Objects {
         }
         object.codes.extend(rejected.codes);
         Ok(())
+    }
+
+    /// Quarantines a record whose sequence number no row can keep. Kinesis's numbers have some 56 digits; its API
+    /// allows 129.
+    fn reject_position(
+        &mut self,
+        index: usize,
+        record: &Record<'_>,
+        lineage: &Lineage<'_>,
+    ) -> Result<(), LakeError> {
+        let rejection = Rejection {
+            kind: None,
+            code: RejectionCode::TooLarge,
+            message: format!(
+                "the record's sequence number has {} digits; a row's has at most 192 bits",
+                record.sequence.len()
+            ),
+        };
+        let (key, data) = (record.partition_key, record.data);
+        let line = QuarantineRecord {
+            sequence_number: record.sequence.to_owned(),
+            ..QuarantineRecord::new(&rejection, lineage, key, data)
+        };
+        self.user_records += 1;
+        let date = ArrivalHour::of(record.arrival_micros).date;
+        let object = self.quarantine(index, &record.shard, date);
+        object.codes.push(rejection.code);
+        object.writer.append(&line)
     }
 
     fn append_row(

@@ -4,9 +4,12 @@ use std::sync::Arc;
 
 use aws_lambda_events::event::streams::KinesisEventResponse;
 use aws_sdk_s3::Client;
-use aws_sdk_s3::error::DisplayErrorContext;
+use aws_sdk_s3::error::{DisplayErrorContext, SdkError};
+use aws_sdk_s3::operation::head_object::HeadObjectError;
+use aws_sdk_s3::operation::put_object::PutObjectError;
 use aws_sdk_s3::primitives::ByteStream;
-use event_model::Clock;
+use event_model::position::InvalidShardId;
+use event_model::{Clock, SequenceNumber};
 use futures::future::join_all;
 use lambda_runtime::LambdaEvent;
 use tracing::{info, instrument, warn};
@@ -63,7 +66,16 @@ impl App {
         let mut failures = Vec::new();
         for (object, outcome) in objects.iter().zip(outcomes) {
             match outcome {
-                Ok(()) => summary.add(object),
+                Ok(Put::Written) => summary.add(object),
+                Ok(Put::Kept { records }) => {
+                    summary.objects_kept += 1;
+                    warn!(
+                        lake.key = %object.key,
+                        "`{}` stays: it has {records} records, this batch {}",
+                        object.key,
+                        object.contents.records(),
+                    );
+                }
                 Err(error) => failures.push((object, error)),
             }
         }
@@ -90,16 +102,79 @@ impl App {
         Ok(response)
     }
 
-    async fn put(&self, object: &PreparedObject) -> Result<(), aws_sdk_s3::Error> {
-        let put = self
-            .s3
-            .put_object()
-            .bucket(&self.config.bucket_name)
-            .key(object.key.to_string())
-            .body(ByteStream::from(object.body.clone()));
-        put.send().await?;
-        Ok(())
+    /// Writes an object, unless there is one of more records under its key.
+    ///
+    /// A batch that is delivered again has the same records between the same bounds, and so the same key. A mapping that
+    /// passes records over (a filter, or several batches of a shard at a time) would break that: its batches have equal
+    /// bounds and fewer records, and must not take the place of one that has all.
+    async fn put(&self, object: &PreparedObject) -> Result<Put, aws_sdk_s3::Error> {
+        let (bucket, key) = (&self.config.bucket_name, object.key.to_string());
+        let records = object.contents.records();
+        let mut present: Option<String> = None;
+        let mut tries = 0;
+        loop {
+            let put = self
+                .s3
+                .put_object()
+                .bucket(bucket)
+                .key(&key)
+                .metadata(RECORDS, records.to_string())
+                .body(ByteStream::from(object.body.clone()));
+            let put = match &present {
+                Some(e_tag) => put.if_match(e_tag),
+                None => put.if_none_match("*"),
+            };
+            tries += 1;
+            match put.send().await {
+                Ok(_) => return Ok(Put::Written),
+                Err(error) if tries < PUT_TRIES && is_condition(&error) => {}
+                Err(error) => return Err(error.into()),
+            }
+            let head = self.s3.head_object().bucket(bucket).key(&key);
+            present = match head.send().await {
+                Ok(head) => {
+                    let known = head.metadata().and_then(|metadata| metadata.get(RECORDS));
+                    match known.and_then(|known| known.parse().ok()) {
+                        Some(present) if present > records => {
+                            return Ok(Put::Kept { records: present });
+                        }
+                        _ => head.e_tag,
+                    }
+                }
+                Err(error)
+                    if error
+                        .as_service_error()
+                        .is_some_and(HeadObjectError::is_not_found) =>
+                {
+                    None
+                }
+                Err(error) => return Err(error.into()),
+            };
+        }
     }
+}
+
+/// Name of an object's metadata that holds how many rows or rejected records it has.
+const RECORDS: &str = "records";
+/// How often an object is written whose key somebody else writes at the same time.
+const PUT_TRIES: u32 = 4;
+
+/// What became of an object.
+enum Put {
+    Written,
+    /// There is one of more records.
+    Kept {
+        records: u64,
+    },
+}
+
+/// Tells whether S3 did not write because the object is not as the condition says.
+fn is_condition(error: &SdkError<PutObjectError>) -> bool {
+    let status = error
+        .raw_response()
+        .map(|response| response.status().as_u16());
+    // 409 says that another conditional write of the key is under way; 404 that the object to be replaced is gone.
+    status.is_some_and(|status| [404, 409, 412].contains(&status))
 }
 
 fn log(summary: &BatchSummary) {
@@ -136,14 +211,20 @@ fn to_record(index: usize, record: &KinesisEventRecord) -> Result<Record<'_>, Cl
         .event_id
         .split_once(':')
         .map_or("", |(shard, _)| shard);
+    let sequence = kinesis.sequence_number.as_str();
+    let number: Result<SequenceNumber, _> = sequence.parse();
     Ok(Record {
         shard: shard
             .parse()
-            .map_err(|error: event_model::position::InvalidShardId| malformed(error.to_string()))?,
-        sequence: &kinesis.sequence_number,
-        sequence_number: kinesis.sequence_number.parse().map_err(
-            |error: event_model::position::InvalidSequenceNumber| malformed(error.to_string()),
-        )?,
+            .map_err(|error: InvalidShardId| malformed(error.to_string()))?,
+        sequence,
+        is_sequence_exact: number.is_ok(),
+        sequence_number: match number {
+            Ok(number) => number,
+            Err(error) => {
+                SequenceNumber::wrapping(sequence).ok_or_else(|| malformed(error.to_string()))?
+            }
+        },
         partition_key: &kinesis.partition_key,
         arrival_micros: kinesis.arrival_micros,
         data: &kinesis.data,

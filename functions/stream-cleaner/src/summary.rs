@@ -30,6 +30,8 @@ pub struct BatchSummary {
     pub objects: u64,
     /// Bytes of the objects written.
     pub bytes_written: u64,
+    /// Objects that were not written, since there is one of more records under the same key.
+    pub objects_kept: u64,
     /// Objects that could not be written.
     pub objects_failed: u64,
     /// Sequence number from which on the batch is to be delivered again.
@@ -109,6 +111,9 @@ impl BatchSummary {
             Metric::bytes("bytes_written", self.bytes_written),
             Metric::milliseconds("duration_ms", self.duration_ms),
         ]);
+        if self.objects_kept > 0 {
+            metrics.push(Metric::count("objects_kept", self.objects_kept));
+        }
         if self.objects_failed > 0 {
             metrics.push(Metric::count("objects_failed", self.objects_failed));
         }

@@ -10,6 +10,8 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use futures::stream;
 use md5::{Digest as _, Md5};
+use rustix::fs::XattrFlags;
+use rustix::io::Errno;
 use s3s::dto::{ETag, ETagCondition, Range, StreamingBlob};
 use s3s::{S3Result, s3_error};
 
@@ -23,6 +25,8 @@ pub(super) struct OpenObject {
     pub(super) length: u64,
     pub(super) e_tag: String,
     pub(super) modified: SystemTime,
+    /// What the object's writer says of it.
+    pub(super) metadata: Option<s3s::dto::Metadata>,
 }
 
 impl OpenObject {
@@ -45,6 +49,7 @@ impl OpenObject {
             length: metadata.len(),
             e_tag: e_tag(&metadata),
             modified: metadata.modified()?,
+            metadata: read_metadata(&file),
             file,
         })
     }
@@ -88,6 +93,29 @@ impl OpenObject {
         });
         Ok(StreamingBlob::wrap(chunks))
     }
+}
+
+/// Name of the extended attribute that holds an object's own metadata, as a JSON object.
+const METADATA: &str = "user.metadata";
+/// S3 takes 2 kB of it, which JSON may double.
+const MAX_METADATA_BYTES: usize = 4096;
+
+/// Keeps an object's own metadata with its file; a file system without extended attributes forgets it.
+pub(super) fn set_metadata(file: &File, metadata: &s3s::dto::Metadata) -> io::Result<()> {
+    if metadata.is_empty() {
+        return Ok(());
+    }
+    let json = serde_json::to_vec(metadata)?;
+    match rustix::fs::fsetxattr(file, METADATA, &json, XattrFlags::empty()) {
+        Err(error) if error != Errno::NOTSUP => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+fn read_metadata(file: &File) -> Option<s3s::dto::Metadata> {
+    let mut json = [0; MAX_METADATA_BYTES];
+    let length = rustix::fs::fgetxattr(file, METADATA, &mut json[..]).ok()?;
+    serde_json::from_slice(json.get(..length)?).ok()
 }
 
 fn read_chunk(mut file: File, length: u64) -> io::Result<(File, Bytes)> {

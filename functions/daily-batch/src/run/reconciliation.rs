@@ -164,7 +164,10 @@ async fn read_stream(
         ..Accepted::default()
     };
     for shard in shards(stream).await? {
-        let number = shard.parse::<ShardId>().ok().map(|shard| shard.number());
+        let number = shard
+            .parse::<ShardId>()
+            .ok()
+            .and_then(|shard| shard.number());
         let iterator = stream
             .client
             .get_shard_iterator()
@@ -299,11 +302,11 @@ fn positions(key: &str, bytes: bytes::Bytes) -> Result<Vec<RecordKey>, RowsError
     };
     let mut keys = Vec::with_capacity(texts.len());
     for position in texts {
-        // A row of a shard that cannot be read accounts for no record.
-        if let Ok(shard) = position.shard.parse::<ShardId>() {
-            let sequence: lake::Sequence = position.sequence.parse()?;
-            keys.push((shard.number(), sequence.number));
-        }
+        // A row whose position cannot be read accounts for no record.
+        let shard = position.shard.parse::<ShardId>().ok();
+        let number = shard.and_then(|shard| shard.number());
+        let sequence = position.sequence.parse::<lake::Sequence>().ok();
+        keys.extend(number.zip(sequence.map(|sequence| sequence.number)));
     }
     Ok(keys)
 }

@@ -114,7 +114,7 @@ impl<'a> KafkaResults<'a> {
                     .shard
                     .parse()
                     .ok()
-                    .map(|shard: ShardId| shard.number()),
+                    .and_then(|shard: ShardId| shard.number()),
                 offset: position.sequence.parse().ok().map(SequenceNumber::offset),
                 shard: Some(&position.shard),
                 sequence_number: Some(&position.sequence),

@@ -17,6 +17,7 @@ fn record<'a>(
         shard: ShardId::from_number(0),
         sequence,
         sequence_number: SequenceNumber::from_limbs([0, 0, number]),
+        is_sequence_exact: true,
         partition_key,
         arrival_micros: ARRIVAL,
         data,

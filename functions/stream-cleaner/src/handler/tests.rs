@@ -45,21 +45,22 @@ fn event(json: &str) -> LambdaEvent<KinesisEvent> {
     LambdaEvent::new(serde_json::from_str(json).unwrap(), Context::default())
 }
 
+fn record(shard: &str, sequence: &str, payload: &str) -> serde_json::Value {
+    serde_json::json!({
+        "eventID": format!("{shard}:{sequence}"),
+        "kinesis": {
+            "partitionKey": "any", "sequenceNumber": sequence, "data": STANDARD.encode(payload),
+            "approximateArrivalTimestamp": 1_598_586_767.5,
+        },
+    })
+}
+
 /// An event of these payloads, with the sequence numbers 11, 12, and so on.
 fn event_of(payloads: &[&str]) -> LambdaEvent<KinesisEvent> {
     let records: Vec<_> = payloads
         .iter()
         .enumerate()
-        .map(|(index, payload)| {
-            let sequence = (11 + index).to_string();
-            serde_json::json!({
-                "eventID": format!("shardId-000000000000:{sequence}"),
-                "kinesis": {
-                    "partitionKey": "any", "sequenceNumber": sequence, "data": STANDARD.encode(payload),
-                    "approximateArrivalTimestamp": 1_598_586_767.5,
-                },
-            })
-        })
+        .map(|(index, payload)| record("shardId-000000000000", &(11 + index).to_string(), payload))
         .collect();
     event(&serde_json::json!({ "Records": records }).to_string())
 }
@@ -181,6 +182,38 @@ fn sample(name: &str) -> KinesisEvent {
 }
 
 /// The aggregates of the samples were made by `aws-kinesis-agg` 1.2.3, the Python library.
+#[test]
+fn a_position_that_no_row_can_keep_costs_its_own_record_alone() {
+    let long = "9".repeat(129);
+    let event: KinesisEvent = serde_json::from_str(
+        &serde_json::json!({ "Records": [record("shard.of-another_name", &long, PIN), record("shard.of-another_name", "7", PIN)] })
+            .to_string(),
+    )
+    .unwrap();
+    let records = records(&event).unwrap();
+    let batch = prepare(&records).unwrap();
+    let [quarantine, clean] = batch.objects.as_slice() else {
+        panic!("{:?}", batch.objects)
+    };
+    let lines = read_quarantine(&quarantine.body).unwrap();
+    assert_eq!(
+        (lines.len(), lines[0].sequence_number.as_str()),
+        (1, long.as_str())
+    );
+    assert_eq!(lines[0].shard, "shard.of-another_name");
+    assert_eq!(lines[0].payload().unwrap(), PIN.as_bytes());
+    insta::assert_snapshot!(format!("{}: {}", lines[0].code, lines[0].message), @"too_large: the record's sequence number has 129 digits; a row's has at most 192 bits");
+    let positions = read_positions(clean.body.clone()).unwrap();
+    assert_eq!(
+        positions,
+        [event_model::Position::new("shard.of-another_name", "7")]
+    );
+    for object in [quarantine, clean] {
+        let key = object.key.to_string();
+        assert_eq!(key.parse::<lake::ObjectKey>().unwrap(), object.key, "{key}");
+    }
+}
+
 #[test]
 fn an_aggregate_of_the_published_library_becomes_rows_of_their_own() {
     let event = sample("kpl-aggregate");

@@ -70,7 +70,7 @@ impl Kinesis {
 
     /// Returns the number of the shard with this name.
     pub(super) fn shard(&self, id: &str) -> Result<u32, ApiError> {
-        let number = id.parse::<ShardId>().ok().map(|shard| shard.number());
+        let number = id.parse::<ShardId>().ok().and_then(|shard| shard.number());
         let is_there = |number: &u32| self.store.state().borrow().topology.get(*number).is_some();
         number.filter(is_there).ok_or_else(|| {
             let message = format!(
