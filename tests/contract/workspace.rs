@@ -46,7 +46,8 @@ fn dependencies_point_one_way() {
         ("crates", "event-model", &["json-reader"][..]),
         ("crates", "aws-request", &["event-model"]),
         ("crates", "test-server", &[]),
-        ("crates", "aws-access", &[]),
+        ("crates", "conditional-put", &[]),
+        ("crates", "aws-access", &["conditional-put"]),
         (
             "crates",
             "posting",
@@ -79,7 +80,7 @@ fn dependencies_point_one_way() {
         (
             "functions",
             "stream-cleaner",
-            &["cleaning", "emf", "event-model", "lake"],
+            &["cleaning", "conditional-put", "emf", "event-model", "lake"],
         ),
     ] {
         let manifest = read(&format!("{folder}/{name}/Cargo.toml"));
@@ -103,6 +104,6 @@ fn the_checks_of_a_dependency_section_see_it() {
     let manifest = read("functions/stream-cleaner/Cargo.toml");
     assert_eq!(
         own_dependencies(&manifest, "dependencies"),
-        ["cleaning", "emf", "event-model", "lake"]
+        ["cleaning", "conditional-put", "emf", "event-model", "lake"]
     );
 }

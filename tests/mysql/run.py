@@ -78,6 +78,8 @@ def check_all(report, folder, data):
             check_values(report, binary, server, folder)
         with report.group("failures"):
             check_failures(report, binary, server, folder)
+        with report.group("rows that go while they are read"):
+            check_deleted(report, binary, server, folder)
         with report.group("a server that is killed"):
             check_resume(report, binary, server, folder, "generated", generated)
     finally:
@@ -346,6 +348,36 @@ def check_failures(report, binary, server, folder):
             secret = PASSWORD in done.stderr + done.stdout or "s3cret" in done.stderr + done.stdout
             report.check(f"{name}: the password is not told", not secret, done.stderr)
         report.equal("failures: nothing is posted", bodies, [])
+
+
+def check_deleted(report, binary, server, folder):
+    """Deletes rows that were read from a table that is being walked through: no other one is passed over."""
+    rows = range(450)
+    server.load("walked", {
+        "pinterest_data": [{"index": ind, "title": "a"} for ind in rows] + [{"index": 440, "title": "b"}],
+        "geolocation_data": [{"ind": ind, "country": "x"} for ind in rows],
+        "user_data": [{"ind": ind // 2, "first_name": f"n{ind}"} for ind in rows],
+    })  # fmt: skip
+    creds = server.creds(folder / "walked.yaml", "reader", "walked")
+    with recorder() as (url, bodies):
+        command = [binary, "post", "--api", url, "--wire", "kinesis", "--mysql", creds, "--order", "table",
+                   "--posts", len(rows) + 1, "--posts-per-second", 150]  # fmt: skip
+        process = subprocess.Popen(list(map(str, command)), cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        wait_until(60, lambda: len(bodies) >= 30)
+        server.execute("DELETE FROM pinterest_data WHERE `index` < 10", "DELETE FROM geolocation_data WHERE ind < 10",
+                       "DELETE FROM user_data WHERE ind < 5", database="walked")  # fmt: skip
+        out, err = process.communicate(timeout=120)
+        report.check("rows that go: the run ends well", process.returncode == 0, out + err)
+        posted = [json.loads(body) for body in bodies]
+        of_kind = lambda kind: [body["Data"] for body in posted if body["PartitionKey"].endswith(kind)]  # noqa: E731
+        pins = sorted((row["index"], row["title"]) for row in of_kind("pin"))
+        report.equal("rows that go: every pin is posted once", pins, sorted([(ind, "a") for ind in rows] + [(440, "b")]))
+        report.equal("rows that go: every geo row is posted once", sorted(row["ind"] for row in of_kind("geo")), list(rows))
+        names = [row["first_name"] for row in of_kind("user")]
+        report.equal("rows that go: every user row is posted once", sorted(names), sorted(f"n{ind}" for ind in rows))
+        # Two rows of a key are versions, wherever they stand.
+        report.check("rows that go: versions keep their order",
+                     all(names.index(f"n{ind}") < names.index(f"n{ind + 1}") for ind in rows if ind % 2 == 0), names)  # fmt: skip
 
 
 def check_resume(report, binary, server, folder, database, rows):

@@ -1,9 +1,12 @@
 //! A bucket's objects, and a sentence for each way in which it cannot be read or written.
 
+use std::time::SystemTime;
+
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
 use bytes::Bytes;
+use conditional_put::{Put, PutError};
 
 use crate::Aws;
 
@@ -131,6 +134,25 @@ impl Bucket {
         Ok(keys)
     }
 
+    /// Returns the objects whose keys begin with `prefix`, each with when it was written.
+    pub async fn list_with_times(
+        &self,
+        prefix: &str,
+    ) -> Result<Vec<(String, SystemTime)>, BucketError> {
+        let list = self.s3.list_objects_v2().bucket(&self.name).prefix(prefix);
+        let mut pages = list.into_paginator().send();
+        let mut objects = Vec::new();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| self.error(format!("list `{prefix}`"), "", error))?;
+            let page = page.contents.unwrap_or_default().into_iter();
+            objects.extend(page.filter_map(|object| {
+                let modified = object.last_modified?.try_into().ok()?;
+                Some((object.key?, modified))
+            }));
+        }
+        Ok(objects)
+    }
+
     /// Reads an object.
     pub async fn read(&self, key: &str) -> Result<Bytes, BucketError> {
         let action = || format!("read `{key}`");
@@ -152,6 +174,21 @@ impl Bucket {
         let put = put.body(ByteStream::from(body)).send().await;
         put.map(drop)
             .map_err(|error| self.error(format!("write `{key}`"), key, error))
+    }
+
+    /// Writes an object of so many records, unless there is one of more records under its key.
+    pub async fn write_unless_more(
+        &self,
+        key: &str,
+        records: u64,
+        body: Bytes,
+    ) -> Result<Put, BucketError> {
+        let put = conditional_put::put(&self.s3, &self.name, key, records, body).await;
+        let action = || format!("write `{key}`");
+        put.map_err(|error| match error {
+            PutError::Put(error) => self.error(action(), key, *error),
+            PutError::Head(error) => self.error(action(), key, *error),
+        })
     }
 
     fn error<E>(&self, action: String, key: &str, error: SdkError<E>) -> BucketError

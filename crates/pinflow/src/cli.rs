@@ -41,7 +41,7 @@ pub(crate) enum Command {
     Clean(CleanOptions),
     /// Look at the records that were rejected, and replay those that the present rules accept
     Quarantine(QuarantineOptions),
-    /// Post the objects of the old Kafka-to-S3 sink, in the order of topic, partition and offset
+    /// Import the objects of the old Kafka-to-S3 sink into the lake, with the times at which they were written
     Import(ImportOptions),
     /// Merge the clean rows into the curated tables and write the reports of a day, or look at the runs
     Daily(DailyOptions),

@@ -1,216 +1,261 @@
-//! `import`: the old sink's objects, posted to an API in the order of topic, partition and offset.
+//! `import`: the objects of the old Kafka-to-S3 sink → the lake, each row at its place in Kafka and of its own time.
+//!
+//! The rows do not go over the stream: they would arrive today, and be newer than what clients have posted since. They are
+//! cleaned here and written below `clean/` and `quarantine/`, with a position that Kafka gave them, so that an import that
+//! runs twice imports nothing twice.
 
+mod chunk;
+mod done;
+mod sink;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Instant;
 
-use anyhow::Context as _;
 use aws_access::Bucket;
-use event_model::{Clock, Kind};
-use posting::source::Source;
-use posting::source::sink::{Place, Sink};
-use posting::{Api, Pace, Poster, Settings, Signer, State, Tally, post_all, without_login};
+use futures::{StreamExt as _, stream};
 use tokio_util::sync::CancellationToken;
 
+use self::chunk::{Chunk, Counts, Times};
+use self::done::{Done, Settings};
+use self::sink::{Listing, Place};
 use crate::cli::{ImportOptions, SinkLocation};
 use crate::{Exit, Terminal, progress};
 
-/// Name of the file that keeps how far the run is, where none is given.
-const STATE_PATH: &str = ".pinflow-import.json";
+/// Name of the file that keeps which objects are done, where none is given.
+const STATE_PATH: &str = ".pinflow-import";
+/// Objects that are read at once.
+const READ_AHEAD: usize = 32;
+/// Bad objects that are named; more would hide the number.
+const MAX_NAMED: u64 = 100;
 
-/// Posts the objects, or only counts what they hold.
+/// Imports the objects, or only counts what they hold.
 pub(crate) async fn command(
     options: &ImportOptions,
-    clock: Clock,
     stop: &CancellationToken,
     terminal: &mut Terminal<'_>,
 ) -> anyhow::Result<Exit> {
-    let sink = tokio::select! {
-        sink = open(options) => sink?,
+    let opened = tokio::select! {
+        opened = open(options) => opened?,
         () = stop.cancelled() => return Ok(Exit::Interrupted),
     };
-    tell_left_out(&sink, terminal.notes)?;
-    let is_complete = sink.left_out().topics.is_empty();
-    let exit = if options.dry_run {
-        count(sink, stop, terminal).await?
+    let (place, mut listing) = opened;
+    tell_left_out(&listing, terminal.notes)?;
+    let is_complete = listing.unknown_topics.is_empty();
+    let target = if options.dry_run {
+        None
     } else {
-        post(options, sink, clock, stop, terminal).await?
+        Some(target(options, &place, &mut listing, terminal.notes).await?)
     };
-    Ok(match exit {
-        Exit::Success if !is_complete => Exit::Failure,
-        exit => exit,
+    let started = Instant::now();
+    let mut run = Run {
+        place,
+        times: Times {
+            field: options.time_field.clone(),
+            latest: options.no_later_than,
+        },
+        target,
+        counts: Counts::default(),
+        bad: 0,
+    };
+    let outcome = run.import(&listing, stop, terminal.notes).await;
+    // Also when an error ended the run: what was written until then is in the lake.
+    run.tell(listing.objects.len(), started, terminal)?;
+    outcome?;
+    Ok(if stop.is_cancelled() {
+        Exit::Interrupted
+    } else if run.bad > 0 || !is_complete {
+        Exit::Failure
+    } else {
+        Exit::Success
     })
 }
 
-async fn open(options: &ImportOptions) -> anyhow::Result<Sink> {
+async fn open(options: &ImportOptions) -> anyhow::Result<(Place, Listing)> {
     let place = match &options.from {
         SinkLocation::Folder(folder) => Place::Folder(folder.clone()),
         SinkLocation::Bucket { bucket, prefix } => Place::Bucket {
-            bucket: Bucket::new(&options.aws.find().await?, bucket.clone()),
+            bucket: Bucket::new(&options.source().find().await?, bucket.clone()),
             prefix: prefix.clone(),
         },
     };
-    Ok(Sink::open(place).await?)
+    let listing = place.list().await?;
+    Ok((place, listing))
 }
 
-fn tell_left_out(sink: &Sink, notes: &mut dyn Write) -> io::Result<()> {
-    for (topic, objects) in &sink.left_out().topics {
+/// Opens the lake and the state file, and takes out of the listing what is done.
+async fn target(
+    options: &ImportOptions,
+    place: &Place,
+    listing: &mut Listing,
+    notes: &mut dyn Write,
+) -> anyhow::Result<(Bucket, Done)> {
+    let lake = options.lake.find().await?;
+    let bucket = lake.open();
+    bucket.check("clean/").await?;
+    let settings = Settings {
+        from: place.to_string(),
+        lake: match &lake.aws.endpoint {
+            Some(endpoint) => format!("{} at {endpoint}", lake.bucket),
+            None => lake.bucket.clone(),
+        },
+    };
+    let path = options.state.clone();
+    let path = path.unwrap_or_else(|| PathBuf::from(STATE_PATH));
+    if !options.resume {
+        return Ok((bucket, Done::start(&path, &settings)?));
+    }
+    let done = Done::resume(&path, &settings)?;
+    let all = listing.objects.len();
+    listing.objects.retain(|object| !done.has(&object.name));
+    let left = listing.objects.len();
+    writeln!(notes, "Going on after {} of {all} objects", all - left)?;
+    Ok((bucket, done))
+}
+
+fn tell_left_out(listing: &Listing, notes: &mut dyn Write) -> io::Result<()> {
+    for (topic, objects) in &listing.unknown_topics {
         writeln!(
             notes,
             "error: the topic `{topic}` is passed over, objects: {objects}; its name ends in no kind, as in abc.pin"
         )?;
     }
-    match sink.left_out().others {
+    match listing.others {
         0 => Ok(()),
         others => writeln!(notes, "Objects that are not the old sink's: {others}"),
     }
 }
 
-/// Reads every object, and prints how many rows there are.
-async fn count(
-    sink: Sink,
-    stop: &CancellationToken,
-    terminal: &mut Terminal<'_>,
-) -> anyhow::Result<Exit> {
-    let objects = sink.objects();
-    let mut source = Source::Sink(Box::new(sink));
-    let bar = progress::objects(objects);
-    let mut rows = BTreeMap::<Kind, u64>::new();
-    for _ in 0..objects {
-        let post = tokio::select! {
-            post = source.next_post() => post?,
-            () = stop.cancelled() => return Ok(Exit::Interrupted),
-        };
-        for row in post.rows {
-            *rows.entry(row.kind).or_default() += 1;
+struct Run {
+    place: Place,
+    times: Times,
+    /// The lake, and what is in it; nothing is written without them.
+    target: Option<(Bucket, Done)>,
+    counts: Counts,
+    /// Objects that could not be used.
+    bad: u64,
+}
+
+impl Run {
+    /// Imports the objects in chunks; on Ctrl-C, what has been read is still written.
+    async fn import(
+        &mut self,
+        listing: &Listing,
+        stop: &CancellationToken,
+        notes: &mut dyn Write,
+    ) -> anyhow::Result<()> {
+        let bar = progress::objects(listing.objects.len() as u64);
+        let place = self.place.clone();
+        let reads = listing.objects.iter().map(|object| {
+            let place = &place;
+            async move { (object, place.read(object).await) }
+        });
+        let mut reads = stream::iter(reads).buffered(READ_AHEAD);
+        let mut chunk: Option<Chunk> = None;
+        loop {
+            let next = tokio::select! {
+                next = reads.next() => next,
+                () = stop.cancelled() => None,
+            };
+            let Some((object, read)) = next else { break };
+            let bytes = match read? {
+                Ok(bytes) => bytes,
+                Err(problem) => {
+                    self.bad += 1;
+                    if self.bad <= MAX_NAMED {
+                        let name = self.place.full_name(&object.name);
+                        writeln!(notes, "error: `{name}` is passed over: {problem}")?;
+                    }
+                    continue;
+                }
+            };
+            if let Some(full) = chunk.take_if(|chunk| !chunk.takes(object)) {
+                self.write(full).await?;
+            }
+            let chunk = chunk.get_or_insert_with(|| Chunk::new(object));
+            chunk.append(object, &bytes, &self.times)?;
+            bar.inc(1);
         }
-        bar.inc(1);
-    }
-    bar.finish_and_clear();
-    let bad = tell_bad(&source, terminal.notes)?;
-    let total: u64 = rows.values().sum();
-    let kinds: Vec<_> = rows
-        .iter()
-        .map(|(kind, rows)| format!("{rows} {kind}"))
-        .collect();
-    writeln!(
-        terminal.out,
-        "Would post {total} rows from {objects} objects: {}",
-        kinds.join(", ")
-    )?;
-    Ok(if bad > 0 {
-        Exit::Failure
-    } else {
-        Exit::Success
-    })
-}
-
-async fn post(
-    options: &ImportOptions,
-    sink: Sink,
-    clock: Clock,
-    stop: &CancellationToken,
-    terminal: &mut Terminal<'_>,
-) -> anyhow::Result<Exit> {
-    let objects = sink.objects();
-    let url = options.api.as_ref().context("--api is missing")?;
-    let mut api = Api::try_new(
-        url,
-        options.wire.into(),
-        &options.access.resolve(options.sigv4)?,
-    )?;
-    if let Some(identity) = options.identity() {
-        let signer = tokio::select! {
-            signer = Signer::find(&identity, url, clock) => signer?,
-            () = stop.cancelled() => return Ok(Exit::Interrupted),
-        };
-        api = api.signed(signer);
-    }
-    let poster = Poster::new(api, 0, stop.clone());
-    let settings = Settings {
-        source: options.from.to_string(),
-        order: None,
-        // There may be one more object before those that are done.
-        rows: Some(objects),
-        seed: 0,
-        api: without_login(url),
-    };
-    let path = options
-        .state
-        .clone()
-        .unwrap_or_else(|| PathBuf::from(STATE_PATH));
-    let mut state = if options.resume {
-        State::resume(&path, &settings)?
-    } else {
-        State::start(&path, settings)?
-    };
-    let done = state.posts_done();
-    if options.resume {
-        writeln!(terminal.notes, "Going on after {done} of {objects} objects")?;
-    }
-    let mut source = Source::Sink(Box::new(sink));
-    source.skip(done);
-    let pace = Pace {
-        done,
-        limit: Some(objects),
-        interval: None,
-        posts_per_batch: usize::from(options.rows_per_request),
-    };
-    let bar = progress::objects(objects.saturating_sub(done));
-    let mut tally = Tally::default();
-    let started = Instant::now();
-    let outcome = post_all(poster, &mut source, &pace, stop, |posted| {
-        tally.add(posted);
-        tally.show_on(&bar);
-        state.add(posted)?;
+        if let Some(last) = chunk {
+            self.write(last).await?;
+        }
+        bar.finish_and_clear();
         Ok(())
-    });
-    let outcome = outcome.await;
-    bar.finish_and_clear();
-    // Also when an error ended the run: what was posted until then is in the stream.
-    let bad = tell_bad(&source, terminal.notes)?;
-    writeln!(
-        terminal.out,
-        "Imported {} of {objects} objects in {:.1} s: {} rows accepted, {} failed",
-        tally.posts.saturating_sub(bad),
-        started.elapsed().as_secs_f64(),
-        tally.accepted,
-        tally.failed
-    )?;
-    tally.write_failures(terminal.out)?;
-    if let Source::Sink(sink) = &source
-        && let Some(name) = sink.name(state.posts_done())
-    {
-        writeln!(
-            terminal.out,
-            "The next object is `{name}`; the same command with --resume goes on with it"
-        )?;
     }
-    outcome?;
-    Ok(if stop.is_cancelled() {
-        Exit::Interrupted
-    } else if tally.failed + bad > 0 {
-        Exit::Failure
-    } else {
-        Exit::Success
-    })
+
+    async fn write(&mut self, chunk: Chunk) -> anyhow::Result<()> {
+        let counts = match &mut self.target {
+            None => chunk.counts,
+            Some((lake, done)) => {
+                let (names, counts) = chunk.write(lake).await?;
+                done.add(&names)?;
+                counts
+            }
+        };
+        self.counts.add(&counts);
+        Ok(())
+    }
+
+    fn tell(
+        &self,
+        objects: usize,
+        started: Instant,
+        terminal: &mut Terminal<'_>,
+    ) -> io::Result<()> {
+        let counts = &self.counts;
+        if self.bad > 0 {
+            writeln!(terminal.notes, "Objects that cannot be used: {}", self.bad)?;
+        }
+        let rows = listed(&counts.rows);
+        let out = &mut terminal.out;
+        if self.target.is_none() {
+            write!(
+                out,
+                "Would import {} of {objects} objects: ",
+                counts.objects
+            )?;
+        } else {
+            let seconds = started.elapsed().as_secs_f64();
+            write!(
+                out,
+                "Imported {} of {objects} objects in {seconds:.1} s: ",
+                counts.objects
+            )?;
+        }
+        writeln!(out, "{} rows{rows}", counts.total_rows())?;
+        if !counts.rejected.is_empty() {
+            let codes = listed(&counts.rejected);
+            writeln!(out, "  to quarantine: {}{codes}", counts.total_rejected())?;
+        }
+        if counts.tombstones > 0 {
+            writeln!(
+                out,
+                "  tombstones, which hold no row: {}",
+                counts.tombstones
+            )?;
+        }
+        if self.target.is_some() && counts.objects < objects as u64 {
+            writeln!(
+                out,
+                "The same command with --resume goes on with the others"
+            )?;
+        }
+        Ok(())
+    }
 }
 
-/// Tells of the objects that hold no row, and returns how many there were.
-fn tell_bad(source: &Source, notes: &mut dyn Write) -> io::Result<u64> {
-    let Source::Sink(sink) = source else {
-        return Ok(0);
-    };
-    let bad = sink.bad();
-    for (name, problem) in &bad.named {
-        writeln!(notes, "error: `{name}` is passed over: {problem}")?;
+/// Returns counts by name, as ` (30 pin, 7 user)`; nothing where there are none.
+fn listed<'a, K: Display + 'a>(counts: impl IntoIterator<Item = (&'a K, &'a u64)>) -> String {
+    let counts = counts.into_iter();
+    let shown: Vec<_> = counts
+        .map(|(name, count)| format!("{count} {name}"))
+        .collect();
+    if shown.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", shown.join(", "))
     }
-    if bad.count > 0 {
-        writeln!(notes, "Objects that hold no row: {}", bad.count)?;
-    }
-    Ok(bad.count)
 }

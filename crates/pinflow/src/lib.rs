@@ -100,13 +100,7 @@ async fn run_command(
         Command::Clean(options) => clean::command(&options, terminal),
         // AWS clients make large futures; each would be part of every command's.
         Command::Import(options) => {
-            Box::pin(import::command(
-                &options,
-                clock,
-                &stop::on_ctrl_c()?,
-                terminal,
-            ))
-            .await
+            Box::pin(import::command(&options, &stop::on_ctrl_c()?, terminal)).await
         }
         Command::Cost(options) => Box::pin(bill::command(&options, terminal)).await,
         Command::Daily(options) => daily::command(&options, clock, terminal).await,

@@ -105,7 +105,7 @@ pub(crate) async fn run(arguments: &str) -> Ran {
     let exit = match cli.command {
         // A process can listen to Ctrl-C once.
         Command::Import(options) => {
-            import::command(&options, clock(), &CancellationToken::new(), &mut terminal).await
+            import::command(&options, &CancellationToken::new(), &mut terminal).await
         }
         command => run_command(command, clock(), &mut terminal).await,
     };

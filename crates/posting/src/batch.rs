@@ -15,7 +15,10 @@ const MAX_BYTES: usize = 4 << 20;
 /// A row that is to be posted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Row {
+    /// What its post is named by.
     pub(crate) offset: i64,
+    /// Its `index` or `ind`, if it can be read.
+    pub(crate) key: Option<i64>,
     pub(crate) json: Bytes,
 }
 
@@ -24,19 +27,21 @@ pub(crate) struct Row {
 pub(crate) struct Batch {
     pub(crate) posts: u64,
     /// The rows that the batch has a version of.
-    pub(crate) offsets: HashSet<i64>,
+    pub(crate) keys: HashSet<(Kind, i64)>,
     /// The requests of each kind. One is sent after the other, so that versions of a row arrive in their order.
     pub(crate) requests: [(Kind, Vec<Vec<Row>>); 3],
 }
 
 impl Batch {
     pub(crate) fn of(posts: &[Post]) -> Self {
-        let offsets = posts.iter().map(|post| post.offset).collect();
+        let rows = posts.iter().flat_map(|post| &post.rows);
+        let keys = rows.filter_map(|row| Some((row.kind, row.key?))).collect();
         let requests = Kind::ALL.map(|kind| {
             let rows = posts.iter().flat_map(|post| {
                 let of_kind = post.rows.iter().filter(move |row| row.kind == kind);
                 of_kind.map(|row| Row {
                     offset: post.offset,
+                    key: row.key,
                     json: row.json.clone(),
                 })
             });
@@ -44,7 +49,7 @@ impl Batch {
         });
         Self {
             posts: posts.len() as u64,
-            offsets,
+            keys,
             requests,
         }
     }
@@ -54,17 +59,17 @@ impl Batch {
 /// come after the later one.
 fn requests(rows: impl Iterator<Item = Row>) -> Vec<Vec<Row>> {
     let mut requests: Vec<Vec<Row>> = Vec::new();
-    let mut offsets = HashSet::new();
+    let mut keys = HashSet::new();
     let mut bytes = 0;
     for row in rows {
         bytes += row.json.len();
-        let is_new = offsets.insert(row.offset);
+        let is_new = row.key.is_none_or(|key| keys.insert(key));
         match requests.last_mut() {
             Some(request) if is_new && request.len() < MAX_ROWS && bytes <= MAX_BYTES => {
                 request.push(row);
             }
             _ => {
-                offsets = HashSet::from([row.offset]);
+                keys = row.key.into_iter().collect();
                 bytes = row.json.len();
                 requests.push(vec![row]);
             }
@@ -81,6 +86,7 @@ mod tests {
     fn row(offset: i64, bytes: usize) -> Row {
         Row {
             offset,
+            key: Some(offset),
             json: vec![b' '; bytes].into(),
         }
     }
@@ -116,13 +122,17 @@ mod tests {
 
     #[test]
     fn each_kind_has_its_own_requests() {
-        let posted = |kind| PostedRow {
+        let posted = |kind, key| PostedRow {
             kind,
+            key,
             json: Bytes::from_static(b"{}"),
         };
         let post = |offset, kinds: &[Kind]| Post {
             offset,
-            rows: kinds.iter().map(|&kind| posted(kind)).collect(),
+            rows: kinds
+                .iter()
+                .map(|&kind| posted(kind, Some(offset)))
+                .collect(),
         };
         let batch = Batch::of(&[
             post(7, &[Kind::Pin, Kind::Geo]),
@@ -134,6 +144,17 @@ mod tests {
             .map(|(_, requests)| requests.iter().map(Vec::len).collect())
             .collect();
         assert_eq!(counts, [vec![1], vec![2, 1], vec![]]);
-        assert_eq!((batch.posts, batch.offsets), (2, HashSet::from([7, 8])));
+        let keys = [(Kind::Pin, 7), (Kind::Geo, 7), (Kind::Geo, 8)];
+        assert_eq!((batch.posts, batch.keys), (2, HashSet::from(keys)));
+        // A row without a key has no other version.
+        let without_key = Post {
+            offset: 9,
+            rows: vec![posted(Kind::Pin, None), posted(Kind::Pin, None)],
+        };
+        let batch = Batch::of(&[without_key]);
+        assert_eq!(
+            (batch.requests[0].1[0].len(), batch.keys),
+            (2, HashSet::new())
+        );
     }
 }

@@ -75,7 +75,7 @@ pub async fn post_all(
     let poster = Arc::new(poster);
     let mut under_way = UnderWay {
         batches: JoinSet::new(),
-        offsets: HashSet::new(),
+        keys: HashSet::new(),
         on_batch,
     };
     let mut schedule = pace.interval.map(Schedule::start);
@@ -108,7 +108,7 @@ pub async fn post_all(
         }
         let batch = Batch::of(&posts);
         under_way.make_room_for(&batch).await?;
-        under_way.offsets.extend(&batch.offsets);
+        under_way.keys.extend(&batch.keys);
         under_way
             .batches
             .spawn(post_batch(Arc::clone(&poster), first_post, batch));
@@ -120,17 +120,17 @@ pub async fn post_all(
 struct UnderWay<F> {
     batches: JoinSet<Result<Ended, PostError>>,
     /// The rows that they have versions of.
-    offsets: HashSet<i64>,
+    keys: HashSet<(Kind, i64)>,
     on_batch: F,
 }
 
 /// The rows of a batch, and what became of them.
-type Ended = (HashSet<i64>, Posted);
+type Ended = (HashSet<(Kind, i64)>, Posted);
 
 impl<F: FnMut(&Posted) -> anyhow::Result<()>> UnderWay<F> {
     /// Waits until the batch may start: few are under way, and none has an earlier version of one of its rows.
     async fn make_room_for(&mut self, batch: &Batch) -> anyhow::Result<()> {
-        while self.batches.len() >= MAX_BATCHES || !self.offsets.is_disjoint(&batch.offsets) {
+        while self.batches.len() >= MAX_BATCHES || !self.keys.is_disjoint(&batch.keys) {
             self.end_one().await?;
         }
         Ok(())
@@ -161,8 +161,8 @@ impl<F: FnMut(&Posted) -> anyhow::Result<()>> UnderWay<F> {
         };
         // No batch is ever cancelled while this waits, so it can only have panicked.
         let ended = joined.unwrap_or_else(|error| resume_unwind(error.into_panic()));
-        let (offsets, posted) = ended?;
-        self.offsets.retain(|offset| !offsets.contains(offset));
+        let (keys, posted) = ended?;
+        self.keys.retain(|key| !keys.contains(key));
         (self.on_batch)(&posted)
     }
 }
@@ -182,7 +182,7 @@ async fn post_batch(
         posts: batch.posts,
         deliveries: [pin, geo, user].into_iter().flatten().collect(),
     };
-    Ok((batch.offsets, outcome))
+    Ok((batch.keys, outcome))
 }
 
 async fn post_kind(

@@ -1,4 +1,4 @@
-//! Where the rows come from that are posted: a data folder, a database, the old sink's objects, or the generator.
+//! Where the rows come from that are posted: a data folder, a database, or the generator.
 
 mod folder;
 pub mod generator;
@@ -6,7 +6,6 @@ pub mod mysql;
 mod ndjson;
 pub mod order;
 pub mod sequence;
-pub mod sink;
 
 use std::path::{Path, PathBuf};
 
@@ -16,13 +15,15 @@ use event_model::Kind;
 use folder::Folder;
 use generator::Generator;
 use mysql::{Mysql, MysqlError};
-use sink::{Sink, SinkError};
 
 /// A row as it is posted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PostedRow {
     /// The kind that it is posted as.
     pub kind: Kind,
+    /// Its `index` or `ind`: rows of a kind with the same one are versions, and are sent in their order. `None` where it
+    /// has none that can be read.
+    pub key: Option<i64>,
     /// Its JSON, byte for byte as the source has it.
     pub json: Bytes,
 }
@@ -30,21 +31,19 @@ pub struct PostedRow {
 /// What one post of the posting script posts: the same row of each kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Post {
-    /// The row's offset: its `index` or `ind`, or its place in the tables of a database.
+    /// What the post is named by: its rows' `index` or `ind`, or their place in the tables of a database.
     pub offset: i64,
     /// Its rows, in the order pin, geo, user; a kind that has no row at this offset is left out.
     pub rows: Vec<PostedRow>,
 }
 
-/// A source of posts; all but the old sink's objects are endless.
+/// A source of posts; each is endless.
 #[derive(Debug)]
 pub enum Source {
     /// The rows of a data folder; from the beginning again once all were posted.
     Folder(Folder),
     /// The rows of a database, in an order of their own.
     Mysql(Box<Mysql>),
-    /// The rows of the old sink's objects; a post is an object.
-    Sink(Box<Sink>),
     /// Rows made up from a seed.
     Generator(Generator),
 }
@@ -58,12 +57,11 @@ impl Source {
         }
     }
 
-    /// Returns the next post. Only that of a database or of a bucket can fail, or take its time.
+    /// Returns the next post. Only that of a database can fail, or take its time.
     pub async fn next_post(&mut self) -> Result<Post, SourceError> {
         match self {
             Self::Folder(folder) => Ok(folder.next_post()),
             Self::Mysql(mysql) => Ok(mysql.next_post().await?),
-            Self::Sink(sink) => Ok(sink.next_post().await?),
             Self::Generator(generator) => Ok(generator.next_post()),
         }
     }
@@ -73,13 +71,12 @@ impl Source {
         match self {
             Self::Folder(folder) => folder.skip(posts),
             Self::Mysql(mysql) => mysql.skip(posts),
-            Self::Sink(sink) => sink.skip(posts),
             Self::Generator(generator) => generator.skip(posts),
         }
     }
 }
 
-/// A data folder, a database, or a folder of the old sink's that cannot be posted from.
+/// A data folder or a database that cannot be posted from.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SourceError {
@@ -96,15 +93,22 @@ pub enum SourceError {
         #[source]
         source: std::io::Error,
     },
-    /// A line is not a row.
-    #[error("`{}`, line {line}: {problem}; fix or delete the line", path.display())]
-    BadLine {
+    /// Lines are no JSON objects.
+    #[error("`{}`: {problems}; fix or delete these lines", path.display())]
+    BadLines {
         /// The file.
         path: PathBuf,
-        /// The line's number, from 1.
-        line: usize,
-        /// What is wrong with it.
-        problem: String,
+        /// The lines, each by its number from 1, with what is wrong with it.
+        problems: String,
+    },
+    /// A file is not in UTF-8.
+    #[error(
+        "`{}` is in UTF-16, as some editors and shells write it; save it in UTF-8 (`iconv -f UTF-16 -t UTF-8`)",
+        path.display()
+    )]
+    Utf16 {
+        /// The file.
+        path: PathBuf,
     },
     /// The order of the rows is not one.
     #[error(
@@ -135,9 +139,6 @@ pub enum SourceError {
     /// The database cannot be posted from.
     #[error(transparent)]
     Mysql(#[from] MysqlError),
-    /// The old sink's objects cannot be posted.
-    #[error(transparent)]
-    Sink(#[from] SinkError),
     /// There is nothing to post.
     #[error("`{}` has no row to post: {problem}", path.display())]
     Empty {

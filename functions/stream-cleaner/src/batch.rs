@@ -164,8 +164,8 @@ impl Objects {
             ..QuarantineRecord::new(&rejection, lineage, key, data)
         };
         self.user_records += 1;
-        let date = ArrivalHour::of(record.arrival_micros).date;
-        let object = self.quarantine(index, &record.shard, date);
+        let day = ArrivalHour::of(record.arrival_micros).date;
+        let object = self.quarantine(index, &record.shard, day);
         object.codes.push(rejection.code);
         object.writer.append(&line)
     }

@@ -4,10 +4,8 @@ use std::sync::Arc;
 
 use aws_lambda_events::event::streams::KinesisEventResponse;
 use aws_sdk_s3::Client;
-use aws_sdk_s3::error::{DisplayErrorContext, SdkError};
-use aws_sdk_s3::operation::head_object::HeadObjectError;
-use aws_sdk_s3::operation::put_object::PutObjectError;
-use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::error::DisplayErrorContext;
+use conditional_put::{Put, PutError};
 use event_model::position::InvalidShardId;
 use event_model::{Clock, SequenceNumber};
 use futures::future::join_all;
@@ -107,74 +105,11 @@ impl App {
     /// A batch that is delivered again has the same records between the same bounds, and so the same key. A mapping that
     /// passes records over (a filter, or several batches of a shard at a time) would break that: its batches have equal
     /// bounds and fewer records, and must not take the place of one that has all.
-    async fn put(&self, object: &PreparedObject) -> Result<Put, aws_sdk_s3::Error> {
+    async fn put(&self, object: &PreparedObject) -> Result<Put, PutError> {
         let (bucket, key) = (&self.config.bucket_name, object.key.to_string());
         let records = object.contents.records();
-        let mut present: Option<String> = None;
-        let mut tries = 0;
-        loop {
-            let put = self
-                .s3
-                .put_object()
-                .bucket(bucket)
-                .key(&key)
-                .metadata(RECORDS, records.to_string())
-                .body(ByteStream::from(object.body.clone()));
-            let put = match &present {
-                Some(e_tag) => put.if_match(e_tag),
-                None => put.if_none_match("*"),
-            };
-            tries += 1;
-            match put.send().await {
-                Ok(_) => return Ok(Put::Written),
-                Err(error) if tries < PUT_TRIES && is_condition(&error) => {}
-                Err(error) => return Err(error.into()),
-            }
-            let head = self.s3.head_object().bucket(bucket).key(&key);
-            present = match head.send().await {
-                Ok(head) => {
-                    let known = head.metadata().and_then(|metadata| metadata.get(RECORDS));
-                    match known.and_then(|known| known.parse().ok()) {
-                        Some(present) if present > records => {
-                            return Ok(Put::Kept { records: present });
-                        }
-                        _ => head.e_tag,
-                    }
-                }
-                Err(error)
-                    if error
-                        .as_service_error()
-                        .is_some_and(HeadObjectError::is_not_found) =>
-                {
-                    None
-                }
-                Err(error) => return Err(error.into()),
-            };
-        }
+        conditional_put::put(&self.s3, bucket, &key, records, object.body.clone()).await
     }
-}
-
-/// Name of an object's metadata that holds how many rows or rejected records it has.
-const RECORDS: &str = "records";
-/// How often an object is written whose key somebody else writes at the same time.
-const PUT_TRIES: u32 = 4;
-
-/// What became of an object.
-enum Put {
-    Written,
-    /// There is one of more records.
-    Kept {
-        records: u64,
-    },
-}
-
-/// Tells whether S3 did not write because the object is not as the condition says.
-fn is_condition(error: &SdkError<PutObjectError>) -> bool {
-    let status = error
-        .raw_response()
-        .map(|response| response.status().as_u16());
-    // 409 says that another conditional write of the key is under way; 404 that the object to be replaced is gone.
-    status.is_some_and(|status| [404, 409, 412].contains(&status))
 }
 
 fn log(summary: &BatchSummary) {

@@ -4,60 +4,52 @@ use std::fmt;
 use std::path::PathBuf;
 
 use clap::Args;
-use posting::Identity;
-use reqwest::Url;
+use jiff::Timestamp;
 
-use super::Wire;
-use super::access::AccessOptions;
-use super::post::parse_base_url;
-use crate::lake_options::AwsOptions;
+use crate::lake_options::{AwsOptions, LakeOptions};
 
 #[derive(Debug, Args)]
 pub(crate) struct ImportOptions {
     /// Where the old sink's objects are: the prefix, or a folder, of its topics
     #[arg(long, value_name = "s3://BUCKET/PREFIX/|DIR", value_parser = parse_sink_location)]
     pub(crate) from: SinkLocation,
-    /// Base URL of the API, with its stage if it has one
-    #[arg(long, value_name = "http://HOST[/STAGE]", value_parser = parse_base_url, required_unless_present = "dry_run")]
-    pub(crate) api: Option<Url>,
-    #[command(flatten)]
-    pub(crate) access: AccessOptions,
-    /// Sign each request to the API with AWS credentials (Signature Version 4), as one with IAM authorization asks for
-    #[arg(long)]
-    pub(crate) sigv4: bool,
-    /// Profile to sign with, where the API is in another account than the objects [default: --profile]
-    #[arg(long, value_name = "NAME", requires = "sigv4")]
-    pub(crate) api_profile: Option<String>,
-    /// Region to sign for [default: the one in the API's host name, else the profile's, else us-east-1]
-    #[arg(long, value_name = "NAME", requires = "sigv4")]
-    pub(crate) api_region: Option<String>,
-    /// Wire format
-    #[arg(long, value_enum, default_value_t = Wire::Events)]
-    pub(crate) wire: Wire,
-    /// Rows in one request; each comes from an object of its own
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=500))]
-    pub(crate) rows_per_request: u16,
-    /// Read all objects, and only print what would be posted
+    /// Profile that may read the objects [default: the lake's]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) from_profile: Option<String>,
+    /// Region of the objects' bucket [default: the profile's]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) from_region: Option<String>,
+    /// Field of a row that holds the time of its Kafka record: milliseconds since 1970, or RFC 3339 [default: the time at
+    /// which the sink wrote the object]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) time_field: Option<String>,
+    /// No row counts as later than this: say when clients began to post to pinflow, if the objects were copied since
+    #[arg(long, value_name = "TIME")]
+    pub(crate) no_later_than: Option<Timestamp>,
+    /// Read all objects, and only print what would be imported
     #[arg(long, conflicts_with = "resume")]
     pub(crate) dry_run: bool,
-    /// File that keeps how far the run is [default: .pinflow-import.json]
+    /// File that keeps which objects are done [default: .pinflow-import]
     #[arg(long, value_name = "FILE")]
     pub(crate) state: Option<PathBuf>,
-    /// Go on after the last object in the state file
+    /// Leave out the objects in the state file
     #[arg(long)]
     pub(crate) resume: bool,
     #[command(flatten)]
-    pub(crate) aws: AwsOptions,
+    pub(crate) lake: LakeOptions,
 }
 
 impl ImportOptions {
-    /// Returns with whose credentials requests to the API are signed; `None` when they are not.
-    pub(crate) fn identity(&self) -> Option<Identity> {
-        let profile = self.api_profile.as_ref().or(self.aws.profile.as_ref());
-        self.sigv4.then(|| Identity {
-            profile: profile.cloned(),
-            region: self.api_region.clone(),
-        })
+    /// Returns where the objects' bucket is.
+    pub(crate) fn source(&self) -> AwsOptions {
+        if self.from_profile.is_none() && self.from_region.is_none() {
+            return self.lake.aws.clone();
+        }
+        AwsOptions {
+            endpoint: None,
+            profile: self.from_profile.clone(),
+            region: self.from_region.clone(),
+        }
     }
 }
 

@@ -16,6 +16,7 @@ const ACCEPTED: (&str, &str, &str) = ("200 OK", "", r#"{"ShardId":"s","SequenceN
 fn rows(offsets: &[i64]) -> Vec<Row> {
     let row = |&offset: &i64| Row {
         offset,
+        key: Some(offset),
         json: format!("{{\"ind\":{offset}}}").into(),
     };
     offsets.iter().map(row).collect()

@@ -10,12 +10,16 @@ use super::{Post, PostedRow, SourceError, ndjson, sequence};
 /// The rows of a data folder, in the order in which they are posted.
 #[derive(Debug)]
 pub struct Folder {
-    /// Each row has at least one line. An offset that a file has twice brings all of its lines in one post.
+    /// Each row has at least one line. An offset that a file has twice brings all of its lines in one post; a line without
+    /// a key has a negative offset that no other has.
     rows: HashMap<i64, Vec<PostedRow>>,
     /// Offsets that have a row.
     order: Vec<i64>,
     next: usize,
 }
+
+/// Offsets below it are those of rows without a key.
+const WITHOUT_KEY: i64 = i64::MIN / 2;
 
 impl Folder {
     /// Reads the folder. Nothing is posted before all of it was found readable.
@@ -23,9 +27,14 @@ impl Folder {
         let mut rows: HashMap<i64, Vec<PostedRow>> = HashMap::new();
         let mut table_order = Vec::new();
         let mut seen = HashSet::new();
+        let mut without_key = WITHOUT_KEY;
         // Kinds come in the order pin, geo, user, which is the order of a post's rows too.
         for kind in Kind::ALL {
-            for (offset, row) in ndjson::read(folder, kind)? {
+            for row in ndjson::read(folder, kind)? {
+                let offset = row.key.unwrap_or_else(|| {
+                    without_key -= 1;
+                    without_key
+                });
                 if seen.insert(offset) {
                     table_order.push(offset);
                 }
@@ -39,11 +48,19 @@ impl Folder {
         if rows.is_empty() {
             return Err(empty("its files are empty"));
         }
-        let mut order = sequence::read_in(folder)?.unwrap_or(table_order);
-        order.retain(|offset| rows.contains_key(offset));
-        if order.is_empty() {
-            return Err(empty("no offset of row_sequence.json has a row"));
-        }
+        let order = match sequence::read_in(folder)? {
+            None => table_order,
+            Some(mut order) => {
+                order.retain(|offset| rows.contains_key(offset));
+                if order.is_empty() {
+                    return Err(empty("no offset of row_sequence.json has a row"));
+                }
+                // No sequence names a row without a key.
+                let is_nameless = |offset: &i64| *offset < WITHOUT_KEY;
+                order.extend(table_order.into_iter().filter(is_nameless));
+                order
+            }
+        };
         Ok(Self {
             rows,
             order,
@@ -154,6 +171,21 @@ mod tests {
             post.rows[1].json.as_ref(),
             b"{\"index\": 5, \"title\": \"later\"}"
         );
+    }
+
+    #[test]
+    fn a_row_without_a_key_is_posted_too() {
+        let pins = "{\"index\": 5}\n{\"title\": \"none\"}\n{\"index\": 1.5}\n";
+        let files = [("pin.ndjson", pins), GEO, USER];
+        let dir = folder(&files);
+        let mut without_sequence = Folder::open(dir.path()).unwrap();
+        let kinds = |posts: Vec<(i64, String)>| posts.into_iter().map(|(_, kinds)| kinds);
+        let kinds: Vec<_> = kinds(posts(&mut without_sequence, 5)).collect();
+        assert_eq!(kinds, ["pin user", "pin", "pin", "geo", "geo"]);
+        let dir = folder(&[&files[..], &[("row_sequence.json", "[9, 9]")]].concat());
+        let mut with_sequence = Folder::open(dir.path()).unwrap();
+        let rows: usize = (0..4).map(|_| with_sequence.next_post().rows.len()).sum();
+        assert_eq!(rows, 4);
     }
 
     #[test]

@@ -83,6 +83,7 @@ fn post(seed: u64, number: u64, version: u64) -> Post {
         }
         PostedRow {
             kind: posted_as,
+            key: Some(offset),
             json: row.render(dirt::style(&mut dice)),
         }
     });

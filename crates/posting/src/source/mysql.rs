@@ -1,7 +1,8 @@
 //! The database of the old script: three tables, read over one connection.
 //!
 //! A post consists of the rows that are at the same place in each table, as `SELECT * FROM <table> LIMIT <offset>, 1` finds
-//! them; the tables are sorted by their key, so that each run finds the same rows.
+//! them; the tables are sorted by their key, so that each run finds the same rows. A walk through a table goes on after the
+//! last key, so that what is deleted meanwhile moves no other row.
 
 mod creds;
 mod error;
@@ -11,14 +12,15 @@ use std::collections::VecDeque;
 use std::path::Path;
 use std::time::Duration;
 
-use bytes::Bytes;
 use event_model::Kind;
 use sqlx::mysql::{MySqlConnectOptions, MySqlRow, MySqlSslMode};
-use sqlx::{AssertSqlSafe, ConnectOptions as _, MySqlConnection, Row as _};
+use sqlx::{
+    AssertSqlSafe, Column as _, ConnectOptions as _, MySqlConnection, Row as _, TypeInfo as _,
+};
 use tokio::time::timeout;
 
 use super::order::Order;
-use super::{Post, PostedRow};
+use super::{Post, PostedRow, ndjson};
 use creds::Creds;
 use error::Fault;
 
@@ -46,7 +48,73 @@ pub struct Mysql {
 struct Table {
     kind: Kind,
     name: &'static str,
+    key: &'static str,
     sorted_by: String,
+    /// Where the walk through the table is, if the rows before it were read.
+    cursor: Option<Cursor>,
+}
+
+/// A place in a table: after so many rows of a key.
+///
+/// A row that is deleted before it moves no later one, as it would were rows counted from the start; and the server finds it
+/// by the key, not by counting.
+#[derive(Debug)]
+struct Cursor {
+    /// The row's place, had none been deleted or added.
+    place: u64,
+    key: i64,
+    /// Rows of this key that were read.
+    rows_of_key: u64,
+}
+
+impl Table {
+    /// Returns the statement that reads rows from a place on.
+    fn statement(&self, first: u64, count: u64) -> String {
+        let Self {
+            name,
+            key,
+            sorted_by,
+            ..
+        } = self;
+        let cursor = self.cursor.as_ref().filter(|cursor| cursor.place == first);
+        let (from, skipped) = match cursor {
+            Some(cursor) => (
+                format!("WHERE {key} >= {} ", cursor.key),
+                cursor.rows_of_key,
+            ),
+            None => (String::new(), first),
+        };
+        format!("SELECT * FROM `{name}` {from}ORDER BY {sorted_by} LIMIT {skipped}, {count}")
+    }
+
+    /// Notes which rows were read up to a place.
+    fn go_past(&mut self, place: u64, answer: &[MySqlRow], rows: &[PostedRow]) {
+        let Some((last, read)) = rows.last().zip(answer.last()) else {
+            // The table has ended; others may be longer.
+            if let Some(cursor) = &mut self.cursor {
+                cursor.place = place;
+            }
+            return;
+        };
+        let before = self.cursor.take();
+        // A key of another type is sorted in another way than it is compared with a number.
+        let column = read.try_column(self.key.trim_matches('`'));
+        let is_integer = column.is_ok_and(|column| column.type_info().name().contains("INT"));
+        let Some(key) = last.key.filter(|_| is_integer) else {
+            return;
+        };
+        let of_key = rows.iter().rev().take_while(|row| row.key == Some(key));
+        let of_key = of_key.count() as u64;
+        let goes_on = |cursor: &Cursor| {
+            cursor.key == key && of_key == rows.len() as u64 && cursor.place + of_key <= place
+        };
+        let earlier = before.filter(goes_on);
+        self.cursor = Some(Cursor {
+            place,
+            key,
+            rows_of_key: earlier.map_or(0, |cursor| cursor.rows_of_key) + of_key,
+        });
+    }
 }
 
 /// How long a server may take to let one in.
@@ -139,25 +207,41 @@ impl Mysql {
             })
             .collect::<VecDeque<_>>();
         for place in 0..self.tables.len() {
-            let Some(Table {
-                kind,
-                name,
-                sorted_by,
-            }) = self.tables.get(place)
-            else {
-                break;
-            };
-            let (kind, name) = (*kind, *name);
-            let sql = format!("SELECT * FROM `{name}` ORDER BY {sorted_by} LIMIT {first}, {posts}");
-            let rows = self.query(name, sql).await?;
-            for (post, row) in read.iter_mut().zip(&rows) {
-                let json = json_of(row, name, post.offset)?;
-                post.rows.push(PostedRow { kind, json });
+            let rows = self.read_rows(place, first, posts).await?;
+            for (post, row) in read.iter_mut().zip(rows) {
+                post.rows.push(row);
             }
         }
         self.next += posts;
         self.ready = read;
         Ok(())
+    }
+
+    /// Reads rows of one of the tables from a place in it on; fewer where it ends.
+    async fn read_rows(
+        &mut self,
+        table: usize,
+        first: u64,
+        count: u64,
+    ) -> Result<Vec<PostedRow>, MysqlError> {
+        let table = &mut self.tables[table];
+        let (kind, name) = (table.kind, table.name);
+        let sql = table.statement(first, count);
+        let answer = query(&mut self.connection, sql).await;
+        let answer = answer.map_err(|fault| fault.in_query(&self.address, &self.database, name))?;
+        let mut rows = Vec::new();
+        for (place, row) in (first..).zip(&answer) {
+            let json = value::render(row).map_err(|problem| MysqlError::BadValue {
+                table: name,
+                offset: place,
+                problem,
+            })?;
+            // What is rendered is JSON.
+            let key = ndjson::key(&json, kind).ok().flatten();
+            rows.push(PostedRow { kind, key, json });
+        }
+        table.go_past(first + count, &answer, &rows);
+        Ok(rows)
     }
 
     /// Looks at the table of a kind.
@@ -184,7 +268,9 @@ impl Mysql {
         self.tables.push(Table {
             kind,
             name,
+            key,
             sorted_by,
+            cursor: None,
         });
         Ok(())
     }
@@ -194,22 +280,18 @@ impl Mysql {
         table: &'static str,
         sql: String,
     ) -> Result<Vec<MySqlRow>, MysqlError> {
-        // Not a prepared statement, because its answer is not in text.
-        let query = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(&mut self.connection);
-        let answer = match timeout(QUERY_TIMEOUT, query).await {
-            Ok(answer) => answer.map_err(Fault::Sqlx),
-            Err(_) => Err(Fault::Timeout),
-        };
+        let answer = query(&mut self.connection, sql).await;
         answer.map_err(|fault| fault.in_query(&self.address, &self.database, table))
     }
 }
 
-fn json_of(row: &MySqlRow, table: &'static str, offset: i64) -> Result<Bytes, MysqlError> {
-    value::render(row).map_err(|problem| MysqlError::BadValue {
-        table,
-        offset: offset.unsigned_abs(),
-        problem,
-    })
+async fn query(connection: &mut MySqlConnection, sql: String) -> Result<Vec<MySqlRow>, Fault> {
+    // Not a prepared statement, because its answer is not in text.
+    let query = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(connection);
+    match timeout(QUERY_TIMEOUT, query).await {
+        Ok(answer) => answer.map_err(Fault::Sqlx),
+        Err(_) => Err(Fault::Timeout),
+    }
 }
 
 async fn connect(creds: &Creds) -> Result<MySqlConnection, Fault> {

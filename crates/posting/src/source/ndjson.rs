@@ -3,108 +3,127 @@
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use event_model::Kind;
+use event_model::{Field, Kind};
 use json_reader::Members;
 use json_reader::number;
 
 use super::{PostedRow, SourceError, read_file};
 
-/// Reads the rows of a kind from `<kind>.ndjson`, each with its offset. Blank lines are skipped.
-pub(super) fn read(folder: &Path, kind: Kind) -> Result<Vec<(i64, PostedRow)>, SourceError> {
+/// Most bad lines of a file that are told.
+const MAX_TOLD: usize = 20;
+
+/// Reads the rows of a kind from `<kind>.ndjson`, each with its key if it has one. Blank lines are skipped.
+///
+/// All lines that are no JSON object are told at once; each other one is posted as it is, for the API to judge.
+pub(super) fn read(folder: &Path, kind: Kind) -> Result<Vec<PostedRow>, SourceError> {
     let path = folder.join(format!("{kind}.ndjson"));
     let file = read_file(&path)?;
     parse(&file, kind, &path)
 }
 
-fn parse(file: &Bytes, kind: Kind, path: &Path) -> Result<Vec<(i64, PostedRow)>, SourceError> {
+fn parse(file: &Bytes, kind: Kind, path: &Path) -> Result<Vec<PostedRow>, SourceError> {
+    if [&b"\xff\xfe"[..], b"\xfe\xff"]
+        .iter()
+        .any(|mark| file.starts_with(mark))
+    {
+        return Err(SourceError::Utf16 {
+            path: PathBuf::from(path),
+        });
+    }
     let mut rows = Vec::new();
+    let mut bad = Vec::new();
     for (index, line) in file.split(|&byte| byte == b'\n').enumerate() {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         if line.trim_ascii().is_empty() {
             continue;
         }
-        let offset = match offset(line, kind) {
-            Ok(Some(offset)) => Ok(offset),
-            Ok(None) => Err(format!("no `{}` that is a whole number", key(kind))),
-            Err(problem) => Err(problem),
-        };
-        let offset = offset.map_err(|problem| SourceError::BadLine {
-            path: PathBuf::from(path),
-            line: index + 1,
-            problem,
-        })?;
-        let json = file.slice_ref(line);
-        rows.push((offset, PostedRow { kind, json }));
+        match key(line, kind) {
+            Ok(key) => {
+                let json = file.slice_ref(line);
+                rows.push(PostedRow { kind, key, json });
+            }
+            Err(problem) => bad.push(format!("line {}: {problem}", index + 1)),
+        }
     }
-    Ok(rows)
-}
-
-/// Returns the name of the field that a row of a kind is known by.
-fn key(kind: Kind) -> &'static str {
-    if kind == Kind::Pin { "index" } else { "ind" }
+    if bad.is_empty() {
+        return Ok(rows);
+    }
+    let count = bad.len();
+    if count > MAX_TOLD {
+        bad.truncate(MAX_TOLD);
+        bad.push(format!("and {} more", count - MAX_TOLD));
+    }
+    Err(SourceError::BadLines {
+        path: PathBuf::from(path),
+        problems: bad.join("; "),
+    })
 }
 
 /// Returns the `index` or `ind` of a row, if it has one that is a whole number; the error is why it is no row at all.
-pub(super) fn offset(line: &[u8], kind: Kind) -> Result<Option<i64>, String> {
-    let name = key(kind);
+pub(super) fn key(line: &[u8], kind: Kind) -> Result<Option<i64>, String> {
+    let [own, other] = Field::key_names(kind).map(Field::name);
     let text = str::from_utf8(line)
         .map_err(|error| format!("not UTF-8 from byte {} on", error.valid_up_to()))?;
     let mut members = Members::open(text).ok_or("not a JSON object")?;
-    let mut offset = None;
+    let mut keys = [None; 2];
     let not_json = |error| format!("not JSON: {error}");
     while let Some(member) = members.next_member().map_err(not_json)? {
-        if member.name.decode() == name {
-            offset = number::integer_value(&member.value);
+        let name = member.name.decode();
+        for (key, known) in keys.iter_mut().zip([own, other]) {
+            if name == known {
+                *key = number::integer_value(&member.value);
+            }
         }
     }
-    Ok(offset)
+    let [own, other] = keys;
+    Ok(own.or(other))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn read_text(text: &str, kind: Kind) -> Result<Vec<(i64, PostedRow)>, String> {
-        let file = Bytes::copy_from_slice(text.as_bytes());
+    fn read_text(text: &[u8], kind: Kind) -> Result<Vec<PostedRow>, String> {
+        let file = Bytes::copy_from_slice(text);
         parse(&file, kind, Path::new("rows.ndjson")).map_err(|error| error.to_string())
     }
 
     #[test]
     fn a_rows_bytes_are_kept_as_they_are() {
-        let text = "{\"ind\":  7, \"country\": \"C\\u00f4te\"}\r\n\n{ \"ind\": \"8\" }";
+        let text =
+            b"{\"ind\":  7, \"country\": \"C\\u00f4te\"}\r\n\n{ \"index\": \"8\" }\n{\"ind\": 1.5}";
         let rows = read_text(text, Kind::Geo).unwrap();
         let seen: Vec<_> = rows
             .iter()
-            .map(|(offset, row)| (*offset, str::from_utf8(&row.json).unwrap()))
+            .map(|row| (row.key, str::from_utf8(&row.json).unwrap()))
             .collect();
         assert_eq!(
             seen,
             [
-                (7, "{\"ind\":  7, \"country\": \"C\\u00f4te\"}"),
-                (8, "{ \"ind\": \"8\" }")
+                (Some(7), "{\"ind\":  7, \"country\": \"C\\u00f4te\"}"),
+                (Some(8), "{ \"index\": \"8\" }"),
+                (None, "{\"ind\": 1.5}"),
             ]
         );
     }
 
     #[test]
-    fn a_bad_line_is_named() {
-        for (line, problem) in [
-            ("[1]", "not a JSON object"),
-            ("{\"index\": 1", "not JSON: expected `,` or `}` at byte 11"),
-            ("{\"ind\": 1}", "no `index` that is a whole number"),
-            ("{\"index\": 1.5}", "no `index` that is a whole number"),
-        ] {
-            let text = format!("{{\"index\": 1}}\n\n{line}\n");
-            assert_eq!(
-                read_text(&text, Kind::Pin).unwrap_err(),
-                format!("`rows.ndjson`, line 3: {problem}; fix or delete the line")
-            );
-        }
-        let file = Bytes::from_static(b"{\"ind\": 1, \"country\": \"\xff\"}");
-        let error = parse(&file, Kind::Geo, Path::new("geo.ndjson")).unwrap_err();
+    fn all_bad_lines_are_named_at_once() {
+        let text = b"{\"index\": 1}\n\n[1]\n{\"index\": 1\n{\"country\": \"\xff\"}\n";
+        insta::assert_snapshot!(read_text(text, Kind::Pin).unwrap_err(), @"`rows.ndjson`: line 3: not a JSON object; line 4: not JSON: expected `,` or `}` at byte 11; line 5: not UTF-8 from byte 13 on; fix or delete these lines");
+        let many = read_text(&b"[1]\n".repeat(30), Kind::Pin).unwrap_err();
         assert!(
-            error.to_string().contains("line 1: not UTF-8 from byte 23"),
-            "{error}"
+            many.contains("line 20: not a JSON object; and 10 more; fix"),
+            "{many}"
         );
+    }
+
+    #[test]
+    fn a_file_of_another_encoding_is_told_once() {
+        let text: Vec<u8> = "\u{feff}{\"index\": 1}\n"
+            .encode_utf16()
+            .flat_map(u16::to_le_bytes)
+            .collect();
+        insta::assert_snapshot!(read_text(&text, Kind::Pin).unwrap_err(), @"`rows.ndjson` is in UTF-16, as some editors and shells write it; save it in UTF-8 (`iconv -f UTF-16 -t UTF-8`)");
     }
 }

@@ -6,16 +6,24 @@
 use arrow::array::{Array, ArrayRef, AsArray as _, RecordBatch};
 use arrow::datatypes::{ArrowPrimitiveType, Int32Type, Int64Type, TimestampMicrosecondType};
 use daily_report::summary::MergeCounts;
-use event_model::SequenceNumber;
+use event_model::{SequenceNumber, ShardId};
 use lake::{Sequence, schema};
 
 use crate::error::RowsError;
 
 /// Columns of a row's `ind` and version.
-pub(crate) const KEY_COLUMNS: [&str; 4] = ["ind", schema::SEQUENCE, schema::ARRIVAL, schema::RULES];
+pub(crate) const KEY_COLUMNS: [&str; 5] = [
+    "ind",
+    schema::SHARD,
+    schema::SEQUENCE,
+    schema::ARRIVAL,
+    schema::RULES,
+];
 
-/// A row's age: by arrival, then by sequence number, both as numbers.
+/// A row's age: by arrival, then by sequence number, both as numbers, then by shard.
 ///
+/// Sequence numbers of one stream differ from shard to shard; those of imported rows are offsets of a Kafka partition, and
+/// the arrival of their objects has whole seconds.
 /// The same record cleaned by two versions of the rules has one position; the newer rules win.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Version {
@@ -23,7 +31,27 @@ pub(crate) struct Version {
     number: SequenceNumber,
     /// The row's place in its record, as [`Sequence::place`] counts it.
     part: u64,
+    /// What [`shard_tag`] makes of the shard.
+    shard: u32,
     rules: i32,
+}
+
+/// Returns a shard's number, or a hash of a name without one, above all numbers of shards.
+fn shard_tag(name: &str) -> u32 {
+    const NO_NUMBER: u32 = 1 << 31;
+    let number = name
+        .parse::<ShardId>()
+        .ok()
+        .and_then(|shard| shard.number());
+    number
+        .filter(|number| *number < NO_NUMBER)
+        .unwrap_or_else(|| {
+            // FNV-1a.
+            let hash = name.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
+                (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+            });
+            hash | NO_NUMBER
+        })
 }
 
 impl Version {
@@ -32,6 +60,7 @@ impl Version {
             arrival_micros: i64::MIN,
             number: SequenceNumber::default(),
             part: 0,
+            shard: 0,
             rules: i32::MIN,
         }
     }
@@ -93,9 +122,18 @@ pub(crate) fn versions(
     let sequences = column(batch, schema::SEQUENCE)?
         .as_string_opt::<i32>()
         .ok_or_else(|| missing(schema::SEQUENCE))?;
-    let rows = sequences.iter().zip(arrivals.iter().zip(rules));
-    Ok(rows.map(|row| {
-        let (Some(sequence), (Some(arrival_micros), Some(rules))) = row else {
+    let shards = column(batch, schema::SHARD)?
+        .as_string_opt::<i32>()
+        .ok_or_else(|| missing(schema::SHARD))?;
+    let rows = shards.iter().zip(sequences).zip(arrivals.iter().zip(rules));
+    // Rows of one shard follow each other.
+    let mut last = ("", shard_tag(""));
+    Ok(rows.map(move |((shard, sequence), (arrival, rules))| {
+        let shard = shard.unwrap_or_default();
+        if shard != last.0 {
+            last = (shard, shard_tag(shard));
+        }
+        let (Some(sequence), Some(arrival_micros), Some(rules)) = (sequence, arrival, rules) else {
             return Ok(Version::oldest());
         };
         let sequence: Sequence = sequence.parse()?;
@@ -103,6 +141,7 @@ pub(crate) fn versions(
             arrival_micros,
             number: sequence.number,
             part: sequence.place(),
+            shard: last.1,
             rules,
         })
     }))
@@ -192,6 +231,7 @@ mod tests {
                 arrival_micros,
                 number: number.to_string().parse().unwrap(),
                 part: 0,
+                shard: 0,
                 rules,
             },
             object: 0,
@@ -239,6 +279,25 @@ mod tests {
             precedence(&key(1, 5, 9, 1).version, &key(1, 5, 9, 2).version),
             Precedence::SameRecord
         );
+    }
+
+    #[test]
+    fn records_of_two_shards_are_told_apart_at_one_time_and_number() {
+        let of_shard = |name| {
+            let mut key = key(1, 5, 9, 1);
+            key.version.shard = shard_tag(name);
+            key
+        };
+        let names = [
+            "shardId-000000000000",
+            "shardId-000000000007",
+            "kafka-u.pin-0",
+            "kafka-u.pin-1",
+        ];
+        let keys: Vec<_> = names.map(of_shard).into();
+        let (kept, counts) = latest(keys.clone());
+        assert_eq!((kept.len(), counts.superseded, counts.repeated), (1, 3, 0));
+        assert_eq!(kept, latest(keys.into_iter().rev().collect()).0);
     }
 
     proptest! {

@@ -140,7 +140,7 @@ async fn a_record_without_a_position_fails_the_invocation_with_its_place() {
     assert_eq!(diagnostic.error_type, "MalformedEvent");
     assert_eq!(
         diagnostic.error_message,
-        "record 1 of the event is not a Kinesis record: `` is not a shard's name (`shardId-` and digits)"
+        "record 1 of the event is not a Kinesis record: `` is not a shard's name (up to 128 of A-Z a-z 0-9 _ . -)"
     );
 }
 

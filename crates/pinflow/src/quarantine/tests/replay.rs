@@ -158,7 +158,7 @@ async fn a_damaged_object_is_named_and_the_others_are_replayed() {
     let altered = format!("pinflow-lake/{altered}");
     let mut lines = read_quarantine(&std::fs::read(stack.path(&altered)).unwrap()).unwrap();
     "%".clone_into(&mut lines[0].payload_base64);
-    "-".clone_into(&mut lines[1].shard);
+    "a/b".clone_into(&mut lines[1].shard);
     stack.write(&altered, &write_quarantine(&lines).unwrap());
 
     for command in ["replay", "list"] {

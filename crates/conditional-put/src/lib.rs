@@ -1,0 +1,99 @@
+#![doc = include_str!("../README.md")]
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::error::SdkError;
+use aws_sdk_s3::operation::head_object::HeadObjectError;
+use aws_sdk_s3::operation::put_object::PutObjectError;
+use aws_sdk_s3::primitives::ByteStream;
+use bytes::Bytes;
+
+/// Name of an object's metadata that holds how many rows or rejected records it has.
+const RECORDS: &str = "records";
+/// How often an object is written whose key somebody else writes at the same time.
+const TRIES: u32 = 4;
+
+/// What became of an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Put {
+    /// It is there, durable.
+    Written,
+    /// There is one of more records, which stays.
+    Kept {
+        /// How many it has.
+        records: u64,
+    },
+}
+
+/// An object that was not written, or could not be looked at.
+#[derive(Debug, thiserror::Error)]
+pub enum PutError {
+    /// It was not written.
+    #[error(transparent)]
+    Put(Box<SdkError<PutObjectError>>),
+    /// There is one under its key that cannot be looked at.
+    #[error(transparent)]
+    Head(Box<SdkError<HeadObjectError>>),
+}
+
+/// Writes an object of so many records, unless there is one of more under its key.
+///
+/// # Errors
+///
+/// What S3 answers, or that it does not answer, after the client's own retries.
+pub async fn put(
+    s3: &Client,
+    bucket: &str,
+    key: &str,
+    records: u64,
+    body: Bytes,
+) -> Result<Put, PutError> {
+    let mut present: Option<String> = None;
+    let mut tries = 0;
+    loop {
+        let put = s3
+            .put_object()
+            .bucket(bucket)
+            .key(key)
+            .metadata(RECORDS, records.to_string())
+            .body(ByteStream::from(body.clone()));
+        let put = match &present {
+            Some(e_tag) => put.if_match(e_tag),
+            None => put.if_none_match("*"),
+        };
+        tries += 1;
+        match put.send().await {
+            Ok(_) => return Ok(Put::Written),
+            Err(error) if tries < TRIES && is_condition(&error) => {}
+            Err(error) => return Err(PutError::Put(Box::new(error))),
+        }
+        let head = s3.head_object().bucket(bucket).key(key).send().await;
+        present = match head {
+            Ok(head) => {
+                let known = head.metadata().and_then(|metadata| metadata.get(RECORDS));
+                match known.and_then(|known| known.parse().ok()) {
+                    Some(present) if present > records => {
+                        return Ok(Put::Kept { records: present });
+                    }
+                    _ => head.e_tag,
+                }
+            }
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(HeadObjectError::is_not_found) =>
+            {
+                None
+            }
+            Err(error) => return Err(PutError::Head(Box::new(error))),
+        };
+    }
+}
+
+/// Tells whether S3 did not write because the object is not as the condition says.
+fn is_condition(error: &SdkError<PutObjectError>) -> bool {
+    let status = error
+        .raw_response()
+        .map(|response| response.status().as_u16());
+    // 409 says that another conditional write of the key is under way; 404 that the object to be replaced is gone.
+    status.is_some_and(|status| [404, 409, 412].contains(&status))
+}
