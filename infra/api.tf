@@ -5,7 +5,7 @@ locals {
   authorization_type = { iam = "AWS_IAM", jwt = "JWT" }
 
   # As in functions/ingest-api/openapi.yaml; a test compares the two. `$default` answers any other path with the nearest right form.
-  open_routes = ["GET /health", "GET /openapi.yaml"]
+  open_routes = ["GET /health", "GET /openapi.yaml", "HEAD /health", "HEAD /openapi.yaml"]
   routes = [
     "$default",
     "GET /streams",

@@ -139,7 +139,7 @@ run "by_default_requests_are_signed" {
   }
 
   assert {
-    condition     = toset(keys(aws_apigatewayv2_route.open)) == toset(["GET /health", "GET /openapi.yaml"])
+    condition     = toset(keys(aws_apigatewayv2_route.open)) == toset(["GET /health", "GET /openapi.yaml", "HEAD /health", "HEAD /openapi.yaml"])
     error_message = "Other routes are open."
   }
 

@@ -21,6 +21,8 @@ import duckdb
 import polars
 import requests
 
+import extremes
+import garbled
 import kpl
 from harness import BUCKET, KINDS, STREAM, Report, embedded_stack, pinflow_binary, run_pinflow, wait_until
 
@@ -81,6 +83,10 @@ def main():
             with embedded_stack(binary, folder) as url:
                 check_clients(report, url, Path(folder, BUCKET))
                 check_boto3(report, url)
+                with report.group("extremes"):
+                    extremes.check(report, url, Path(folder, BUCKET))
+                with report.group("spoiled answers"):
+                    garbled.check(report, binary, url, Path(folder, BUCKET))
                 # Last, because the others read the whole stream as JSON.
                 with report.group("KPL"):
                     kpl.check(report, url, Path(folder, BUCKET))

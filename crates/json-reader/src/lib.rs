@@ -28,7 +28,15 @@ pub struct Members<'a> {
 impl<'a> Members<'a> {
     /// Opens the object that is the whole of `text`. Returns `None` when another value, or nothing, starts there.
     pub fn open(text: &'a str) -> Option<Self> {
-        let mut reader = Reader::new(text);
+        Self::opened(Reader::new(text))
+    }
+
+    /// Opens the object as [`open`](Self::open) does; what its members hold may be nested to any depth.
+    pub fn open_any_depth(text: &'a str) -> Option<Self> {
+        Self::opened(Reader::of_any_depth(text))
+    }
+
+    fn opened(mut reader: Reader<'a>) -> Option<Self> {
         reader.skip_space();
         reader.eat(b'{').then_some(Self {
             reader,
@@ -69,7 +77,15 @@ pub struct Elements<'a> {
 impl<'a> Elements<'a> {
     /// Opens the array that is the whole of `text`. Returns `None` when another value, or nothing, starts there.
     pub fn open(text: &'a str) -> Option<Self> {
-        let mut reader = Reader::new(text);
+        Self::opened(Reader::new(text))
+    }
+
+    /// Opens the array as [`open`](Self::open) does; its elements may be nested to any depth.
+    pub fn open_any_depth(text: &'a str) -> Option<Self> {
+        Self::opened(Reader::of_any_depth(text))
+    }
+
+    fn opened(mut reader: Reader<'a>) -> Option<Self> {
         reader.skip_space();
         reader.eat(b'[').then_some(Self {
             reader,

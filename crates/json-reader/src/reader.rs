@@ -16,6 +16,7 @@ pub(super) struct Reader<'a> {
     at: usize,
     /// Escapes of one half of a surrogate pair, read so far.
     lone_surrogates: u32,
+    max_depth: u32,
 }
 
 /// What is expected where Python's json wrote `NaN` or `Infinity`.
@@ -29,6 +30,15 @@ impl<'a> Reader<'a> {
             text,
             at: text.len() - without_byte_order_mark(text).len(),
             lone_surrogates: 0,
+            max_depth: MAX_DEPTH,
+        }
+    }
+
+    /// Reads values of any depth.
+    pub(super) fn of_any_depth(text: &'a str) -> Self {
+        Self {
+            max_depth: u32::MAX,
+            ..Self::new(text)
         }
     }
 
@@ -238,17 +248,30 @@ impl<'a> Reader<'a> {
         Ok(code)
     }
 
-    /// Checks and skips an array or object; the kinds of the open brackets are the bits of `objects`.
+    /// Checks and skips an array or object.
     fn skip_nested(&mut self) -> Result<(), SyntaxError> {
+        // The kinds of the open brackets are the bits of `objects`; those of every 128 levels before are in `outer`.
+        let mut outer: Vec<u128> = Vec::new();
         let mut objects: u128 = 0;
         let mut depth = 0;
+        let close = |depth: &mut u32, objects: &mut u128, outer: &mut Vec<u128>| {
+            *depth -= 1;
+            *objects = if depth.is_multiple_of(u128::BITS) {
+                outer.pop().unwrap_or_default()
+            } else {
+                *objects >> 1
+            };
+        };
         loop {
             // Here a value must start.
             self.skip_space();
             match self.peek() {
                 Some(open @ (b'{' | b'[')) => {
-                    if depth == MAX_DEPTH {
+                    if depth == self.max_depth {
                         return Err(self.error("nesting of at most 128 levels"));
+                    }
+                    if depth > 0 && depth.is_multiple_of(u128::BITS) {
+                        outer.push(std::mem::take(&mut objects));
                     }
                     self.at += 1;
                     depth += 1;
@@ -261,8 +284,7 @@ impl<'a> Reader<'a> {
                         }
                         continue;
                     }
-                    depth -= 1;
-                    objects >>= 1;
+                    close(&mut depth, &mut objects, &mut outer);
                 }
                 _ => {
                     self.scalar()?;
@@ -289,8 +311,7 @@ impl<'a> Reader<'a> {
                         "`,` or `]`"
                     }));
                 }
-                depth -= 1;
-                objects >>= 1;
+                close(&mut depth, &mut objects, &mut outer);
             }
         }
     }

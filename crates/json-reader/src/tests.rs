@@ -222,6 +222,27 @@ proptest! {
     }
 
     #[test]
+    fn any_depth_is_read_where_it_is_asked_for(
+        brackets in proptest::collection::vec(any::<bool>(), 0..700),
+        damage in proptest::option::of(0_usize..700),
+    ) {
+        // Closed in the wrong kind at one place, if there is one.
+        let damage = damage.filter(|place| *place < brackets.len());
+        let mut text: String = brackets.iter().map(|object| if *object { "{\"a\":" } else { "[" }).collect();
+        text.push('1');
+        for (place, object) in brackets.iter().enumerate().rev() {
+            text.push(if *object == (Some(place) != damage) { '}' } else { ']' });
+        }
+        let text = format!("[{text}]");
+        let mut elements = Elements::open_any_depth(&text).unwrap();
+        prop_assert_eq!(elements.next_element().is_ok(), damage.is_none());
+        if damage.is_none() {
+            prop_assert!(elements.next_element().unwrap().is_none());
+            prop_assert_eq!(Elements::open(&text).unwrap().next_element().is_ok(), brackets.len() <= 128);
+        }
+    }
+
+    #[test]
     fn a_pushed_string_reads_back(text in any::<String>()) {
         let mut json = String::new();
         push_string(&mut json, &text);

@@ -175,9 +175,9 @@ pub(crate) fn check_numbers(what: &str, text: &str) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Opens an object, or returns why the text is none.
+/// Opens an object that holds rows, or returns why the text is none. How deep a row is nested is the row's own error.
 pub(crate) fn members<'a>(what: &str, text: &'a str) -> Result<Members<'a>, Problem> {
-    Members::open(text).ok_or_else(|| match json_reader::parse(text) {
+    Members::open_any_depth(text).ok_or_else(|| match json_reader::parse(text) {
         Ok(_) => invalid(format!("{what} is not a JSON object.")),
         Err(error) => not_json(what, text, error),
     })
@@ -243,7 +243,7 @@ pub(crate) fn elements(
     problem: impl Fn(SyntaxError) -> Problem,
 ) -> Result<Vec<Value<'_>>, Problem> {
     let mut values = Vec::new();
-    let Some(mut elements) = Elements::open(array) else {
+    let Some(mut elements) = Elements::open_any_depth(array) else {
         return Ok(values);
     };
     while let Some((value, _)) = elements.next_element().map_err(&problem)? {

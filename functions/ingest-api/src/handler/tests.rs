@@ -1,5 +1,6 @@
 mod failures;
 mod hostile;
+mod kinds;
 mod odd_records;
 mod refusals;
 mod samples;

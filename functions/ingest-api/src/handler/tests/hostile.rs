@@ -64,9 +64,9 @@ async fn hostile_bodies_are_refused_at_once() {
     400 content-type: application/problem+json
     {"type":"urn:pinflow:problem:not-json","title":"The body is not JSON","status":400,"detail":"The body is not UTF-8 from byte 0 on.","request_id":"r-1"}
     400 content-type: application/problem+json
-    {"type":"urn:pinflow:problem:not-json","title":"The body is not JSON","status":400,"detail":"The body is not JSON: expected nesting of at most 128 levels at byte 129.","request_id":"r-1"}
+    {"type":"urn:pinflow:problem:not-json","title":"The body is not JSON","status":400,"detail":"The body is not JSON: expected a value at byte 10000.","request_id":"r-1"}
     400 content-type: application/vnd.kafka.v2+json
-    {"error_code":400,"message":"The body is not JSON: expected nesting of at most 128 levels at byte 1419."}
+    {"error_code":400,"message":"The body is not JSON: expected a value at byte 110000."}
     400 content-type: application/problem+json
     {"type":"urn:pinflow:problem:not-json","title":"The body is not JSON","status":400,"detail":"The body is not JSON: expected nesting of at most 128 levels at byte 132.","request_id":"r-1"}
     422 content-type: application/problem+json

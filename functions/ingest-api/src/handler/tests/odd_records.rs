@@ -5,13 +5,25 @@ use std::io::Write as _;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
+use proptest::prelude::*;
+
 use super::*;
+use crate::route::Wire;
 
 /// Values that are no row, or none that can be stored, and what their error says.
 fn odd_values() -> Vec<(String, &'static str)> {
     let huge = format!(r#"{{"ind":1,"title":"{}"}}"#, "x".repeat(1024 * 1024));
     let digits = format!(r#"{{"ind":{}}}"#, "9".repeat(2000));
+    let nested = |depth: usize| {
+        format!(
+            r#"{{"ind":1,"a":{}{}}}"#,
+            "[".repeat(depth),
+            "]".repeat(depth)
+        )
+    };
     vec![
+        (nested(129), "nesting of at most 128 levels"),
+        (nested(9_999), "nesting of at most 128 levels"),
         ("null".to_owned(), "is not a JSON object"),
         ("7".to_owned(), "is not a JSON object"),
         ("[]".to_owned(), "is not a JSON object"),
@@ -281,4 +293,32 @@ async fn the_largest_answer_passes_through_lambda() {
         escaped < event_model::limits::LAMBDA_PAYLOAD_MAX_BYTES,
         "{escaped}"
     );
+}
+
+proptest! {
+    #[test]
+    fn members_of_gzip_are_read_whole_or_not_at_all(
+        texts in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..200), 1..4),
+        damage in proptest::option::of((any::<prop::sample::Index>(), any::<u8>())),
+        cut in proptest::option::of(any::<prop::sample::Index>()),
+    ) {
+        let whole: Vec<u8> = texts.iter().flat_map(|text| gzip(text)).collect();
+        let mut body = whole.clone();
+        if let Some((place, byte)) = damage {
+            let place = place.index(body.len());
+            body[place] = byte;
+        }
+        if let Some(place) = cut {
+            body.truncate(place.index(body.len() + 1));
+        }
+        let headers = HeaderMap::from_iter([("content-encoding".parse().unwrap(), "gzip".parse().unwrap())]);
+        match crate::request::inflated(&headers, &body) {
+            // A header's time or name is no part of what is checked; all else of a member is.
+            Ok(bytes) => prop_assert!(texts.concat().starts_with(&bytes) || body.is_empty()),
+            Err(problem) => {
+                prop_assert!(body != whole);
+                prop_assert_eq!(problem.response(Wire::Native, "r").status(), 400);
+            }
+        }
+    }
 }
