@@ -66,10 +66,10 @@ locals {
       statistic   = "Maximum"
       period_s    = 86400
     }
-    maintenance-failed = {
-      description = "Compaction or vacuum of the curated tables failed; the reports are there. `pinflow daily show` has the error."
+    steps-failed = {
+      description = "Compaction, vacuum or a report failed; the run went on without it, and the tables are right. `pinflow daily show` has the error."
       namespace   = local.metrics_namespace
-      metric      = "maintenance_failed"
+      metric      = "steps_failed"
       dimensions  = { function = module.daily_batch.name }
       statistic   = "Maximum"
       period_s    = 86400

@@ -164,7 +164,7 @@ fn alarms_and_dashboard_look_at_metrics_that_the_functions_send() {
     for metric in [
         "unaccounted",
         "duplicate_keys",
-        "maintenance_failed",
+        "steps_failed",
         "objects_unreadable",
         "reconciliation_complete",
         "row_imbalance",

@@ -145,6 +145,9 @@ impl<'a, C: Changes> Columns<'_, 'a, C> {
         if no_data_markers(field).contains(&&*text) {
             return self.null(Rule::NoDataMarker, field);
         }
+        if is_too_long(field, &text) {
+            return self.unreadable(Rule::TextTooLong, field);
+        }
         Some(text)
     }
 
@@ -313,6 +316,28 @@ pub(crate) fn no_data_markers(field: Field) -> &'static [&'static str] {
         Field::ImageSrc => &["Image src error.", "Image src error"],
         _ => &[],
     }
+}
+
+/// Most characters of the names by which rows are grouped and told apart; `None` for text that may be of any length.
+///
+/// Reports hold such values whole, and in any number: megabytes in one would be megabytes on the page and in every join.
+/// The name of a user is made of two parts and a blank.
+const fn max_length(field: Field) -> Option<usize> {
+    match field {
+        Field::UniqueId
+        | Field::PosterName
+        | Field::IsImageOrVideo
+        | Field::Category
+        | Field::Country => Some(1_000),
+        Field::FirstName | Field::LastName => Some(500),
+        Field::UserName => Some(1_001),
+        _ => None,
+    }
+}
+
+fn is_too_long(field: Field, text: &str) -> bool {
+    // No text has more characters than bytes.
+    max_length(field).is_some_and(|most| text.len() > most && text.chars().count() > most)
 }
 
 /// Reads digits with `,` between thousands, an optional decimal part and an optional `k`, `M` or `B`, exactly.

@@ -19,6 +19,8 @@ pub enum Rule {
     FollowerCountUnreadable,
     /// `Local save in` was taken off a save location.
     SaveLocationPrefix,
+    /// A name of more characters than its column takes became null.
+    TextTooLong,
     /// `index` became `ind`.
     IndexRenamed,
     /// `downloaded` was dropped.

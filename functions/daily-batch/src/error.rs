@@ -149,15 +149,6 @@ pub enum DailyError {
         /// How often the merge began again.
         times: u32,
     },
-    /// A report could not be made.
-    #[error("could not make the report `{report}`")]
-    Report {
-        /// The report's name.
-        report: String,
-        /// What the query engine says.
-        #[source]
-        source: Box<datafusion::error::DataFusionError>,
-    },
     /// Anything that must not happen.
     #[error("{0}")]
     Bug(String),
@@ -218,7 +209,6 @@ impl DailyError {
             Self::DeletionVectors { .. } => "DeletionVectors",
             Self::RowBalance { .. } => "RowBalance",
             Self::Contention { .. } => "Contention",
-            Self::Report { .. } => "Report",
             Self::Bug(_) => "Bug",
         }
     }

@@ -3,11 +3,12 @@
 //! A query finds the tables `pin`, `geo` and `user`, and `posts`, their inner join on `ind` without the lineage columns. All
 //! queries share one pass over the tables: `posts` is joined once, with those columns alone that some query reads.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray as _, RecordBatch};
+use arrow::array::RecordBatch;
 use arrow::compute::{cast, concat_batches};
-use arrow::datatypes::{DataType, Float64Type, Int64Type, Schema};
+use arrow::datatypes::{DataType, Schema};
 use bytes::Bytes;
 use daily_report::table::{Cell, Chart, ReportTable};
 use datafusion::error::DataFusionError;
@@ -18,12 +19,14 @@ use object_store::path::Path;
 use self::posts::Posts;
 #[cfg(test)]
 pub(crate) use self::posts::provider;
-use crate::error::RowsError;
+use crate::error::chain;
 use crate::storage::objects::{fetch, put};
 use crate::table::delta::CuratedTable;
 use crate::{DailyError, Lake};
 
+mod csv;
 mod posts;
+mod rows;
 
 /// A report: its name and its query.
 #[derive(Clone, Copy, Debug)]
@@ -75,38 +78,60 @@ impl Report {
     }
 }
 
+/// The reports that were made, and those that could not be.
+#[derive(Debug, Default)]
+pub(crate) struct Written {
+    /// Number of rows of each report.
+    pub(crate) rows: Vec<(String, u64)>,
+    /// Why each of the others could not be made.
+    pub(crate) failed: Vec<(String, DataFusionError)>,
+}
+
 /// Makes every report of the tables as they are, and writes each as `<name>.parquet` and `<name>.csv`.
 ///
-/// The same tables give the same bytes. Returns the number of rows of each report.
+/// The same tables give the same bytes. A query that fails costs its own report alone.
 pub(crate) async fn write(
     lake: &Lake,
     run_date: Date,
     tables: &[CuratedTable],
-) -> Result<Vec<(String, u64)>, DailyError> {
-    let failed = |name: &str| {
-        let report = name.to_owned();
-        move |source: DataFusionError| DailyError::Report {
-            report,
-            source: Box::new(source),
+) -> Result<Written, DailyError> {
+    let mut written = Written::default();
+    let posts = match Posts::join(tables, all()).await {
+        Ok(posts) => posts,
+        Err(error) => {
+            written.failed.push(("posts".to_owned(), error));
+            return Ok(written);
         }
     };
-    let posts = Posts::join(tables, all()).await.map_err(failed("posts"))?;
-    let mut rows = Vec::new();
     for report in all() {
-        let batch = run(posts.context(), report)
-            .await
-            .map_err(failed(report.name))?;
-        let folder = folder(run_date);
-        let csv = to_csv(&batch).map_err(|error| failed(report.name)(error.into()))?;
-        let parquet = lake::writer::write_parquet(&batch)
-            .map_err(|error| DailyError::Bug(error.to_string()))?;
-        for (extension, bytes) in [("csv", csv), ("parquet", parquet)] {
-            let path = Path::from(format!("{folder}/{}.{extension}", report.name));
+        let name = report.name.to_owned();
+        let (rows, files) = match files(posts.context(), report).await {
+            Ok(made) => made,
+            Err(error) => {
+                written.failed.push((name, error));
+                continue;
+            }
+        };
+        for (extension, bytes) in files {
+            let path = Path::from(format!("{}/{name}.{extension}", folder(run_date)));
             put(lake.store().as_ref(), &path, bytes).await?;
         }
-        rows.push((report.name.to_owned(), batch.num_rows() as u64));
+        written.rows.push((name, rows));
     }
-    Ok(rows)
+    Ok(written)
+}
+
+/// Makes a report: its number of rows, and its files by extension.
+async fn files(
+    context: &SessionContext,
+    report: Report,
+) -> Result<(u64, [(&'static str, Bytes); 2]), DataFusionError> {
+    let batch = run(context, report).await?;
+    let csv = csv::write(&batch)?;
+    let parquet = lake::writer::write_parquet(&batch)
+        .map_err(|error| DataFusionError::External(Box::new(error)))?;
+    let rows = batch.num_rows() as u64;
+    Ok((rows, [("csv", csv), ("parquet", parquet)]))
 }
 
 /// Returns the key prefix of what is written for a run date, without the last slash.
@@ -143,29 +168,33 @@ fn plain(batch: &RecordBatch) -> Result<RecordBatch, arrow::error::ArrowError> {
     RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
 }
 
-fn to_csv(batch: &RecordBatch) -> Result<Bytes, arrow::error::ArrowError> {
-    let mut bytes = Vec::new();
-    arrow::csv::WriterBuilder::new()
-        .with_header(true)
-        .build(&mut bytes)
-        .write(batch)?;
-    Ok(bytes.into())
-}
-
-/// Reads the reports of a run date back, for the page.
-pub(crate) async fn read(lake: &Lake, run_date: Date) -> Result<Vec<ReportTable>, DailyError> {
+/// Reads reports of a run date back, for the page: those of `made`, and a sentence for each of the others.
+pub(crate) async fn read(
+    lake: &Lake,
+    run_date: Date,
+    made: &BTreeMap<String, u64>,
+) -> Result<Vec<ReportTable>, DailyError> {
     let mut tables = Vec::new();
     for report in all() {
         let path = Path::from(format!("{}/{}.parquet", folder(run_date), report.name));
-        let bytes = fetch(lake.store().as_ref(), &path).await?;
-        let rows = cells(bytes).map_err(|error| DailyError::Bug(format!("`{path}`: {error}")))?;
+        let read = if made.contains_key(report.name) {
+            let bytes = fetch(lake.store().as_ref(), &path).await?;
+            rows::read(bytes, report).map_err(|error| chain(&error))
+        } else {
+            Err("its query failed; the log of the run says why.".to_owned())
+        };
+        let table = read.unwrap_or_else(|problem| ReportTable {
+            problem: Some(problem),
+            ..ReportTable::of_rows(report.name, Vec::new(), Vec::new())
+        });
+        let order = report.note("order");
         tables.push(ReportTable {
-            name: report.name.to_owned(),
             title: report.note("title").to_owned(),
             description: report.note("about").to_owned(),
             chart: report.chart(),
-            columns: rows.0,
-            rows: in_order(rows.1, report.note("order")),
+            rows: in_order(table.rows, order),
+            highest: in_order(table.highest, order),
+            ..table
         });
     }
     Ok(tables)
@@ -184,54 +213,6 @@ fn in_order(mut rows: Vec<Vec<Cell>>, order: &str) -> Vec<Vec<Cell>> {
     };
     rows.sort_by_key(place);
     rows
-}
-
-fn cells(bytes: Bytes) -> Result<(Vec<String>, Vec<Vec<Cell>>), RowsError> {
-    let batches = lake::reader::read_parquet(bytes)?;
-    let mut names = Vec::new();
-    let mut rows = Vec::new();
-    for batch in batches {
-        names = batch
-            .schema_ref()
-            .fields()
-            .iter()
-            .map(|field| field.name().clone())
-            .collect();
-        let columns = batch
-            .columns()
-            .iter()
-            .map(column_cells)
-            .collect::<Result<Vec<_>, _>>()?;
-        for row in 0..batch.num_rows() {
-            let cells = columns
-                .iter()
-                .map(|column| column.get(row).cloned().unwrap_or(Cell::Null));
-            rows.push(cells.collect());
-        }
-    }
-    Ok((names, rows))
-}
-
-fn column_cells(column: &Arc<dyn Array>) -> Result<Vec<Cell>, RowsError> {
-    Ok(if column.data_type().is_integer() {
-        let column = cast(column, &DataType::Int64)?;
-        let values = column.as_primitive::<Int64Type>().iter();
-        values
-            .map(|value| value.map_or(Cell::Null, Cell::Integer))
-            .collect()
-    } else if column.data_type().is_floating() {
-        let column = cast(column, &DataType::Float64)?;
-        let values = column.as_primitive::<Float64Type>().iter();
-        values
-            .map(|value| value.map_or(Cell::Null, Cell::Float))
-            .collect()
-    } else {
-        let column = cast(column, &DataType::Utf8)?;
-        let values = column.as_string::<i32>().iter();
-        values
-            .map(|value| value.map_or(Cell::Null, |text| Cell::Text(text.to_owned())))
-            .collect()
-    })
 }
 
 #[cfg(test)]

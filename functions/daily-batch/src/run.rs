@@ -31,6 +31,8 @@ use crate::{Config, DailyError, Lake, reports};
 use ledger::{Attempt, Begun, Ledger};
 use reconciliation::{Stream, reconcile};
 
+/// The step that makes the reports; its counts are their rows.
+pub(crate) const REPORTS: &str = "reports";
 /// The step that writes the summary and the page, and the names of its counts.
 pub(crate) const PAGE: &str = "page";
 pub(crate) const ACCEPTED: &str = "accepted";
@@ -45,7 +47,7 @@ pub(crate) const MAINTENANCE: [&str; 2] = ["compact", "vacuum"];
 /// Returns the names of the steps of a run, in order: the merge of each table, and then those that need all of them. A
 /// resumed run begins with the first that is not done.
 fn steps() -> Vec<String> {
-    let others = ["compact", "vacuum", "reports", PAGE].map(str::to_owned);
+    let others = ["compact", "vacuum", REPORTS, PAGE].map(str::to_owned);
     Kind::ALL
         .map(merge_step)
         .into_iter()
@@ -255,7 +257,11 @@ impl Runner {
                 step.duration_ms = u64::try_from(elapsed.as_millis()).ok();
                 match outcome {
                     Ok(done) => {
-                        step.state = RunState::Succeeded;
+                        step.state = match done.error {
+                            None => RunState::Succeeded,
+                            Some(_) => RunState::Failed,
+                        };
+                        step.error = done.error;
                         step.counts = done.counts;
                         versions.extend(done.tables);
                     }
@@ -318,13 +324,10 @@ impl Runner {
                 }
                 Ok(StepDone::files(files))
             }
-            "reports" => {
+            REPORTS => {
                 let tables = self.tables(record).await?;
-                let rows = reports::write(&self.lake, record.run_date, &tables).await?;
-                Ok(StepDone {
-                    counts: rows.into_iter().collect(),
-                    ..StepDone::default()
-                })
+                let written = reports::write(&self.lake, record.run_date, &tables).await?;
+                Ok(reports_done(written))
             }
             _ => Ok(StepDone {
                 counts: self.page(record).await?,
@@ -354,6 +357,7 @@ impl Runner {
         Ok(StepDone {
             counts,
             tables: BTreeMap::from([(kind.to_string(), outcome.table.version)]),
+            error: None,
         })
     }
 
@@ -409,7 +413,11 @@ impl Runner {
             );
         }
         let trend = summary::trend(&self.lake, run_date).await?;
-        let tables = reports::read(&self.lake, run_date).await?;
+        let steps = record.steps.iter();
+        let made = steps
+            .filter(|step| step.name == REPORTS)
+            .flat_map(|step| step.counts.clone());
+        let tables = reports::read(&self.lake, run_date, &made.collect()).await?;
         let json = serde_json::to_vec_pretty(&summary)
             .map_err(|error| DailyError::Bug(error.to_string()))?;
         self.put(&summary::summary_key(run_date), json).await?;
@@ -446,6 +454,27 @@ struct StepDone {
     counts: BTreeMap<String, u64>,
     /// Versions of tables that it made or found.
     tables: BTreeMap<String, u64>,
+    /// What of it failed; the run goes on without.
+    error: Option<String>,
+}
+
+/// Tells of the reports that were made, and of those that were not.
+fn reports_done(written: reports::Written) -> StepDone {
+    let mut problems = Vec::new();
+    for (name, failure) in &written.failed {
+        let problem = chain(failure);
+        error!(
+            report = name,
+            error = problem,
+            "Could not make the report `{name}`"
+        );
+        problems.push(format!("`{name}`: {problem}"));
+    }
+    StepDone {
+        counts: written.rows.into_iter().collect(),
+        error: (!problems.is_empty()).then(|| problems.join("; ")),
+        ..StepDone::default()
+    }
 }
 
 impl StepDone {

@@ -371,3 +371,34 @@ fn of_a_name_that_stands_twice_the_last_counts() {
     };
     assert_eq!(user.age, Some(21));
 }
+
+#[test]
+fn a_name_that_is_too_long_is_kept_aside_and_other_text_is_of_any_length() {
+    for (kind, field, column, most) in [
+        (Kind::Pin, "category", "category", 1_000),
+        (Kind::Pin, "poster_name", "poster_name", 1_000),
+        (Kind::Pin, "unique_id", "unique_id", 1_000),
+        (Kind::Pin, "is_image_or_video", "is_image_or_video", 1_000),
+        (Kind::Geo, "country", "country", 1_000),
+        (Kind::User, "user_name", "user_name", 1_001),
+    ] {
+        // Characters count, not bytes.
+        let longest = json!("é".repeat(most));
+        assert_field(kind, field, &longest, column, &longest, "");
+        let longer = json!("é".repeat(most + 1));
+        assert_field(kind, field, &longer, column, &Value::Null, "text_too_long");
+        let (row, _) = cleaned(&json!({"ind": 7, field: longer}), Some(kind));
+        assert_eq!(row["_unread"][field], longer, "{kind}.{field}");
+    }
+    // What is made of the longest parts passes as it is.
+    let part = "x".repeat(500);
+    let name = format!("{part} {part}");
+    let (row, _) = cleaned(
+        &json!({"ind": 7, "first_name": part, "last_name": part}),
+        Some(Kind::User),
+    );
+    assert_eq!(row["user_name"], json!(name));
+    assert_eq!(cleaned(&row, Some(Kind::User)), (row.clone(), vec![]));
+    let text = json!("x".repeat(800_000));
+    assert_field(Kind::Pin, "title", &text, "title", &text, "");
+}

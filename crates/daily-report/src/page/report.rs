@@ -1,5 +1,7 @@
 //! A report: its drawing and its table.
 
+use std::collections::{HashMap, HashSet};
+
 use super::chart::{Bar, Figure, Place, Plot, Series, Shape, bars, plot};
 use super::format;
 use crate::{Cell, Chart, ReportTable};
@@ -8,8 +10,6 @@ use crate::{Cell, Chart, ReportTable};
 const FIRST_ROWS: usize = 20;
 /// Most characters of a text that is kept on one line.
 const SHORT_TEXT: usize = 16;
-/// Most rows of a table on the page; the file beside it has them all.
-const MAX_ROWS: usize = 1_000;
 /// Most groups of columns, or places of lines.
 const MAX_PLACES: usize = 20;
 
@@ -24,7 +24,9 @@ pub(super) struct Report<'a> {
     pub(super) first: Vec<Vec<Field>>,
     pub(super) rest: Vec<Vec<Field>>,
     /// Rows that are only in the files; 0 for most reports.
-    pub(super) left_out: usize,
+    pub(super) left_out: u64,
+    /// Why there are no rows, if the report could not be made.
+    pub(super) problem: Option<&'a str>,
 }
 
 /// The head of a column.
@@ -53,12 +55,8 @@ impl<'a> Report<'a> {
                 is_number: !is_year(name) && holds_numbers(table, index),
             })
             .collect();
-        let mut first: Vec<Vec<Field>> = table
-            .rows
-            .iter()
-            .take(MAX_ROWS)
-            .map(|row| fields(&columns, row))
-            .collect();
+        let mut first: Vec<Vec<Field>> =
+            table.rows.iter().map(|row| fields(&columns, row)).collect();
         // One or two more are shown rather than folded away.
         let rest = if first.len() > FIRST_ROWS + 2 {
             first.split_off(FIRST_ROWS)
@@ -73,7 +71,8 @@ impl<'a> Report<'a> {
             columns,
             first,
             rest,
-            left_out: table.rows.len().saturating_sub(MAX_ROWS),
+            left_out: table.total_rows.saturating_sub(table.rows.len() as u64),
+            problem: table.problem.as_deref(),
         }
     }
 }
@@ -155,7 +154,7 @@ fn figure(number: usize, table: &ReportTable) -> Option<Figure> {
             Some(bars(
                 &id,
                 &table.title,
-                table.rows.iter().filter_map(drawn).collect(),
+                table.highest.iter().filter_map(drawn).collect(),
             ))
         }
         Chart::Columns {
@@ -196,7 +195,7 @@ fn points(
     series: Option<usize>,
 ) -> Vec<Point<'_>> {
     table
-        .rows
+        .highest
         .iter()
         .filter_map(|row| {
             Some(Point {
@@ -212,12 +211,12 @@ fn points(
 }
 
 fn plotted(id: &str, title: &str, shape: Shape, points: Vec<Point<'_>>) -> Figure {
-    let mut labels: Vec<&Cell> = Vec::new();
-    for point in &points {
-        if !labels.contains(&point.label) {
-            labels.push(point.label);
-        }
-    }
+    let mut seen = HashSet::new();
+    let all_labels = points.iter().map(|point| point.label);
+    // A null is another place than the text `null`.
+    let mut labels: Vec<&Cell> = all_labels
+        .filter(|cell| seen.insert((matches!(cell, Cell::Null), label(cell))))
+        .collect();
     // The rows of a second series may have places that those of the first lack: years are put in order. Text stays in
     // the order of the rows.
     if labels.iter().all(|label| length(label).is_some()) {
@@ -231,14 +230,14 @@ fn plotted(id: &str, title: &str, shape: Shape, points: Vec<Point<'_>>) -> Figur
     labels.truncate(MAX_PLACES);
 
     let mut series: Vec<Series> = Vec::new();
+    let mut places_of_series = HashMap::new();
     for point in points {
         let Some(place) = labels.iter().position(|label| *label == point.label) else {
             continue;
         };
-        let found = series
-            .iter()
-            .position(|series| series.name == point.series)
-            .unwrap_or_else(|| {
+        let found = *places_of_series
+            .entry(point.series.clone())
+            .or_insert_with(|| {
                 series.push(Series {
                     name: point.series,
                     values: vec![None; labels.len()],
@@ -291,12 +290,9 @@ mod tests {
     fn table(chart: Chart, rows: Vec<Vec<Cell>>) -> ReportTable {
         let columns = vec!["post_year".to_owned(), "count".to_owned()];
         ReportTable {
-            name: "posts".to_owned(),
             title: "Posts".to_owned(),
-            description: String::new(),
             chart,
-            columns,
-            rows,
+            ..ReportTable::of_rows("posts", columns, rows)
         }
     }
 

@@ -143,13 +143,13 @@ fn text_from_the_data_is_never_markup() {
             Cell::Integer(1),
         ]
     };
+    let columns = || vec![evil.to_owned(), "series".to_owned(), "value".to_owned()];
     let named = |chart: Chart| ReportTable {
-        name: evil.to_owned(),
         title: evil.to_owned(),
         description: evil.to_owned(),
+        problem: None,
         chart,
-        columns: vec![evil.to_owned(), "series".to_owned(), "value".to_owned()],
-        rows: vec![cells(), cells()],
+        ..ReportTable::of_rows(evil, columns(), vec![cells(), cells()])
     };
     let (label, value, series) = (
         evil.to_owned(),

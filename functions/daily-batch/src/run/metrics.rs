@@ -5,7 +5,9 @@ use emf::Metric;
 use event_model::Kind;
 use jiff::Timestamp;
 
-use super::{ACCEPTED, DUPLICATE_KEYS, IS_COMPLETE, MAINTENANCE, PAGE, REJECTED, UNACCOUNTED};
+use super::{
+    ACCEPTED, DUPLICATE_KEYS, IS_COMPLETE, MAINTENANCE, PAGE, REJECTED, REPORTS, UNACCOUNTED,
+};
 use crate::merge::counts::{UNREADABLE, merge_step, read_merge_counts, row_balance};
 
 /// Whether the schedule's day is done, which an alarm waits for.
@@ -30,14 +32,12 @@ pub(crate) fn line(record: &RunRecord, deployed: &str) -> Option<String> {
         Metric::count(SCHEDULED_RUNS_SUCCEEDED, u64::from(is_done && is_scheduled)),
         Metric::count("runs_failed", u64::from(!is_done)),
     ];
-    let maintenance = record
+    let may_fail = |name: &str| MAINTENANCE.contains(&name) || name == REPORTS;
+    let failed = record
         .steps
         .iter()
-        .filter(|step| MAINTENANCE.contains(&step.name.as_str()) && step.state == RunState::Failed);
-    metrics.push(Metric::count(
-        "maintenance_failed",
-        maintenance.count() as u64,
-    ));
+        .filter(|step| step.state == RunState::Failed && may_fail(&step.name));
+    metrics.push(Metric::count("steps_failed", failed.count() as u64));
     metrics.push(Metric::count("row_imbalance", row_imbalance(record)));
     if is_done {
         metrics.extend(work(record));
@@ -190,7 +190,7 @@ mod tests {
             "runs_succeeded": 0,
             "scheduled_runs_succeeded": 0,
             "runs_failed": 1,
-            "maintenance_failed": 0,
+            "steps_failed": 0,
             "row_imbalance": 0,
             "duration_ms": 12500,
         });

@@ -193,7 +193,7 @@ async fn a_compaction_that_fails_keeps_no_report_back_and_is_told() {
         "{error}"
     );
     let line = crate::run::metrics::line(&record, "daily-batch").unwrap();
-    assert!(line.contains(r#""maintenance_failed":1"#), "{line}");
+    assert!(line.contains(r#""steps_failed":1"#), "{line}");
     assert!(!read(&runner, &page_key(day())).await.is_empty());
 }
 

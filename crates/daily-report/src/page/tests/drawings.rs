@@ -17,19 +17,19 @@ fn a_day_of_zeros_is_drawn_as_zeros() {
             ..TableCounts::default()
         },
     );
+    let columns = vec!["name".to_owned(), "count".to_owned()];
+    let rows = vec![
+        vec![Cell::Text("a".to_owned()), Cell::Integer(0)],
+        vec![Cell::Null, Cell::Float(0.0)],
+    ];
     let zeros = ReportTable {
-        name: "zeros".to_owned(),
         title: "Zeros".to_owned(),
         description: "Nothing.".to_owned(),
         chart: Chart::Bars {
             label: "name".to_owned(),
             value: "count".to_owned(),
         },
-        columns: vec!["name".to_owned(), "count".to_owned()],
-        rows: vec![
-            vec![Cell::Text("a".to_owned()), Cell::Integer(0)],
-            vec![Cell::Null, Cell::Float(0.0)],
-        ],
+        ..ReportTable::of_rows("zeros", columns, rows)
     };
     let page = render(&Page {
         summary: &summary,
@@ -72,16 +72,12 @@ fn a_number_that_cannot_be_drawn_is_left_out_of_the_drawing() {
         },
     ];
     for chart in chart {
+        let columns = vec!["year".to_owned(), "value".to_owned()];
+        let rows = floats.map(|value| vec![Cell::Integer(2020), Cell::Float(value)]);
         let table = ReportTable {
-            name: "odd".to_owned(),
             title: "Odd".to_owned(),
-            description: String::new(),
             chart,
-            columns: vec!["year".to_owned(), "value".to_owned()],
-            rows: floats
-                .iter()
-                .map(|value| vec![Cell::Integer(2020), Cell::Float(*value)])
-                .collect(),
+            ..ReportTable::of_rows("odd", columns, rows.into())
         };
         let page = page_with(&[table]);
         assert!(page.contains(">NaN</td>"));

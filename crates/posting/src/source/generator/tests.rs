@@ -89,6 +89,7 @@ fn every_rule_and_the_codes_that_pass_the_door_occur_in_realistic_shares() {
         Rule::TimestampTruncated,
         Rule::LoneSurrogate,
         Rule::EmptyRow,
+        Rule::TextTooLong,
     ];
     for &rule in Rule::ALL {
         assert_eq!(changes.count(rule) > 0, !without.contains(&rule), "{rule}");

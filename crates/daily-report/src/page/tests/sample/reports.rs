@@ -70,13 +70,12 @@ fn report(
     columns: &[&str],
     rows: Vec<Vec<Cell>>,
 ) -> ReportTable {
+    let columns = columns.iter().map(|column| (*column).to_owned()).collect();
     ReportTable {
-        name: name.to_owned(),
         title: title.to_owned(),
         description: description.to_owned(),
         chart,
-        columns: columns.iter().map(|column| (*column).to_owned()).collect(),
-        rows,
+        ..ReportTable::of_rows(name, columns, rows)
     }
 }
 
