@@ -52,6 +52,7 @@ daily: $(VENV)/.installed ## Compute the tables and reports again, and repeat, c
 	rm -rf $(MODEL_TABLES)
 	PINFLOW_MODEL_TABLES=$(MODEL_TABLES) cargo test --workspace --locked --lib -- merge::model::a_table_that_others_read
 	$(VENV)/bin/python tests/daily/run.py --data $(DATA) --model-tables $(MODEL_TABLES)
+	$(VENV)/bin/python tests/daily/others.py
 
 .PHONY: large
 large: $(VENV)/.installed package ## Merge three days of rows from 100 bytes to 1 MiB with the package, and compare each row

@@ -5,3 +5,4 @@ pub(crate) mod delta;
 pub(crate) mod files;
 pub(crate) mod manifest;
 pub(crate) mod rewrite;
+mod stats;

@@ -1,13 +1,13 @@
 //! Chosen rows of objects and files → new files of a curated table.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{
-    Array, ArrayRef, AsArray as _, BooleanArray, BooleanBufferBuilder, RecordBatch, new_null_array,
+    Array, ArrayRef, BooleanArray, BooleanBufferBuilder, RecordBatch, new_null_array,
 };
 use arrow::compute::filter_record_batch;
-use arrow::datatypes::{Int64Type, SchemaRef, TimestampMicrosecondType};
+use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 use event_model::Kind;
 use lake::schema;
@@ -17,13 +17,13 @@ use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
-use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use crate::DailyError;
 use crate::error::RowsError;
 use crate::storage::{objects, parquet_input};
 use crate::table::files::{NewFile, folder};
+use crate::table::stats::FileStats;
 use crate::work::Sizes;
 use crate::work::{join, join_reader};
 
@@ -311,67 +311,6 @@ impl TableFile {
             stats: self.stats,
         })
     }
-}
-
-/// What a Delta log says of a file: the rows, the range of two columns, and the nulls of each.
-#[derive(Clone, Debug, Default)]
-struct FileStats {
-    rows: usize,
-    inds: Option<(i64, i64)>,
-    arrivals: Option<(i64, i64)>,
-    nulls: BTreeMap<String, usize>,
-}
-
-impl FileStats {
-    fn append(&mut self, rows: &RecordBatch) {
-        self.rows += rows.num_rows();
-        for (field, column) in rows.schema_ref().fields().iter().zip(rows.columns()) {
-            *self.nulls.entry(field.name().clone()).or_default() += column.null_count();
-        }
-        let inds = rows
-            .column_by_name("ind")
-            .and_then(|column| column.as_primitive_opt::<Int64Type>());
-        self.inds = inds.and_then(|column| range(self.inds, column.values()));
-        let arrivals = rows
-            .column_by_name(schema::ARRIVAL)
-            .and_then(|column| column.as_primitive_opt::<TimestampMicrosecondType>());
-        self.arrivals = arrivals.and_then(|column| range(self.arrivals, column.values()));
-    }
-
-    /// Returns the statistics as the Delta protocol spells them.
-    fn to_json(&self) -> String {
-        let (mut min, mut max) = (Map::new(), Map::new());
-        if let Some((first, last)) = self.inds {
-            min.insert("ind".to_owned(), first.into());
-            max.insert("ind".to_owned(), last.into());
-        }
-        // Times have milliseconds there, so the range is widened to whole ones.
-        if let Some((first, last)) = self.arrivals {
-            min.insert(
-                schema::ARRIVAL.to_owned(),
-                millisecond(first.div_euclid(1000)),
-            );
-            max.insert(
-                schema::ARRIVAL.to_owned(),
-                millisecond(-(-last).div_euclid(1000)),
-            );
-        }
-        json!({"numRecords": self.rows, "minValues": min, "maxValues": max, "nullCount": self.nulls}).to_string()
-    }
-}
-
-fn range(so_far: Option<(i64, i64)>, values: &[i64]) -> Option<(i64, i64)> {
-    let (mut first, mut last) = so_far.unwrap_or((i64::MAX, i64::MIN));
-    for value in values {
-        first = first.min(*value);
-        last = last.max(*value);
-    }
-    (first <= last).then_some((first, last))
-}
-
-fn millisecond(millis: i64) -> Value {
-    jiff::Timestamp::from_millisecond(millis)
-        .map_or(Value::Null, |time| format!("{time:.3}").into())
 }
 
 async fn put(
