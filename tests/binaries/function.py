@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from os import sysconf
 from pathlib import Path
 
-from harness import BUCKET, ROOT, STREAM
+from harness import BUCKET, ROOT, STREAM, secret
 
 FUNCTIONS = ("daily-batch", "ingest-api", "stream-cleaner")
 
@@ -184,7 +184,7 @@ def function_environment(url):
     return {
         "AWS_ENDPOINT_URL": url,
         "AWS_ACCESS_KEY_ID": "local",
-        "AWS_SECRET_ACCESS_KEY": "local",
+        "AWS_SECRET_ACCESS_KEY": secret(url),
         "AWS_REGION": "us-east-1",
         "STREAM_NAME": STREAM,
         "BUCKET_NAME": BUCKET,

@@ -17,13 +17,12 @@ import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
-import boto3
 import duckdb
 
 sys.path.append(str(Path(__file__).parent.parent / "interop"))
 
 from function import FUNCTIONS, function_environment, running, unpack  # noqa: E402
-from harness import BUCKET, ROOT, STREAM, Report, free_port, embedded_stack, pinflow_binary, wait_until  # noqa: E402
+from harness import BUCKET, ROOT, STREAM, Report, aws_session, free_port, embedded_stack, pinflow_binary, wait_until  # noqa: E402
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -111,7 +110,7 @@ class IngestApi:
 
     def __init__(self, function, url, lake):
         self.function = function
-        session = boto3.Session(aws_access_key_id="local", aws_secret_access_key="local", region_name="us-east-1")
+        session = aws_session(url)
         self.kinesis = session.client("kinesis", endpoint_url=url)
         shards = [shard["ShardId"] for shard in self.kinesis.list_shards(StreamName=STREAM)["Shards"]]
         self.iterators = {

@@ -10,13 +10,12 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-import boto3
 
 HERE = Path(__file__).parent
 INTEROP = HERE.parent / "interop"
 sys.path.append(str(INTEROP))
 
-from harness import KINDS, STREAM  # noqa: E402
+from harness import KINDS, STREAM, aws_session  # noqa: E402
 
 # By path, because its name is also that of the script here.
 _spec = importlib.util.spec_from_file_location("interop_run", INTEROP / "run.py")
@@ -54,13 +53,9 @@ class Record:
     data: bytes
 
 
-def session():
-    return boto3.Session(aws_access_key_id="local", aws_secret_access_key="local", region_name="us-east-1")
-
-
 def stream_records(url):
     """Returns every record on the stream, with the aggregates taken apart."""
-    kinesis = session().client("kinesis", endpoint_url=url)
+    kinesis = aws_session(url).client("kinesis", endpoint_url=url)
     records = []
     for shard in kinesis.list_shards(StreamName=STREAM)["Shards"]:
         start = {"ShardId": shard["ShardId"], "ShardIteratorType": "TRIM_HORIZON"}

@@ -27,12 +27,14 @@ import pyarrow.parquet
 import requests
 
 import compare
-from expected import KINDS, REPORTS, compute, interop, rows_of, session, stream_records
+from expected import KINDS, REPORTS, compute, interop, rows_of, stream_records
 from rows import awkward_rows, versions_at_once
 
 # Findable by now, because `expected` looks there.
 import kpl
-from harness import BUCKET, STREAM, Report, embedded_stack, pinflow_binary, run_pinflow, short, wait_until
+from harness import (
+    BUCKET, STREAM, Report, aws_session, embedded_stack, pinflow_binary, run_pinflow, secret, short, wait_until,
+)  # fmt: skip
 
 KILLS = 20
 # How long a run that died holds its date.
@@ -117,7 +119,7 @@ def post_events(url, rows):
 
 def put_versions(url):
     """Puts versions of rows on the stream as other producers do: in one aggregate, and in one request."""
-    kinesis = session().client("kinesis", endpoint_url=url)
+    kinesis = aws_session(url).client("kinesis", endpoint_url=url)
     kpl.put(kinesis, kpl.aggregate([(key, None, row) for key, row in versions_at_once(45)]))
     records = [{"PartitionKey": key, "Data": json.dumps(row).encode()} for key, row in versions_at_once(46)]
     answer = kinesis.put_records(StreamName=STREAM, Records=records)
@@ -163,7 +165,7 @@ def daily_run(binary, url, date, expiry_seconds=None):
     command = [binary, "daily", "run", "--date", date, "--endpoint", url]
     if expiry_seconds is not None:
         command += ["--expiry-seconds", str(expiry_seconds)]
-    login = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "AWS_REGION": "us-east-1"}
+    login = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": secret(url), "AWS_REGION": "us-east-1"}
     return subprocess.Popen(
         command, env=os.environ | login, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8"
     )

@@ -9,6 +9,7 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
+import boto3
 import botocore.exceptions
 import duckdb
 import polars
@@ -105,6 +106,18 @@ def start_stack(binary, folder, port, *options):
             log.seek(0)
             raise OSError(f"`pinflow local` does not answer: {log.read()[-600:]}")
     return process
+
+
+def secret(url):
+    """Returns the secret key of the stack at a URL, from the file that it names."""
+    answer = requests.get(f"{url}/_local/secret-file", timeout=10)
+    answer.raise_for_status()
+    return Path(answer.text).read_text(encoding="utf-8")
+
+
+def aws_session(url):
+    """Returns a session of AWS's Python client for the stack at a URL."""
+    return boto3.Session(aws_access_key_id="local", aws_secret_access_key=secret(url), region_name="us-east-1")
 
 
 @contextmanager

@@ -4,9 +4,10 @@ import base64
 import json
 import time
 
-import boto3
 import duckdb
 from aws_kinesis_agg.aggregator import RecordAggregator
+
+from harness import aws_session
 
 STREAM = "pinflow-events"
 IND = 910_000
@@ -39,7 +40,7 @@ ROWS = {
 
 def check(report, url, lake):
     """Checks every user record of three aggregates, the last of them damaged, and of a plain record between them."""
-    session = boto3.Session(aws_access_key_id="local", aws_secret_access_key="local", region_name="us-east-1")
+    session = aws_session(url)
     kinesis = session.client("kinesis", endpoint_url=url)
     many = [(f"user/{ind}", None, {"ind": ind, "first_name": f"A{ind}", "age": ind % 100}) for ind in range(MANY)]
     plain = {"ind": IND + 1, "first_name": "Ada", "age": 36}

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-import boto3
 import botocore.exceptions
 import duckdb
 import polars
@@ -24,7 +23,7 @@ import requests
 import extremes
 import garbled
 import kpl
-from harness import BUCKET, KINDS, STREAM, Report, embedded_stack, pinflow_binary, run_pinflow, wait_until
+from harness import BUCKET, KINDS, STREAM, Report, aws_session, embedded_stack, pinflow_binary, run_pinflow, wait_until
 
 HERE = Path(__file__).parent
 
@@ -460,7 +459,7 @@ def arrived(lake, kind):
 
 def check_boto3(report, url):
     """Talks with AWS's own Python client to the stand-ins of Kinesis and S3."""
-    session = boto3.Session(aws_access_key_id="local", aws_secret_access_key="local", region_name="us-east-1")
+    session = aws_session(url)
     with report.group("boto3: Kinesis"):
         kinesis = session.client("kinesis", endpoint_url=url)
         streams = kinesis.list_streams()["StreamNames"]

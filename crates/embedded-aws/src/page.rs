@@ -4,7 +4,7 @@
 mod objects;
 mod status;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -44,14 +44,22 @@ pub(crate) struct Page {
     stream: watch::Receiver<StreamState>,
     /// Records that were on the stream when the stack started.
     records_at_start: u64,
+    /// Path of the file with the secret key, which its owner alone can read.
+    secret_file: Arc<str>,
 }
+
+/// Path of the API at which the stack names the file with its secret key.
+pub const SECRET_FILE_PATH: &str = "/_local/secret-file";
 
 impl Page {
     pub(crate) fn new(
         config: &crate::StackConfig,
         totals: LiveTotals,
         stream: watch::Receiver<StreamState>,
+        secret_file: &Path,
     ) -> Self {
+        let secret_file =
+            std::path::absolute(secret_file).unwrap_or_else(|_| secret_file.to_owned());
         let records_at_start = stream.borrow().records();
         Self {
             stage: config.stage.clone(),
@@ -62,6 +70,7 @@ impl Page {
             totals,
             stream,
             records_at_start,
+            secret_file: secret_file.to_string_lossy().into(),
         }
     }
 
@@ -73,7 +82,7 @@ impl Page {
     /// Answers a request for one of the page's paths.
     pub(crate) async fn answer(&self, method: &Method, path: &str) -> Response<Bytes> {
         let is_index = path == "/";
-        if !is_index && path != "/_local/status.json" {
+        if !is_index && !["/_local/status.json", SECRET_FILE_PATH].contains(&path) {
             return gateway_error(StatusCode::NOT_FOUND, "Not Found");
         }
         if method != Method::GET && method != Method::HEAD {
@@ -86,6 +95,12 @@ impl Page {
             let mut page = answer("text/html; charset=utf-8", INDEX.into());
             page.headers_mut().insert(CONTENT_SECURITY_POLICY, POLICY);
             return page;
+        }
+        if path == SECRET_FILE_PATH {
+            return answer(
+                "text/plain; charset=utf-8",
+                self.secret_file.to_string().into(),
+            );
         }
         // Listing a folder and asking for its files blocks.
         let page = self.clone();

@@ -1,9 +1,8 @@
 //! S3 on a folder: objects are plain files under their keys, so any tool that reads files reads the lake.
 //!
-//! Listing and deleting are s3s-fs's. Writing is our own: s3s-fs keeps two more files an object, whose names hold the key in
-//! base64 and so are longer than a file name may be for the keys of the lake, and its conditional PUT looks first and
-//! writes later. So is reading: s3s-fs reads a whole object for the `ETag` of each of its ranges.
-//! An object's own metadata is in an extended attribute of its file. Multipart uploads and copies are left out.
+//! The protocol is s3s's; what becomes of a request is our own. Nothing is opened but what is in the stack's buckets:
+//! neither what stands beside them, nor what a symbolic link leads to. An object's own metadata is in an extended attribute of its
+//! file. Copies are left out.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -20,34 +19,42 @@ use s3s::access::{S3Access, S3AccessContext};
 use s3s::auth::{S3Auth, SecretKey};
 use s3s::checksum::ChecksumHasher;
 use s3s::dto::{
-    Checksum, DeleteObjectInput, DeleteObjectOutput, DeleteObjectsInput, DeleteObjectsOutput, ETag,
-    ETagCondition, GetBucketLocationInput, GetBucketLocationOutput, GetObjectInput,
-    GetObjectOutput, HeadBucketInput, HeadBucketOutput, HeadObjectInput, HeadObjectOutput,
-    ListBucketsInput, ListBucketsOutput, ListObjectsInput, ListObjectsOutput, ListObjectsV2Input,
-    ListObjectsV2Output, Metadata, PutObjectInput, PutObjectOutput,
+    AbortMultipartUploadInput, AbortMultipartUploadOutput, Bucket, Checksum,
+    CompleteMultipartUploadInput, CompleteMultipartUploadOutput, CreateMultipartUploadInput,
+    CreateMultipartUploadOutput, DeleteObjectInput, DeleteObjectOutput, DeleteObjectsInput,
+    DeleteObjectsOutput, DeletedObject, ETag, ETagCondition, GetBucketLocationInput,
+    GetBucketLocationOutput, GetObjectInput, GetObjectOutput, HeadBucketInput, HeadBucketOutput,
+    HeadObjectInput, HeadObjectOutput, ListBucketsInput, ListBucketsOutput, ListObjectsInput,
+    ListObjectsOutput, ListObjectsV2Input, ListObjectsV2Output, Metadata, PutObjectInput,
+    PutObjectOutput, StreamingBlob, UploadPartInput, UploadPartOutput,
 };
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
-use s3s_fs::FileSystem;
 
+use self::list::{Asked, Listed};
+use self::multipart::Uploads;
 use self::object::{OpenObject, e_tag, is_absent};
 
+mod list;
+mod multipart;
 mod object;
 
-/// The secret key that goes with every access key.
-pub(crate) const SECRET_KEY: &str = "local";
-
 /// Makes the service of the buckets in a folder; `staging` is a folder of the same file system for unfinished objects.
-pub(crate) fn service(root: &Path, staging: &Path) -> io::Result<S3Service> {
+pub(crate) fn service(
+    root: &Path,
+    buckets: Vec<String>,
+    secret: &str,
+    staging: &Path,
+) -> io::Result<S3Service> {
     // What a killed process left half-written was never acknowledged.
     if staging.exists() {
         fs::remove_dir_all(staging)?;
     }
     fs::create_dir_all(staging)?;
-    let reader = FileSystem::new(root).map_err(|error| io::Error::other(format!("{error:?}")))?;
     let folder = Folder {
-        reader,
         root: root.to_owned(),
+        buckets,
+        uploads: Uploads::default(),
         staging: Arc::new(Staging {
             folder: staging.to_owned(),
             next: AtomicU64::new(0),
@@ -55,18 +62,18 @@ pub(crate) fn service(root: &Path, staging: &Path) -> io::Result<S3Service> {
         }),
     };
     let mut builder = S3ServiceBuilder::new(folder);
-    builder.set_auth(AnyAccessKey);
+    builder.set_auth(AnyAccessKey(secret.to_owned()));
     builder.set_access(AnonymousReads);
     Ok(builder.build())
 }
 
 /// Takes any access key, with the one secret.
-struct AnyAccessKey;
+struct AnyAccessKey(String);
 
 #[async_trait]
 impl S3Auth for AnyAccessKey {
     async fn get_secret_key(&self, _access_key: &str) -> S3Result<SecretKey> {
-        Ok(SecretKey::from(SECRET_KEY))
+        Ok(SecretKey::from(self.0.as_str()))
     }
 }
 
@@ -82,16 +89,18 @@ impl S3Access for AnonymousReads {
         }
         Err(s3_error!(
             AccessDenied,
-            "Sign the request: any access key, secret key `local`"
+            "Sign the request: any access key, and the secret key that `pinflow local` prints"
         ))
     }
 }
 
 /// The buckets of a folder.
 struct Folder {
-    reader: FileSystem,
     root: PathBuf,
+    /// Names of the buckets: what else is in the folder is nobody's business.
+    buckets: Vec<String>,
     staging: Arc<Staging>,
+    uploads: Uploads,
 }
 
 /// Where objects are written before they get their name.
@@ -131,55 +140,11 @@ impl S3 for Folder {
     ) -> S3Result<S3Response<PutObjectOutput>> {
         let trailers = request.trailing_headers;
         let mut input = request.input;
-        let condition = match (&input.if_none_match, &input.if_match) {
-            (None, None) => Condition::None,
-            (Some(ETagCondition::Any), None) => Condition::Absent,
-            (None, Some(ETagCondition::ETag(ETag::Strong(e_tag)))) => {
-                Condition::Matches(e_tag.clone())
-            }
-            _ => {
-                return Err(s3_error!(
-                    NotImplemented,
-                    "Of the conditions, only If-None-Match: * and If-Match: \"<ETag>\" are known here"
-                ));
-            }
-        };
+        let condition = Condition::of(input.if_none_match.as_ref(), input.if_match.as_ref())?;
         let path = self.path(&input.bucket, &input.key)?;
-        let mut hasher = hasher(&input);
-        let mut md5 = Md5::new();
-        let mut body: Vec<Bytes> = Vec::new();
-        let mut stream = input.body.take().ok_or_else(|| s3_error!(IncompleteBody))?;
-        while let Some(bytes) = stream
-            .try_next()
-            .await
-            .map_err(|_| s3_error!(IncompleteBody))?
-        {
-            hasher.update(&bytes);
-            md5.update(&bytes);
-            body.push(bytes);
-        }
-        let md5: [u8; 16] = md5.finalize().into();
-        let computed = hasher.finalize();
-        check_md5(&input, md5)?;
-        let trailers = trailers.and_then(|trailers| trailers.take());
-        check_checksums(&input, trailers.as_ref(), &computed)?;
-
-        let staging = Arc::clone(&self.staging);
+        let (body, _, computed) = received(input.body.take(), &input, trailers).await?;
         let metadata = input.metadata.take().unwrap_or_default();
-        let written =
-            tokio::task::spawn_blocking(move || staging.write(&body, &metadata, &path, &condition));
-        let written = written.await;
-        let e_tag = match written.map_err(|error| s3_error!(error, InternalError))? {
-            Ok(e_tag) => e_tag,
-            Err(WriteError::Condition) => {
-                return Err(s3_error!(
-                    PreconditionFailed,
-                    "There is another object with this key"
-                ));
-            }
-            Err(WriteError::Absent) => return Err(s3_error!(NoSuchKey)),
-            Err(WriteError::Io(error)) => return Err(s3_error!(error, InternalError)),
-        };
+        let e_tag = self.write(body, metadata, path, condition).await?;
         let Checksum {
             checksum_crc32,
             checksum_crc32c,
@@ -248,63 +213,308 @@ impl S3 for Folder {
         &self,
         request: S3Request<DeleteObjectInput>,
     ) -> S3Result<S3Response<DeleteObjectOutput>> {
-        self.path(&request.input.bucket, &request.input.key)?;
-        self.reader.delete_object(request).await
+        self.delete(&request.input.bucket, &request.input.key)?;
+        Ok(S3Response::new(DeleteObjectOutput::default()))
     }
 
     async fn delete_objects(
         &self,
         request: S3Request<DeleteObjectsInput>,
     ) -> S3Result<S3Response<DeleteObjectsOutput>> {
-        for object in &request.input.delete.objects {
-            self.path(&request.input.bucket, &object.key)?;
+        let input = request.input;
+        let mut deleted = Vec::new();
+        for object in input.delete.objects {
+            self.delete(&input.bucket, &object.key)?;
+            deleted.push(DeletedObject {
+                key: Some(object.key),
+                ..DeletedObject::default()
+            });
         }
-        self.reader.delete_objects(request).await
+        let is_quiet = input.delete.quiet.unwrap_or_default();
+        Ok(S3Response::new(DeleteObjectsOutput {
+            deleted: Some(deleted).filter(|_| !is_quiet),
+            ..DeleteObjectsOutput::default()
+        }))
     }
 
     async fn list_objects(
         &self,
         request: S3Request<ListObjectsInput>,
     ) -> S3Result<S3Response<ListObjectsOutput>> {
-        self.reader.list_objects(request).await
+        let input = request.input;
+        let is_url = list::is_url(input.encoding_type.as_ref());
+        let asked = Asked {
+            prefix: input.prefix.clone().unwrap_or_default(),
+            delimiter: input.delimiter.clone(),
+            after: input.marker.clone(),
+            max_keys: input.max_keys,
+            is_url,
+        };
+        let listed = self.list(&input.bucket, asked).await?;
+        let spelled = |text: Option<String>| text.map(|text| list::spelled(&text, is_url));
+        Ok(S3Response::new(ListObjectsOutput {
+            name: Some(input.bucket),
+            prefix: spelled(input.prefix),
+            delimiter: spelled(input.delimiter),
+            marker: spelled(input.marker),
+            encoding_type: input.encoding_type,
+            max_keys: Some(listed.max_keys),
+            is_truncated: Some(listed.next.is_some()),
+            next_marker: spelled(listed.next),
+            contents: Some(listed.objects),
+            common_prefixes: Some(listed.prefixes),
+            ..ListObjectsOutput::default()
+        }))
     }
 
     async fn list_objects_v2(
         &self,
         request: S3Request<ListObjectsV2Input>,
     ) -> S3Result<S3Response<ListObjectsV2Output>> {
-        self.reader.list_objects_v2(request).await
+        let input = request.input;
+        let is_url = list::is_url(input.encoding_type.as_ref());
+        let asked = Asked {
+            prefix: input.prefix.clone().unwrap_or_default(),
+            delimiter: input.delimiter.clone(),
+            after: input
+                .continuation_token
+                .clone()
+                .max(input.start_after.clone()),
+            max_keys: input.max_keys,
+            is_url,
+        };
+        let listed = self.list(&input.bucket, asked).await?;
+        let spelled = |text: Option<String>| text.map(|text| list::spelled(&text, is_url));
+        Ok(S3Response::new(ListObjectsV2Output {
+            name: Some(input.bucket),
+            prefix: spelled(input.prefix),
+            delimiter: spelled(input.delimiter),
+            start_after: spelled(input.start_after),
+            encoding_type: input.encoding_type,
+            max_keys: Some(listed.max_keys),
+            key_count: Some(listed.count()),
+            is_truncated: Some(listed.next.is_some()),
+            continuation_token: input.continuation_token,
+            next_continuation_token: listed.next,
+            contents: Some(listed.objects),
+            common_prefixes: Some(listed.prefixes),
+            ..ListObjectsV2Output::default()
+        }))
     }
 
     async fn list_buckets(
         &self,
-        request: S3Request<ListBucketsInput>,
+        _: S3Request<ListBucketsInput>,
     ) -> S3Result<S3Response<ListBucketsOutput>> {
-        self.reader.list_buckets(request).await
+        let buckets = self.buckets.iter().filter_map(|name| {
+            let metadata = fs::metadata(self.folder(name).ok()?).ok()?;
+            let made = metadata.created().or_else(|_| metadata.modified());
+            Some(Bucket {
+                creation_date: made.ok().map(Into::into),
+                name: Some(name.clone()),
+                ..Bucket::default()
+            })
+        });
+        Ok(S3Response::new(ListBucketsOutput {
+            buckets: Some(buckets.collect()),
+            ..ListBucketsOutput::default()
+        }))
     }
 
     async fn head_bucket(
         &self,
         request: S3Request<HeadBucketInput>,
     ) -> S3Result<S3Response<HeadBucketOutput>> {
-        self.reader.head_bucket(request).await
+        self.folder(&request.input.bucket)?;
+        Ok(S3Response::new(HeadBucketOutput::default()))
     }
 
     async fn get_bucket_location(
         &self,
         request: S3Request<GetBucketLocationInput>,
     ) -> S3Result<S3Response<GetBucketLocationOutput>> {
-        self.reader.get_bucket_location(request).await
+        self.folder(&request.input.bucket)?;
+        Ok(S3Response::new(GetBucketLocationOutput::default()))
+    }
+
+    async fn create_multipart_upload(
+        &self,
+        request: S3Request<CreateMultipartUploadInput>,
+    ) -> S3Result<S3Response<CreateMultipartUploadOutput>> {
+        let input = request.input;
+        self.path(&input.bucket, &input.key)?;
+        let number = self.staging.next.fetch_add(1, Ordering::Relaxed);
+        let id = format!("upload-{number}");
+        let metadata = input.metadata.unwrap_or_default();
+        let id = self.uploads.begin(id, input.key.clone(), metadata);
+        Ok(S3Response::new(CreateMultipartUploadOutput {
+            bucket: Some(input.bucket),
+            key: Some(input.key),
+            upload_id: Some(id),
+            ..CreateMultipartUploadOutput::default()
+        }))
+    }
+
+    async fn upload_part(
+        &self,
+        request: S3Request<UploadPartInput>,
+    ) -> S3Result<S3Response<UploadPartOutput>> {
+        let trailers = request.trailing_headers;
+        let mut input = request.input;
+        self.path(&input.bucket, &input.key)?;
+        // A part promises of its bytes what an object does.
+        let promised = PutObjectInput {
+            checksum_algorithm: input.checksum_algorithm.clone(),
+            checksum_crc32: input.checksum_crc32.clone(),
+            checksum_crc32c: input.checksum_crc32c.clone(),
+            checksum_crc64nvme: input.checksum_crc64nvme.clone(),
+            checksum_sha1: input.checksum_sha1.clone(),
+            checksum_sha256: input.checksum_sha256.clone(),
+            content_md5: input.content_md5.clone(),
+            ..PutObjectInput::default()
+        };
+        let (body, md5, computed) = received(input.body.take(), &promised, trailers).await?;
+        let e_tag = format!("{:032x}", u128::from_be_bytes(md5));
+        let (id, key) = (&input.upload_id, &input.key);
+        self.uploads
+            .add(id, key, input.part_number, e_tag.clone(), body)?;
+        Ok(S3Response::new(UploadPartOutput {
+            e_tag: Some(ETag::Strong(e_tag)),
+            checksum_crc32: computed.checksum_crc32,
+            checksum_crc32c: computed.checksum_crc32c,
+            checksum_crc64nvme: computed.checksum_crc64nvme,
+            checksum_sha1: computed.checksum_sha1,
+            checksum_sha256: computed.checksum_sha256,
+            ..UploadPartOutput::default()
+        }))
+    }
+
+    async fn complete_multipart_upload(
+        &self,
+        request: S3Request<CompleteMultipartUploadInput>,
+    ) -> S3Result<S3Response<CompleteMultipartUploadOutput>> {
+        let input = request.input;
+        let condition = Condition::of(input.if_none_match.as_ref(), input.if_match.as_ref())?;
+        let path = self.path(&input.bucket, &input.key)?;
+        let (id, key) = (&input.upload_id, &input.key);
+        let (body, metadata) = self
+            .uploads
+            .whole(id, key, input.multipart_upload.as_ref())?;
+        let e_tag = self.write(body, metadata, path, condition).await?;
+        self.uploads.end(id);
+        Ok(S3Response::new(CompleteMultipartUploadOutput {
+            bucket: Some(input.bucket),
+            key: Some(input.key),
+            e_tag: Some(ETag::Strong(e_tag)),
+            ..CompleteMultipartUploadOutput::default()
+        }))
+    }
+
+    async fn abort_multipart_upload(
+        &self,
+        request: S3Request<AbortMultipartUploadInput>,
+    ) -> S3Result<S3Response<AbortMultipartUploadOutput>> {
+        if self.uploads.end(&request.input.upload_id) {
+            Ok(S3Response::new(AbortMultipartUploadOutput::default()))
+        } else {
+            Err(s3_error!(NoSuchUpload))
+        }
+    }
+}
+
+/// Reads a body whole, and checks it against what the request promises of it; returns its MD5, and the checksums.
+async fn received(
+    body: Option<StreamingBlob>,
+    promised: &PutObjectInput,
+    trailers: Option<s3s::TrailingHeaders>,
+) -> S3Result<(Vec<Bytes>, [u8; 16], Checksum)> {
+    let mut hasher = hasher(promised);
+    let mut md5 = Md5::new();
+    let mut bytes: Vec<Bytes> = Vec::new();
+    let mut stream = body.ok_or_else(|| s3_error!(IncompleteBody))?;
+    while let Some(chunk) = stream
+        .try_next()
+        .await
+        .map_err(|_| s3_error!(IncompleteBody))?
+    {
+        hasher.update(&chunk);
+        md5.update(&chunk);
+        bytes.push(chunk);
+    }
+    let md5: [u8; 16] = md5.finalize().into();
+    let computed = hasher.finalize();
+    check_md5(promised, md5)?;
+    let trailers = trailers.and_then(|trailers| trailers.take());
+    check_checksums(promised, trailers.as_ref(), &computed)?;
+    Ok((bytes, md5, computed))
+}
+
+impl Condition {
+    fn of(none_match: Option<&ETagCondition>, is_match: Option<&ETagCondition>) -> S3Result<Self> {
+        match (none_match, is_match) {
+            (None, None) => Ok(Self::None),
+            (Some(ETagCondition::Any), None) => Ok(Self::Absent),
+            (None, Some(ETagCondition::ETag(ETag::Strong(e_tag)))) => {
+                Ok(Self::Matches(e_tag.clone()))
+            }
+            _ => Err(s3_error!(
+                NotImplemented,
+                "Of the conditions, only If-None-Match: * and If-Match: \"<ETag>\" are known here"
+            )),
+        }
     }
 }
 
 impl Folder {
-    /// Returns the file of an object. Keys that are no path below the bucket are refused.
-    fn path(&self, bucket: &str, key: &str) -> S3Result<PathBuf> {
-        let bucket = self.root.join(bucket);
-        if !bucket.is_dir() {
-            return Err(s3_error!(NoSuchBucket));
+    /// Returns a bucket's folder.
+    fn folder(&self, bucket: &str) -> S3Result<PathBuf> {
+        let known = self.buckets.iter().find(|known| *known == bucket);
+        let folder = known.map(|known| self.root.join(known));
+        folder
+            .filter(|folder| folder.is_dir())
+            .ok_or_else(|| s3_error!(NoSuchBucket))
+    }
+
+    async fn list(&self, bucket: &str, asked: Asked) -> S3Result<Listed> {
+        let folder = self.folder(bucket)?;
+        let listed = tokio::task::spawn_blocking(move || list::list(&folder, &asked)).await;
+        let listed = listed.map_err(|error| s3_error!(error, InternalError))?;
+        listed.map_err(|error| s3_error!(error, InternalError))
+    }
+
+    fn delete(&self, bucket: &str, key: &str) -> S3Result<()> {
+        match fs::remove_file(self.path(bucket, key)?) {
+            Err(error) if !is_absent(&error) => Err(s3_error!(error, InternalError)),
+            _ => Ok(()),
         }
+    }
+
+    /// Writes an object, and returns its `ETag`.
+    async fn write(
+        &self,
+        body: Vec<Bytes>,
+        metadata: Metadata,
+        path: PathBuf,
+        condition: Condition,
+    ) -> S3Result<String> {
+        let staging = Arc::clone(&self.staging);
+        let written =
+            tokio::task::spawn_blocking(move || staging.write(&body, &metadata, &path, &condition));
+        let written = written
+            .await
+            .map_err(|error| s3_error!(error, InternalError))?;
+        written.map_err(|error| match error {
+            WriteError::Condition => {
+                s3_error!(PreconditionFailed, "There is another object with this key")
+            }
+            WriteError::Absent => s3_error!(NoSuchKey),
+            WriteError::Io(error) => s3_error!(error, InternalError),
+        })
+    }
+
+    /// Returns the file of an object. Keys that are no path below the bucket are refused, and those that lead over a link.
+    fn path(&self, bucket: &str, key: &str) -> S3Result<PathBuf> {
+        let bucket = self.folder(bucket)?;
         let is_plain = Path::new(key)
             .components()
             .all(|part| matches!(part, Component::Normal(_)));
@@ -312,6 +522,12 @@ impl Folder {
             return Err(s3_error!(
                 InvalidArgument,
                 "The key is no path of a file below the bucket"
+            ));
+        }
+        if list::has_link(&bucket, key) {
+            return Err(s3_error!(
+                AccessDenied,
+                "The key leads over a symbolic link, which may lead out of the bucket"
             ));
         }
         Ok(bucket.join(key))

@@ -24,6 +24,7 @@ use tracing::{debug, warn};
 use crate::api_gateway::{ApiGateway, gateway_error, is_announced_too_large};
 use crate::kinesis::api::Kinesis;
 use crate::page::Page;
+use crate::visitor;
 
 /// Most bytes of a request's line and headers; API Gateway takes 10,240 bytes of headers (an HTTP API limit).
 const MAX_HEAD_BYTES: usize = 16 * 1024;
@@ -46,6 +47,8 @@ pub(crate) struct Services {
     pub(crate) page: Page,
     /// Name of the bucket, by which unsigned requests for objects are recognised.
     pub(crate) bucket: String,
+    /// Port of the stack.
+    pub(crate) port: u16,
     /// Longest that a client may take to send its headers, and again for its body.
     pub(crate) client_timeout: Duration,
 }
@@ -105,6 +108,9 @@ async fn connection(
 
 impl Services {
     async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+        if let Err(reason) = visitor::check(request.uri(), request.headers(), self.port) {
+            return gateway_error(StatusCode::FORBIDDEN, reason).map(Body::from);
+        }
         match self.target(request.method(), request.uri(), request.headers()) {
             Target::S3 => match self.s3.call(request.map(Body::from)).await {
                 Ok(response) => response,

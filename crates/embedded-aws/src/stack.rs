@@ -1,7 +1,9 @@
 //! The stack: starts the services on one port, and stops them in the order that loses nothing.
 
-use std::io;
+use std::fs::{OpenOptions, Permissions};
+use std::io::{self, Write as _};
 use std::net::Ipv4Addr;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -16,6 +18,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
+use uuid::Uuid;
 
 use crate::api_gateway::ApiGateway;
 use crate::destination::Destination;
@@ -25,7 +28,7 @@ use crate::kinesis::store::Store;
 use crate::page::Page;
 use crate::server::{Services, serve};
 use crate::totals::{self, LiveTotals};
-use crate::{EventSourceMappingConfig, StackError, Totals, s3};
+use crate::{EventSourceMappingConfig, OnFailure, StackError, Totals, s3};
 
 /// Most shards of the stream (Kinesis's default quota of an account).
 const MAX_SHARDS: u32 = 500;
@@ -87,6 +90,7 @@ impl StackConfig {
 /// A running stack.
 pub struct Stack {
     url: String,
+    secret: String,
     aws: SdkConfig,
     totals: LiveTotals,
     mapping: EventSourceMapping,
@@ -101,19 +105,22 @@ impl Stack {
         config.validate()?;
         let api_keys = config.api_keys.as_deref().map(ApiKeys::parse).transpose();
         let api_keys = api_keys.map_err(|error| StackError::Setting(error.to_string()))?;
+        // First: a port that is taken leaves no folder behind.
+        let listener = listen(config.port).await?;
         let state = config.out.join(".pinflow");
         for folder in [&state, &config.out.join(&config.bucket)] {
             create_folder(folder)?;
         }
+        let secret_file = state.join(SECRET_FILE);
+        let secret = secret(&secret_file)?;
         let (store, writer) =
             Store::open(&state.join("stream.redb"), config.shards, clock.clone())?;
-        let s3 = s3::service(&config.out, &state.join("staging")).map_err(|source| {
-            StackError::Folder {
-                path: config.out.clone(),
-                source,
-            }
+        let staging = state.join("staging");
+        let s3 = s3::service(&config.out, buckets(&config), &secret, &staging);
+        let s3 = s3.map_err(|source| StackError::Folder {
+            path: config.out.clone(),
+            source,
         })?;
-        let listener = listen(config.port).await?;
         let port = listener
             .local_addr()
             .map_err(|source| StackError::Listen {
@@ -122,7 +129,7 @@ impl Stack {
             })?
             .port();
         let url = format!("http://127.0.0.1:{port}");
-        let aws = sdk_config(&url);
+        let aws = sdk_config(&url, &secret);
 
         let mut ingest = ingest_api::App::new(
             aws_sdk_kinesis::Client::new(&aws),
@@ -158,8 +165,9 @@ impl Stack {
             api_gateway: ApiGateway::new(ingest, config.stage.clone(), clock),
             kinesis,
             s3,
-            page: Page::new(&config, totals.clone(), stream),
+            page: Page::new(&config, totals.clone(), stream, &secret_file),
             bucket: config.bucket,
+            port,
             client_timeout: config.client_timeout,
         };
         let stop = CancellationToken::new();
@@ -168,6 +176,7 @@ impl Stack {
         info!(url, "The stack is up");
         Ok(Self {
             url,
+            secret,
             aws,
             totals,
             mapping,
@@ -185,6 +194,11 @@ impl Stack {
     /// Returns the endpoint for AWS clients: Kinesis and S3 answer on the API's port.
     pub fn endpoint(&self) -> &str {
         &self.url
+    }
+
+    /// Returns the secret key that goes with any access key; it is the same for ever in one folder.
+    pub fn secret(&self) -> &str {
+        &self.secret
     }
 
     /// Returns the configuration of an AWS client that speaks to this stack.
@@ -250,8 +264,47 @@ async fn clean(app: Cleaner, event: String) -> Result<String, String> {
         .unwrap_or_else(|error| Err(error.to_string()))
 }
 
+/// Returns the buckets of a stack: the lake, and that of batches that are given up.
+fn buckets(config: &StackConfig) -> Vec<String> {
+    let mut buckets = vec![config.bucket.clone()];
+    if let Some(OnFailure::Bucket(bucket)) = &config.event_source_mapping.on_failure {
+        buckets.push(bucket.clone());
+    }
+    buckets
+}
+
+/// Name of the file with the secret key, in the folder of the state.
+const SECRET_FILE: &str = "secret";
+
+/// Makes a folder that is its owner's alone.
 fn create_folder(path: &Path) -> Result<(), StackError> {
-    std::fs::create_dir_all(path).map_err(|source| StackError::Folder {
+    let create = || {
+        std::fs::create_dir_all(path)?;
+        std::fs::set_permissions(path, Permissions::from_mode(0o700))
+    };
+    create().map_err(|source| StackError::Folder {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Reads the secret key of a folder, or makes one that its owner alone may read.
+fn secret(path: &Path) -> Result<String, StackError> {
+    let read_or_make = || {
+        match std::fs::read_to_string(path) {
+            Ok(secret) if !secret.trim().is_empty() => return Ok(secret.trim().to_owned()),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let secret = Uuid::new_v4().simple().to_string();
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true).mode(0o600);
+        let mut file = options.open(path)?;
+        file.write_all(secret.as_bytes())?;
+        file.sync_all()?;
+        Ok(secret)
+    };
+    read_or_make().map_err(|source| StackError::Folder {
         path: path.to_owned(),
         source,
     })
@@ -268,9 +321,10 @@ async fn listen(port: u16) -> Result<TcpListener, StackError> {
 
 /// Returns the configuration of an AWS client that speaks to the stack at a URL.
 ///
-/// Nothing of it comes from the environment or from files in the home folder.
-pub fn sdk_config(url: &str) -> SdkConfig {
-    let credentials = Credentials::new("local", s3::SECRET_KEY, None, None, "embedded-aws");
+/// `secret` is in the file that the stack names at [`SECRET_FILE_PATH`]. Nothing comes from the environment or from files in
+/// the home folder.
+pub fn sdk_config(url: &str, secret: &str) -> SdkConfig {
+    let credentials = Credentials::new("local", secret, None, None, "embedded-aws");
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::from_static("us-east-1"))

@@ -1,5 +1,8 @@
 //! Which lake a command works on: that of the embedded stack, or of an AWS account.
 
+use std::path::PathBuf;
+use std::time::Duration;
+
 use anyhow::Context as _;
 use aws_access::{Aws, Bucket, account};
 use aws_config::SdkConfig;
@@ -65,8 +68,10 @@ impl AwsOptions {
     /// configuration files, and what a machine of AWS is given.
     pub(crate) async fn find(&self) -> anyhow::Result<Aws> {
         let sdk_config = if self.profile.is_none() && self.region.is_none() {
+            let endpoint = self.endpoint.as_deref().unwrap_or(STACK_ENDPOINT);
             Some(embedded_aws::sdk_config(
-                self.endpoint.as_deref().unwrap_or(STACK_ENDPOINT),
+                endpoint,
+                &secret_of(endpoint).await,
             ))
         } else {
             self.of_an_account().await
@@ -91,6 +96,29 @@ impl AwsOptions {
         builder.set_endpoint_url(endpoint);
         Some(builder.build())
     }
+}
+
+/// How long a stack on this machine may take to say where its secret is.
+const SECRET_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Returns the secret key of the embedded stack at an endpoint, from the file that the stack names and its owner can read.
+///
+/// Where there is none, what emulators of AWS take: the request that needs it says what is wrong.
+async fn secret_of(endpoint: &str) -> String {
+    let read = async || {
+        let url = format!("{endpoint}{}", embedded_aws::SECRET_FILE_PATH);
+        let client = reqwest::Client::builder()
+            .timeout(SECRET_TIMEOUT)
+            .build()
+            .ok()?;
+        let answer = client.get(url).send().await.ok()?.error_for_status().ok()?;
+        let path = PathBuf::from(answer.text().await.ok()?);
+        // Whoever answers may name any file: none but such a one is read.
+        let is_secret = path.is_absolute() && path.ends_with(".pinflow/secret");
+        is_secret.then(|| std::fs::read_to_string(path).ok())?
+    };
+    let secret = read().await.map(|secret| secret.trim().to_owned());
+    secret.unwrap_or_else(|| "local".to_owned())
 }
 
 /// Takes an endpoint as it was typed; a slash at its end means nothing.

@@ -35,7 +35,13 @@ pub(crate) async fn command(
         let app = App::new(lake, Some(stream), Config::new(&bucket), clock.clone());
         runs = Some(schedule.keep(app, clock));
     }
-    let lines = instructions(stack.url(), stack.endpoint(), &options.out, &bucket);
+    let lines = instructions(
+        stack.url(),
+        stack.endpoint(),
+        stack.secret(),
+        &options.out,
+        &bucket,
+    );
     terminal.out.write_all(lines.as_bytes())?;
     terminal.out.flush()?;
     let runs = async {
@@ -58,7 +64,7 @@ pub(crate) async fn command(
 }
 
 /// Version 1 of the AWS CLI reads `AWS_DEFAULT_REGION`, version 2 `AWS_REGION`.
-fn instructions(url: &str, endpoint: &str, out: &Path, bucket: &str) -> String {
+fn instructions(url: &str, endpoint: &str, secret: &str, out: &Path, bucket: &str) -> String {
     let lake = out.join(bucket);
     format!(
         "\
@@ -68,7 +74,7 @@ To post rows, in another terminal:
   cargo pinflow post --api {url}
 
 To look at the stream and the bucket with the AWS CLI:
-  export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_REGION=us-east-1 AWS_DEFAULT_REGION=us-east-1
+  export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY={secret} AWS_REGION=us-east-1 AWS_DEFAULT_REGION=us-east-1
   aws --endpoint-url {endpoint} kinesis list-streams
   aws --endpoint-url {endpoint} s3 ls s3://{bucket} --recursive
 
@@ -84,7 +90,7 @@ mod tests {
     #[test]
     fn the_lines_can_be_pasted() {
         let (url, endpoint) = ("http://127.0.0.1:9000/Dev", "http://127.0.0.1:9000");
-        let lines = instructions(url, endpoint, Path::new("./lake"), "pinflow-lake");
+        let lines = instructions(url, endpoint, "0123", Path::new("./lake"), "pinflow-lake");
         insta::assert_snapshot!(lines, @r"
         The API is up at http://127.0.0.1:9000/Dev, the lake is in ./lake/pinflow-lake; Ctrl-C ends it
 
@@ -92,7 +98,7 @@ mod tests {
           cargo pinflow post --api http://127.0.0.1:9000/Dev
 
         To look at the stream and the bucket with the AWS CLI:
-          export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_REGION=us-east-1 AWS_DEFAULT_REGION=us-east-1
+          export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=0123 AWS_REGION=us-east-1 AWS_DEFAULT_REGION=us-east-1
           aws --endpoint-url http://127.0.0.1:9000 kinesis list-streams
           aws --endpoint-url http://127.0.0.1:9000 s3 ls s3://pinflow-lake --recursive
         ");

@@ -1,6 +1,7 @@
 mod api_gateway;
 mod kinesis;
 mod s3;
+mod strangers;
 
 use std::time::SystemTime;
 

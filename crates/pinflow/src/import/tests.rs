@@ -16,7 +16,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 
 /// Writes an object of the sink, of a time.
 fn write(stack: &TestStack, name: &str, seconds: u64, bytes: &[u8]) {
-    let key = format!("old/topics/{name}");
+    let key = format!("pinflow-lake/old/topics/{name}");
     stack.write(&key, bytes);
     let file = File::options().write(true).open(stack.path(&key)).unwrap();
     file.set_modified(UNIX_EPOCH + Duration::from_secs(seconds))
@@ -84,7 +84,9 @@ fn positions(stack: &TestStack) -> [Vec<String>; 2] {
 async fn the_old_sinks_objects_are_in_the_lake_at_their_places_and_times() {
     let stack = TestStack::start().await;
     write_sink(&stack);
-    let ran = stack.run("import --from s3://old/topics/ --dry-run").await;
+    let ran = stack
+        .run("import --from s3://pinflow-lake/old/topics/ --dry-run")
+        .await;
     insta::assert_snapshot!(ended(&ran, Exit::Success), @r"
     Would import 8 of 8 objects: 8 rows (3 pin, 3 geo, 2 user)
       to quarantine: 3 (1 not_json, 2 missing_key)
@@ -93,7 +95,7 @@ async fn the_old_sinks_objects_are_in_the_lake_at_their_places_and_times() {
     assert_eq!(positions(&stack), [vec![] as Vec<String>, vec![]]);
 
     let state = stack.path("state").display().to_string();
-    let command = format!("import --from s3://old/topics --state {state}");
+    let command = format!("import --from s3://pinflow-lake/old/topics --state {state}");
     let ran = stack.run(&command).await;
     insta::assert_snapshot!(ended(&ran, Exit::Success), @r"
     Imported 8 of 8 objects in s: 8 rows (3 pin, 3 geo, 2 user)
@@ -181,11 +183,14 @@ async fn an_object_that_is_gone_from_the_sink_takes_nothing_from_the_lake() {
         write(&stack, &name, TIME, rows.as_bytes());
     }
     let state = stack.path("state").display().to_string();
-    let command = format!("import --from s3://old/topics --state {state}");
+    let command = format!("import --from s3://pinflow-lake/old/topics --state {state}");
     stack.run(&command).await.exit.unwrap();
     let imported = positions(&stack);
     assert_eq!(imported.each_ref().map(Vec::len), [3, 3]);
-    fs::remove_file(stack.path("old/topics/u.geo/partition=0/u.geo+0+0000000001.json")).unwrap();
+    fs::remove_file(
+        stack.path("pinflow-lake/old/topics/u.geo/partition=0/u.geo+0+0000000001.json"),
+    )
+    .unwrap();
     stack.run(&command).await.exit.unwrap();
     assert_eq!(positions(&stack), imported);
 }
@@ -216,7 +221,7 @@ async fn history_is_older_than_what_clients_have_posted_since() {
     let state = stack.path("state").display().to_string();
     stack
         .run(&format!(
-            "import --from s3://old/topics --state {state} --time-field written --no-later-than 2023-01-01T00:00:00Z"
+            "import --from s3://pinflow-lake/old/topics --state {state} --time-field written --no-later-than 2023-01-01T00:00:00Z"
         ))
         .await
         .exit
@@ -255,7 +260,7 @@ async fn damaged_objects_and_topics_without_a_kind_are_named_and_fail_the_import
         TIME,
         b"{}",
     );
-    let from = stack.path("old").display().to_string();
+    let from = stack.path("pinflow-lake/old").display().to_string();
     let state = stack.path("state").display().to_string();
     let ran = stack
         .run(&format!("import --from {from} --state {state}"))
@@ -284,7 +289,7 @@ async fn a_run_that_stops_writes_what_it_has_read_and_goes_on() {
     let stack = TestStack::start().await;
     write_sink(&stack);
     let state = stack.path("state").display().to_string();
-    let from = stack.path("old").display().to_string();
+    let from = stack.path("pinflow-lake/old").display().to_string();
     let ran = run(&format!(
         "import --from {from} --state {state} --endpoint http://127.0.0.1:1"
     ))

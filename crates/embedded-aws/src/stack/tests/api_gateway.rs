@@ -78,11 +78,13 @@ async fn slow_and_long_winded_clients_are_sent_away() {
         "GET /health HTTP/1.1\r\nhost: x\r\n{}\r\n",
         "a: b\r\n".repeat(200)
     );
-    let post = "POST /events/pin HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{";
+    let host = stack.stack.url().trim_start_matches("http://").to_owned();
+    let post =
+        format!("POST /events/pin HTTP/1.1\r\nhost: {host}\r\ncontent-length: 100\r\n\r\n{{");
     for (request, status) in [
         (long.as_str(), "HTTP/1.1 431 "),
         (many.as_str(), "HTTP/1.1 431 "),
-        (post, "HTTP/1.1 408 "),
+        (post.as_str(), "HTTP/1.1 408 "),
         // Half a head gets no answer.
         ("GET /health HTT", ""),
     ] {

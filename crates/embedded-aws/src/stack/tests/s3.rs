@@ -322,3 +322,103 @@ async fn s3_refuses_wrong_checksums_keys_and_unsigned_writes() {
     );
     stack.stack.shutdown().await.unwrap();
 }
+
+#[tokio::test]
+async fn an_object_comes_in_parts() {
+    use aws_sdk_s3::error::ProvideErrorMetadata as _;
+    use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
+    let stack = start().await;
+    let key = "with blanks + plus%2F/é.bin";
+    let bodies = [vec![b'a'; 5 << 20], vec![b'b'; 7]];
+    let create = stack
+        .s3
+        .create_multipart_upload()
+        .bucket("pinflow-lake")
+        .key(key);
+    let create = create.metadata("records", "7").send().await.unwrap();
+    let id = create.upload_id().unwrap();
+    let mut parts = Vec::new();
+    for (number, body) in (1..).zip(&bodies) {
+        let part = stack
+            .s3
+            .upload_part()
+            .bucket("pinflow-lake")
+            .key(key)
+            .upload_id(id);
+        let part = part
+            .part_number(number)
+            .body(body.clone().into())
+            .send()
+            .await
+            .unwrap();
+        let part = CompletedPart::builder()
+            .part_number(number)
+            .set_e_tag(part.e_tag);
+        parts.push(part.build());
+    }
+    let complete = |parts: Vec<CompletedPart>| {
+        let upload = CompletedMultipartUpload::builder()
+            .set_parts(Some(parts))
+            .build();
+        let complete = stack
+            .s3
+            .complete_multipart_upload()
+            .bucket("pinflow-lake")
+            .key(key);
+        complete.upload_id(id).multipart_upload(upload).send()
+    };
+    let code = |error: aws_sdk_s3::Error| error.code().map(str::to_owned);
+    let backwards = parts.iter().rev().cloned().collect();
+    let refused = complete(backwards).await.unwrap_err();
+    assert_eq!(code(refused.into()).as_deref(), Some("InvalidPartOrder"));
+    let strange = CompletedPart::builder()
+        .part_number(1)
+        .e_tag("\"x\"")
+        .build();
+    let refused = complete(vec![strange]).await.unwrap_err();
+    assert_eq!(code(refused.into()).as_deref(), Some("InvalidPart"));
+    complete(parts.clone()).await.unwrap();
+    let gone = complete(parts).await.unwrap_err();
+    assert_eq!(code(gone.into()).as_deref(), Some("NoSuchUpload"));
+
+    let got = stack
+        .s3
+        .get_object()
+        .bucket("pinflow-lake")
+        .key(key)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(got.metadata().unwrap()["records"], "7");
+    assert_eq!(
+        got.body.collect().await.unwrap().into_bytes(),
+        bodies.concat()
+    );
+    let listed = stack.s3.list_objects_v2().bucket("pinflow-lake");
+    let listed = listed
+        .encoding_type(aws_sdk_s3::types::EncodingType::Url)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(
+        listed.contents()[0].key(),
+        Some("with%20blanks%20%2B%20plus%252F/%C3%A9.bin")
+    );
+
+    let small = stack
+        .s3
+        .create_multipart_upload()
+        .bucket("pinflow-lake")
+        .key(key);
+    let small = small.send().await.unwrap();
+    let abort = || {
+        let abort = stack
+            .s3
+            .abort_multipart_upload()
+            .bucket("pinflow-lake")
+            .key(key);
+        abort.upload_id(small.upload_id().unwrap()).send()
+    };
+    abort().await.unwrap();
+    assert!(abort().await.is_err());
+}
