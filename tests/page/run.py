@@ -128,7 +128,10 @@ def open_page(report, name, browser, url):
 
 def check_browser(report, browser):
     """Checks that a complaint would be seen."""
-    _, complaints = browse(browser, "data:text/html,<script>console.error('seen')</script>", "--dump-dom")
+    with tempfile.TemporaryDirectory() as folder:
+        page = Path(folder, "complaint.html")
+        page.write_text("<script>console.error('seen')</script>", encoding="utf-8")
+        _, complaints = browse(browser, page.as_uri(), "--dump-dom")
     report.check("the browser tells what is on the console", complaints, "nothing was told")
 
 
