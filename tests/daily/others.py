@@ -42,6 +42,10 @@ def main():
                 name = change.__name__.replace("_", " ")
                 with report.group(name):
                     others.try_out(name, change)
+            with report.group("a broken constraint"):
+                others.break_a_constraint()
+            with report.group("the change feed"):
+                others.check_change_feed()
     print(f"{report.passed} passed, {report.failed} failed, {report.skipped} skipped")
     return 1 if report.failed else 0
 
@@ -104,6 +108,9 @@ class Others:
         first = max(self.names) + 1
         self.post_users([*range(20, 30), *range(first, first + 10)])
         self.run(name)
+        self.compare(name)
+
+    def compare(self, name):
         found = self.table().to_pyarrow_table(columns=["ind", "user_name"])
         found = dict(zip(found["ind"].to_pylist(), found["user_name"].to_pylist(), strict=True))
         rows = self.table().to_pyarrow_table().num_rows
@@ -111,6 +118,38 @@ class Others:
                           {"missing": sorted(self.names.keys() - found.keys())[:9], "rows": rows,
                            "too many": sorted(found.keys() - self.names.keys())[:9],
                            "other": [ind for ind in found.keys() & self.names.keys() if found[ind] != self.names[ind]][:9]})  # fmt: skip
+
+
+    def break_a_constraint(self):
+        """A row that breaks a constraint fails the run with its name, and is merged once the constraint is gone."""
+        self.table().alter.add_constraint({"young": "age IS NULL OR age < 100"})
+        self.post("user", [{"ind": 5000, "first_name": "old", "age": 101}])
+        wait_until(30, lambda: self.cleaned() == self.posted)
+        command = [self.binary, "daily", "run", "--endpoint", self.url]
+        done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=300)
+        told = "its constraint `young` (age IS NULL OR age < 100), among them those of `ind` [5000]" in done.stderr
+        self.report.check("a broken constraint: the run says which, and by what", done.returncode == 1 and told, done.stderr)
+        self.table().alter.drop_constraint("young")
+        self.names[5000] = "old"
+        self.run("a broken constraint, dropped")
+        self.compare("a broken constraint, dropped")
+
+    def check_change_feed(self):
+        """The changes that readers of the feed see come to the table."""
+        table = self.table()
+        started = next(entry["version"] for entry in reversed(table.history()) if "delta.enableChangeDataFeed" in str(entry))
+        base = deltalake.DeltaTable(table.table_uri, version=started).to_pyarrow_table(columns=["ind", "user_name"])
+        state = dict(zip(base["ind"].to_pylist(), base["user_name"].to_pylist(), strict=True))
+        changes = pyarrow.table(table.load_cdf(starting_version=started + 1, columns=["ind", "user_name", "_change_type", "_commit_version"]))
+        order = {"delete": 0, "update_preimage": 0, "insert": 1, "update_postimage": 1}
+        rows = sorted(changes.to_pylist(), key=lambda row: (row["_commit_version"], order[row["_change_type"]]))
+        for row in rows:
+            if order[row["_change_type"]] == 0:
+                state.pop(row["ind"], None)
+            else:
+                state[row["ind"]] = row["user_name"]
+        self.report.check("the change feed: its changes come to the table", bool(rows) and state == self.names,
+                          [len(rows), len(state), len(self.names)])  # fmt: skip
 
 
 def a_person_is_erased(others):
@@ -155,6 +194,19 @@ def the_added_column_is_filled(others):
     others.table().update(updates={"note": "'seen'"}, predicate="ind < 40")
 
 
+def a_constraint_is_added(others):
+    others.table().alter.add_constraint({"grown": "age IS NULL OR age < 150"})
+
+
+def the_change_feed_is_turned_on(others):
+    others.table().alter.set_table_properties({"delta.enableChangeDataFeed": "true"})
+
+
+def a_row_is_erased_with_the_change_feed_on(others):
+    others.table().delete("ind = 13")
+    del others.names[13]
+
+
 def a_checkpoint_is_made(others):
     others.table().create_checkpoint()
 
@@ -179,7 +231,8 @@ def all_rows_are_erased(others):
 CHANGES = [
     a_person_is_erased, a_person_of_whom_a_version_comes_is_erased, rows_are_updated, rows_are_merged, files_are_compacted,
     files_are_ordered_on_a_curve, old_files_are_vacuumed, a_column_is_added, the_added_column_is_filled,
-    a_checkpoint_is_made, old_log_files_are_removed, an_older_version_is_restored, all_rows_are_erased,
+    a_constraint_is_added, the_change_feed_is_turned_on, a_row_is_erased_with_the_change_feed_on, a_checkpoint_is_made,
+    old_log_files_are_removed, an_older_version_is_restored, all_rows_are_erased,
 ]  # fmt: skip
 
 

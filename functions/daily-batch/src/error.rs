@@ -149,6 +149,36 @@ pub enum DailyError {
         /// How often the merge began again.
         times: u32,
     },
+    /// Rows break a constraint that another program gave a table.
+    #[error(
+        "rows for `curated/{kind}/` break its constraint `{name}` ({expression}), among them those of `ind` {rows:?}; correct \
+         or drop the constraint: the rows are in `clean/`, and the next run merges them"
+    )]
+    ConstraintBroken {
+        /// The table's kind.
+        kind: Kind,
+        /// The constraint's name.
+        name: String,
+        /// Its SQL.
+        expression: String,
+        /// Some of the rows.
+        rows: Vec<i64>,
+    },
+    /// A constraint that another program gave a table cannot be evaluated.
+    #[error(
+        "could not evaluate the constraint `{name}` ({expression}) of `curated/{kind}/`; drop it, or spell it in plain SQL"
+    )]
+    ConstraintUnknown {
+        /// The table's kind.
+        kind: Kind,
+        /// The constraint's name.
+        name: String,
+        /// Its SQL.
+        expression: String,
+        /// What the query engine says.
+        #[source]
+        source: Box<datafusion::error::DataFusionError>,
+    },
     /// Anything that must not happen.
     #[error("{0}")]
     Bug(String),
@@ -209,6 +239,7 @@ impl DailyError {
             Self::DeletionVectors { .. } => "DeletionVectors",
             Self::RowBalance { .. } => "RowBalance",
             Self::Contention { .. } => "Contention",
+            Self::ConstraintBroken { .. } | Self::ConstraintUnknown { .. } => "Constraint",
             Self::Bug(_) => "Bug",
         }
     }

@@ -2,6 +2,7 @@
 
 pub(crate) mod change;
 pub(crate) mod delta;
+mod features;
 pub(crate) mod files;
 pub(crate) mod manifest;
 pub(crate) mod rewrite;

@@ -11,6 +11,7 @@ use deltalake_core::kernel::{Action, Add, MetadataExt as _, Remove, StructType};
 use deltalake_core::logstore::{LogStore, StorageConfig, default_logstore};
 use deltalake_core::operations::create::CreateBuilder;
 use deltalake_core::operations::vacuum::VacuumMode;
+use deltalake_core::protocol::checkpoints::create_checkpoint;
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use deltalake_core::{DeltaTable, DeltaTableError};
 use event_model::Kind;
@@ -23,6 +24,7 @@ use tracing::warn;
 use uuid::Uuid;
 
 use super::change::{Change, Committed, MergeNote, Reason};
+use super::features;
 use super::files::{CuratedFile, NewFile, folder};
 use super::manifest::{FilesDigest, Manifest};
 use crate::DailyError;
@@ -347,6 +349,14 @@ impl CuratedTable {
             merge,
         };
         let snapshot = self.delta.snapshot().map_err(&failed)?;
+        let own = features::constraints(snapshot);
+        if let Some(constraints) = &own {
+            let schema = match &change.schema {
+                Some(schema) => Arc::clone(schema),
+                None => self.schema()?,
+            };
+            features::check(&self.lake, self.kind, &schema, &change.adds, constraints).await?;
+        }
         let mut actions = Vec::new();
         if let Some(schema) = change.schema {
             let struct_type: StructType = schema
@@ -369,26 +379,31 @@ impl CuratedTable {
                 ..file.remove_action(true)
             });
         actions.extend(removes.map(Action::Remove));
+        let written_at = change.adds.iter().map(|file| file.modified_ms).max();
         let adds = change.adds.into_iter().map(|file| add(file, is_merge));
         actions.extend(adds.map(Action::Add));
-        let properties = CommitProperties::default()
-            .with_max_retries(0)
-            .with_metadata([(NOTE.to_owned(), json!(note))]);
-        let committed = CommitBuilder::from(properties)
-            .with_actions(actions)
-            .build(Some(snapshot), self.delta.log_store(), operation)
-            .await;
         let version = self.version() + 1;
-        match committed {
-            Ok(_) => {}
-            Err(error) if is_conflict(&error) => {
-                if !self.is_own_commit(version, &note.id).await? {
-                    return Ok(None);
-                }
-            }
-            Err(error) => return Err(failed(error)),
+        let is_written = if own.is_some() {
+            let commit = features::OwnCommit {
+                version,
+                actions: &actions,
+                operation: &operation,
+                note: (NOTE, json!(note)),
+                at_ms: written_at,
+            };
+            commit.write(store.as_ref(), self.kind).await?
+        } else {
+            self.write_commit(actions, operation, &note).await?
+        };
+        if !is_written && !self.is_own_commit(version, &note.id).await? {
+            return Ok(None);
         }
         let after = Self::open_at(&self.lake, self.kind, version).await?;
+        if own.is_some() && features::is_checkpointed(version) {
+            create_checkpoint(&after.delta, None)
+                .await
+                .map_err(&failed)?;
+        }
         let rows_after = after.rows().await?;
         balance(rows_after)?;
         Manifest::delete_old(store.as_ref(), self.kind).await?;
@@ -397,6 +412,29 @@ impl CuratedTable {
             rows_before,
             rows_after,
         }))
+    }
+
+    /// Writes a commit on top of this version; false when somebody else has committed since.
+    async fn write_commit(
+        &self,
+        actions: Vec<Action>,
+        operation: DeltaOperation,
+        note: &Note,
+    ) -> Result<bool, DailyError> {
+        let failed = table_error("write", self.kind);
+        let snapshot = self.delta.snapshot().map_err(&failed)?;
+        let properties = CommitProperties::default()
+            .with_max_retries(0)
+            .with_metadata([(NOTE.to_owned(), json!(note))]);
+        let committed = CommitBuilder::from(properties)
+            .with_actions(actions)
+            .build(Some(snapshot), self.delta.log_store(), operation)
+            .await;
+        match committed {
+            Ok(_) => Ok(true),
+            Err(error) if is_conflict(&error) => Ok(false),
+            Err(error) => Err(failed(error)),
+        }
     }
 
     /// Tells whether a commit that was refused is there all the same: the bucket may have answered its first try with an
@@ -410,14 +448,21 @@ impl CuratedTable {
 
     /// Deletes files that no version of the last `retention_hours` names, those of killed runs among them.
     pub(crate) async fn vacuum(self, retention_hours: u32) -> Result<u64, DailyError> {
+        let failed = table_error("vacuum", self.kind);
+        let is_own = features::constraints(self.delta.snapshot().map_err(&failed)?).is_some();
         let (_, metrics) = self
             .delta
             .vacuum()
             .with_mode(VacuumMode::Full)
             .with_retention_period(chrono::TimeDelta::hours(i64::from(retention_hours)))
             .with_enforce_retention_duration(false)
+            .with_dry_run(is_own)
             .await
-            .map_err(table_error("vacuum", self.kind))?;
+            .map_err(failed)?;
+        if is_own {
+            let store = self.lake.store();
+            features::delete(store.as_ref(), self.kind, &metrics.files_deleted).await?;
+        }
         Ok(metrics.files_deleted.len() as u64)
     }
 }
