@@ -349,14 +349,7 @@ impl CuratedTable {
             merge,
         };
         let snapshot = self.delta.snapshot().map_err(&failed)?;
-        let own = features::constraints(snapshot);
-        if let Some(constraints) = &own {
-            let schema = match &change.schema {
-                Some(schema) => Arc::clone(schema),
-                None => self.schema()?,
-            };
-            features::check(&self.lake, self.kind, &schema, &change.adds, constraints).await?;
-        }
+        let is_own = self.fulfils_constraints(&change).await?;
         let mut actions = Vec::new();
         if let Some(schema) = change.schema {
             let struct_type: StructType = schema
@@ -383,7 +376,7 @@ impl CuratedTable {
         let adds = change.adds.into_iter().map(|file| add(file, is_merge));
         actions.extend(adds.map(Action::Add));
         let version = self.version() + 1;
-        let is_written = if own.is_some() {
+        let is_written = if is_own {
             let commit = features::OwnCommit {
                 version,
                 actions: &actions,
@@ -399,7 +392,7 @@ impl CuratedTable {
             return Ok(None);
         }
         let after = Self::open_at(&self.lake, self.kind, version).await?;
-        if own.is_some() && features::is_checkpointed(version) {
+        if is_own && features::is_checkpointed(version) {
             create_checkpoint(&after.delta, None)
                 .await
                 .map_err(&failed)?;
@@ -412,6 +405,22 @@ impl CuratedTable {
             rows_before,
             rows_after,
         }))
+    }
+
+    /// Tells whether the commit is to be written by [`features`], after its new files were found to fulfil the table's
+    /// constraints.
+    async fn fulfils_constraints(&self, change: &Change) -> Result<bool, DailyError> {
+        let snapshot = self.delta.snapshot();
+        let snapshot = snapshot.map_err(table_error("read", self.kind))?;
+        let Some(constraints) = features::constraints(snapshot) else {
+            return Ok(false);
+        };
+        let schema = match &change.schema {
+            Some(schema) => Arc::clone(schema),
+            None => self.schema()?,
+        };
+        features::check(&self.lake, self.kind, &schema, &change.adds, &constraints).await?;
+        Ok(true)
     }
 
     /// Writes a commit on top of this version; false when somebody else has committed since.
