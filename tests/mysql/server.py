@@ -1,4 +1,4 @@
-"""A MariaDB server of its own: in a temporary folder, on 127.0.0.1, and gone afterwards."""
+"""A MariaDB server of its own: in a temporary folder, on a port of this machine, and gone afterwards."""
 
 import getpass
 import os
@@ -45,7 +45,7 @@ class Server:
     def start(self, with_tls):
         tls = [f"--ssl-cert={self.folder / 'cert.pem'}", f"--ssl-key={self.folder / 'key.pem'}"]
         command = [program("mariadbd"), "--no-defaults", f"--datadir={self.folder / 'data'}",
-                   f"--user={getpass.getuser()}", "--bind-address=127.0.0.1", f"--port={self.port}",
+                   f"--user={getpass.getuser()}", "--bind-address=0.0.0.0", f"--port={self.port}",
                    f"--socket={self.socket}", f"--pid-file={self.folder / 'pid'}",
                    *(tls if with_tls else ["--skip-ssl"])]  # fmt: skip
         with (self.folder / "server.log").open("a") as log:

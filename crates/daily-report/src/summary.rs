@@ -167,7 +167,7 @@ pub struct Quarantine {
     pub unreadable: Vec<String>,
 }
 
-/// A rejected record.
+/// A rejected record. What was posted is not here: reports are kept for good, quarantine is not.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RejectedExample {
     /// The code.
@@ -178,8 +178,6 @@ pub struct RejectedExample {
     pub shard: String,
     /// Its sequence number.
     pub sequence_number: String,
-    /// The payload's first 200 characters; bytes that are not UTF-8 are replaced.
-    pub payload: String,
 }
 
 /// `ind`s by which of the three tables have them.

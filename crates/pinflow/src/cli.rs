@@ -15,7 +15,9 @@ pub(crate) use cost::CostOptions;
 pub(crate) use daily::{DailyCommand, DailyOptions, DailyRunOptions};
 pub(crate) use import::{ImportOptions, SinkLocation};
 pub(crate) use post::{OrderName, PostOptions, Wire};
-pub(crate) use quarantine::{QuarantineCommand, QuarantineOptions, ReplayOptions, Selection};
+pub(crate) use quarantine::{
+    QuarantineCommand, QuarantineOptions, ReplayOptions, Selection, ShowOptions,
+};
 pub(crate) use rows::{CleanOptions, GenerateOptions};
 pub(crate) use stack::{DemoOptions, LocalOptions};
 
@@ -47,6 +49,18 @@ pub(crate) enum Command {
     Daily(DailyOptions),
     /// Show what a month of the stack costs, beside Firehose and the old stack, or what a day did
     Cost(CostOptions),
+}
+
+impl Command {
+    /// Tells whether what it prints is to reach a terminal as it is.
+    pub(crate) fn is_raw(&self) -> bool {
+        matches!(
+            self,
+            Self::Quarantine(QuarantineOptions {
+                command: QuarantineCommand::Show(ShowOptions { raw: true, .. }),
+            })
+        )
+    }
 }
 
 /// Seed of the rows where none is given: `demo` and `generate` show the same ones.

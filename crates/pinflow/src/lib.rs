@@ -9,6 +9,7 @@ mod generate;
 mod import;
 mod lake_options;
 mod local;
+mod plain;
 mod post;
 mod progress;
 mod quarantine;
@@ -17,12 +18,13 @@ mod table;
 #[cfg(test)]
 mod test_stack;
 
-use std::io::{BufRead, ErrorKind, Write, stderr, stdin, stdout};
+use std::io::{BufRead, ErrorKind, IsTerminal as _, Write, stderr, stdin, stdout};
 use std::process::ExitCode;
 
 use event_model::Clock;
 
 use cli::{Cli, Command};
+use plain::Plain;
 
 /// What a command reads from and writes to.
 struct Terminal<'a> {
@@ -56,12 +58,22 @@ impl From<Exit> for ExitCode {
     }
 }
 
+/// Returns where a command writes to: what a terminal shows is text alone.
+fn shown(to: impl Write + 'static, is_terminal: bool) -> Box<dyn Write> {
+    if is_terminal {
+        Box::new(Plain(to))
+    } else {
+        Box::new(to)
+    }
+}
+
 /// Runs a command on the process's own input and output; a failure goes to standard error.
 pub async fn run(cli: Cli, clock: Clock) -> ExitCode {
-    let mut notes = stderr();
+    let mut notes = shown(stderr(), stderr().is_terminal());
+    let mut out = shown(stdout(), stdout().is_terminal() && !cli.command.is_raw());
     let mut terminal = Terminal {
         input: &mut stdin().lock(),
-        out: &mut stdout(),
+        out: &mut out,
         notes: &mut notes,
     };
     match run_command(cli.command, clock, &mut terminal).await {

@@ -1,5 +1,6 @@
 //! The posting emulator: posts of rows → requests to an API, with retries of what failed.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -25,7 +26,7 @@ pub(crate) async fn command(
 ) -> anyhow::Result<Exit> {
     let (api, mut source, settings) = tokio::select! {
         opened = async {
-            let api = api(options, clock).await?;
+            let api = api(options, clock, terminal.notes).await?;
             let (source, settings) = open(options).await?;
             anyhow::Ok((api, source, settings))
         } => opened?,
@@ -77,12 +78,18 @@ pub(crate) async fn command(
     })
 }
 
-async fn api(options: &PostOptions, clock: Clock) -> anyhow::Result<Api> {
+async fn api(options: &PostOptions, clock: Clock, notes: &mut dyn Write) -> anyhow::Result<Api> {
     let api = Api::try_new(
         &options.api,
         options.wire.into(),
         &options.access.resolve(options.signing.sigv4)?,
     )?;
+    if api.is_in_clear() {
+        writeln!(
+            notes,
+            "warning: the key goes to another machine over http://, and whoever is between can read it; use https://"
+        )?;
+    }
     let api = if options.gzip { api.compressed() } else { api };
     Ok(match options.signing.identity() {
         Some(identity) => api.signed(Signer::find(&identity, &options.api, clock).await?),

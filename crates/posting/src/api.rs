@@ -18,7 +18,7 @@ use crate::answer::{self, RowAnswer};
 use crate::batch::Row;
 use crate::signer::{Signer, SignerError};
 use crate::wire;
-use crate::{Access, Wire};
+use crate::{Access, Wire, without_login};
 
 /// What makes it pointless to go on.
 #[derive(Debug, thiserror::Error)]
@@ -88,6 +88,9 @@ pub struct Api {
     http: Client,
     /// The base URL, without a slash at its end.
     base: String,
+    /// The same without a login, for messages.
+    shown: String,
+    is_in_clear: bool,
     wire: Wire,
     /// Signs the requests, if they are to be.
     signer: Option<Signer>,
@@ -153,12 +156,19 @@ impl Api {
         Ok(Self {
             http: http.build().map_err(PostError::Client)?,
             base: url.as_str().trim_end_matches('/').to_owned(),
+            shown: without_login(url).trim_end_matches('/').to_owned(),
+            is_in_clear: url.scheme() == "http" && !is_loopback(url) && has_secret(url, access),
             wire,
             signer: None,
             is_compressed: false,
             has_answered: AtomicBool::new(false),
             has_accepted: AtomicBool::new(false),
         })
+    }
+
+    /// Tells whether keys go to another machine in clear text, for whoever is between to read.
+    pub fn is_in_clear(&self) -> bool {
+        self.is_in_clear
     }
 
     /// Makes it sign each request.
@@ -215,7 +225,11 @@ impl Api {
             Ok(answered) => {
                 self.has_answered.store(true, Ordering::Relaxed);
                 Ok(Sent {
-                    outcome: self.judge(&url, rows.len(), &answered)?,
+                    outcome: self.judge(
+                        &format!("{}{}", self.shown, request.path),
+                        rows.len(),
+                        &answered,
+                    )?,
                     status: Some(answered.status),
                     latency: Some(started.elapsed()),
                     retry_after: answered.retry_after,
@@ -223,7 +237,7 @@ impl Api {
             }
             Err(error) if error.is_connect() && !self.has_answered.load(Ordering::Relaxed) => {
                 Err(PostError::Unreachable {
-                    url: self.base.clone(),
+                    url: self.shown.clone(),
                     reason: root_cause(&error),
                 })
             }
@@ -346,6 +360,10 @@ fn is_about_the_address(status: StatusCode) -> bool {
     status.is_success()
         || status.is_redirection()
         || matches!(status.as_u16(), 401 | 403 | 404 | 405)
+}
+
+fn has_secret(url: &Url, access: &Access) -> bool {
+    access.api_key.is_some() || access.token.is_some() || url.password().is_some()
 }
 
 fn is_loopback(url: &Url) -> bool {

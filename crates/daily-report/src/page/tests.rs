@@ -196,7 +196,6 @@ fn text_from_the_data_is_never_markup() {
         message: text(),
         shard: text(),
         sequence_number: text(),
-        payload: text(),
     };
     summary.quarantine.examples.push(example);
 

@@ -55,6 +55,9 @@ pub(crate) struct ShowOptions {
     /// Key of a quarantine object, or a record's sequence number
     #[arg(value_name = "KEY|SEQUENCE")]
     pub(crate) what: String,
+    /// Write the payload to a terminal as it is, with the characters that are commands to it
+    #[arg(long)]
+    pub(crate) raw: bool,
     #[command(flatten)]
     pub(crate) lake: LakeOptions,
 }

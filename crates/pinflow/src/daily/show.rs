@@ -1,6 +1,7 @@
 //! `daily show`: the attempts of a day, and its page.
 
-use std::fs;
+use std::io::{self, Write as _};
+use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
 use daily_batch::{App, Lake, page_key};
@@ -42,12 +43,24 @@ pub(super) async fn show(
         Err(error) => Err(error),
     };
     let page = page.with_context(|| format!("could not read `{key}`"))?;
-    let path = std::env::temp_dir().join(format!("pinflow-{date}.html"));
-    fs::write(&path, &page).with_context(|| format!("could not write {}", path.display()))?;
+    let path = save(&page, &format!("pinflow-{date}-"))?;
     writeln!(terminal.out, "The page is in {}", path.display())?;
     if open {
         open::that_detached(&path)
             .with_context(|| format!("could not open {} in a browser", path.display()))?;
     }
     Ok(Exit::Success)
+}
+
+/// Saves a page where its owner alone can read it, under a name that nobody can guess.
+fn save(page: &[u8], prefix: &str) -> anyhow::Result<PathBuf> {
+    let write = || -> io::Result<PathBuf> {
+        let mut file = tempfile::Builder::new()
+            .prefix(prefix)
+            .suffix(".html")
+            .tempfile()?;
+        file.write_all(page)?;
+        Ok(file.into_temp_path().keep()?)
+    };
+    write().context("could not write the page to a temporary file")
 }

@@ -351,3 +351,43 @@ async fn a_signature_that_is_refused_is_told_and_not_sent_again() {
     );
     assert!(!delivery.failed[0].is_about_the_row);
 }
+
+#[tokio::test]
+async fn a_login_in_the_url_is_in_no_message() {
+    for (path, part) in [
+        ("/", "could not connect to http://127.0.0.1:1:"),
+        ("/Dev/", "could not connect to http://127.0.0.1:1/Dev:"),
+    ] {
+        let url = format!("http://user:s3cret@127.0.0.1:1{path}")
+            .parse()
+            .unwrap();
+        let error = poster(&url, Wire::Events)
+            .deliver(Kind::Geo, rows(&[1]))
+            .await
+            .unwrap_err();
+        assert!(
+            error.to_string().starts_with(part) && !format!("{error:?}").contains("s3cret"),
+            "{error:?}"
+        );
+    }
+}
+
+#[test]
+fn a_key_to_another_machine_in_clear_text_is_noticed() {
+    let key = Access {
+        api_key: Some("k".to_owned()),
+        ..Access::default()
+    };
+    for (url, access, is_in_clear) in [
+        ("http://10.0.0.1/", &key, true),
+        ("http://user:s3cret@example.com/", &Access::default(), true),
+        ("http://10.0.0.1/", &Access::default(), false),
+        ("https://10.0.0.1/", &key, false),
+        ("http://127.0.0.1:9000/", &key, false),
+        ("http://localhost/", &key, false),
+        ("http://[::1]/", &key, false),
+    ] {
+        let api = Api::try_new(&url.parse().unwrap(), Wire::Events, access).unwrap();
+        assert_eq!(api.is_in_clear(), is_in_clear, "{url}");
+    }
+}

@@ -136,7 +136,8 @@ fn table_of(kind: Kind) -> (&'static str, &'static str) {
 impl Mysql {
     /// Logs in with a file of the keys HOST, USER, PASSWORD, DATABASE and PORT, and looks at the three tables.
     ///
-    /// The connection is encrypted if the server offers it, whatever its certificate.
+    /// A connection to another machine is encrypted, with a certificate for its name of an authority that this machine or the
+    /// file `SSL_CA` trusts; one to this machine if the server offers it.
     pub async fn open(path: &Path, order: Order) -> Result<Self, MysqlError> {
         let creds = Creds::read(path)?;
         let connection = connect(&creds)
@@ -295,15 +296,23 @@ async fn query(connection: &mut MySqlConnection, sql: String) -> Result<Vec<MySq
 }
 
 async fn connect(creds: &Creds) -> Result<MySqlConnection, Fault> {
-    let options = MySqlConnectOptions::new()
+    let ssl_mode = if creds.is_loopback() {
+        MySqlSslMode::Preferred
+    } else {
+        MySqlSslMode::VerifyIdentity
+    };
+    let mut options = MySqlConnectOptions::new()
         .host(&creds.host)
         .port(creds.port)
         .username(&creds.user)
         .password(&creds.password)
         .database(&creds.database)
-        .ssl_mode(MySqlSslMode::Preferred)
+        .ssl_mode(ssl_mode)
         // Statements have no secret, but a slow one would be logged with each post.
         .disable_statement_logging();
+    if let Some(ssl_ca) = &creds.ssl_ca {
+        options = options.ssl_ca(ssl_ca);
+    }
     match timeout(LOGIN_TIMEOUT, options.connect()).await {
         Ok(connection) => connection.map_err(Fault::Sqlx),
         Err(_) => Err(Fault::Timeout),

@@ -22,8 +22,6 @@ use crate::{DailyError, Lake};
 
 /// Examples of each code of rejection.
 const EXAMPLES: usize = 3;
-/// Characters of an example's payload.
-const EXAMPLE_CHARS: usize = 200;
 /// Earlier days of the trend.
 const TREND_DAYS: i64 = 30;
 
@@ -96,13 +94,7 @@ async fn quarantine(lake: &Lake, date: Date) -> Result<Quarantine, DailyError> {
             let count = quarantine.by_code.entry(record.code.clone()).or_default();
             *count += 1;
             if *count <= EXAMPLES as u64 {
-                let payload = record.payload().unwrap_or_default();
-                let payload = String::from_utf8_lossy(&payload)
-                    .chars()
-                    .take(EXAMPLE_CHARS)
-                    .collect();
                 quarantine.examples.push(RejectedExample {
-                    payload,
                     code: record.code,
                     message: record.message,
                     shard: record.shard,

@@ -150,14 +150,12 @@ fn usage() -> Usage {
 }
 
 fn quarantine(day: u64) -> Quarantine {
-    let example =
-        |code: &str, message: &str, sequence_number: &str, payload: &str| RejectedExample {
-            code: code.to_owned(),
-            message: message.to_owned(),
-            shard: "shardId-000000000002".to_owned(),
-            sequence_number: sequence_number.to_owned(),
-            payload: payload.to_owned(),
-        };
+    let example = |code: &str, message: &str, sequence_number: &str| RejectedExample {
+        code: code.to_owned(),
+        message: message.to_owned(),
+        shard: "shardId-000000000002".to_owned(),
+        sequence_number: sequence_number.to_owned(),
+    };
     Quarantine {
         by_code: owned(&[
             ("missing_key", 4),
@@ -170,25 +168,21 @@ fn quarantine(day: u64) -> Quarantine {
                 "missing_key",
                 "the row has no `ind`",
                 "49590338271490256608559692538361571095921575989136588898",
-                r#"{"country": "Aruba", "latitude": 12.5, "longitude": -69.97}"#,
             ),
             example(
                 "not_json",
                 "not JSON: expected value at line 1 column 1",
                 "49590338271490256608559692540925702759324208523137515618",
-                "<script>alert(1)</script> & \"more\"\u{0}\u{fffd}",
             ),
             example(
                 "not_json",
                 "not JSON: EOF while parsing a string at line 1 column 200",
                 "49590338271490256608559692540925702759324208523137515619",
-                &"{\"title\": \"".repeat(18),
             ),
             example(
                 "wrong_kind",
                 "a pin was posted as `user`",
                 "49590338271490256608559692540925702759324208523137515620",
-                "{\"unique_id\": \"fbe53c66\",\n \"category\": \"art\"}",
             ),
         ],
         unreadable: Vec::new(),

@@ -13,6 +13,8 @@ pub(super) struct Creds {
     pub(super) user: String,
     pub(super) password: String,
     pub(super) database: String,
+    /// File with the authority of the server's certificate, if it is none that everybody trusts.
+    pub(super) ssl_ca: Option<PathBuf>,
 }
 
 impl fmt::Debug for Creds {
@@ -65,7 +67,7 @@ pub enum CredsError {
     },
 }
 
-const KEYS: &str = "HOST, USER, PASSWORD, DATABASE and PORT";
+const KEYS: &str = "HOST, USER, PASSWORD, DATABASE and PORT, and SSL_CA if you like";
 
 impl Creds {
     /// Reads the file.
@@ -75,6 +77,12 @@ impl Creds {
             source,
         })?;
         Self::parse(&text, path)
+    }
+
+    /// Tells whether the server is on this machine, so that nobody stands between.
+    pub(super) fn is_loopback(&self) -> bool {
+        let address = self.host.parse::<std::net::IpAddr>();
+        self.host == "localhost" || address.is_ok_and(|address| address.is_loopback())
     }
 
     /// Returns where the server is, as `host:port`.
@@ -106,6 +114,8 @@ impl Creds {
         let password = take("PASSWORD")?;
         let database = filled("DATABASE", take("DATABASE")?)?;
         let port = filled("PORT", take("PORT")?)?;
+        let ssl_ca = values.remove("SSL_CA").flatten();
+        let ssl_ca = ssl_ca.filter(|file| !file.is_empty()).map(PathBuf::from);
         let port = port.parse().ok().filter(|port| *port > 0);
         let port = port.ok_or_else(|| {
             bad("PORT is not a number from 1 to 65535; MySQL's own is 3306".to_owned())
@@ -116,6 +126,7 @@ impl Creds {
             user,
             password,
             database,
+            ssl_ca,
         })
     }
 }

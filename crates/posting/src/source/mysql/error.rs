@@ -13,6 +13,20 @@ pub enum MysqlError {
     /// The file with the login cannot be used.
     #[error(transparent)]
     Creds(#[from] CredsError),
+    /// The connection cannot be trusted.
+    #[error(
+        "the server at `{address}` is another machine, and does not prove that it is the one ({detail}); name the file with \
+         its certificate's authority as SSL_CA in `{}`, and give HOST as the certificate does",
+        path.display()
+    )]
+    NotTrusted {
+        /// Host and port.
+        address: String,
+        /// The file with the login.
+        path: PathBuf,
+        /// What is wrong.
+        detail: String,
+    },
     /// There is no server at the address, or it is another kind of server.
     #[error(
         "no MySQL or MariaDB server answers at `{address}` ({detail}); check HOST and PORT in `{}`, and that the \
@@ -156,6 +170,16 @@ impl Fault {
                 path,
                 detail,
             },
+            // A certificate that is refused comes as an error of the connection.
+            _ if matches!(self, Self::Sqlx(sqlx::Error::Tls(_)))
+                || detail.contains("certificate") =>
+            {
+                MysqlError::NotTrusted {
+                    address,
+                    path,
+                    detail,
+                }
+            }
             _ => MysqlError::NoAnswer {
                 address,
                 path,
