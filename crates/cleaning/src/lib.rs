@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod columns;
+mod compressed;
 mod decode;
 mod extra;
 mod fields;

@@ -1,8 +1,10 @@
 //! A record of the stream → its rows: producers pack several into one, to pay for fewer records.
 
+use event_model::limits::RECORD_MAX_BYTES;
 use event_model::{Declared, Kind, SubNumber};
 use json_reader::{Elements, Value, Values};
 
+use crate::compressed::{LogMessage, inflate, log_message};
 use crate::{Cleaned, Rejection, RejectionCode, clean, decode};
 
 /// Where a row's kind comes from.
@@ -31,8 +33,8 @@ pub struct Piece<'p> {
 
 /// Hands each row of a record to `each`, in their order; a record without any is one rejected piece.
 ///
-/// A record holds one row, a JSON array of rows, a stream of JSON values with white space or nothing between them, or a
-/// KPL aggregate of all of these. `at` is the place of what was a part of a record before.
+/// A record holds one row, a JSON array of rows, a stream of JSON values with white space or nothing between them, gzip or
+/// zlib of these, log events of CloudWatch Logs, or a KPL aggregate of all of these. `at` is the place of what was a part of a record before.
 ///
 /// # Errors
 ///
@@ -96,7 +98,41 @@ impl<'p> Payload<'p> {
     }
 
     fn clean<E>(&self, each: &mut impl FnMut(Piece<'_>) -> Result<(), E>) -> Result<(), E> {
-        let text = match decode(self.data) {
+        let inflated = match inflate(self.data) {
+            None => return self.clean_bytes(self.data, each),
+            Some(Ok(inflated)) => inflated,
+            Some(Err(rejection)) => return each(self.piece(Err(rejection))),
+        };
+        let text = str::from_utf8(&inflated).ok();
+        match text.and_then(log_message) {
+            // Of what is larger than a record may be, the rows are still no larger.
+            None if inflated.len() > RECORD_MAX_BYTES => match text.and_then(unpack) {
+                Some(parts) => self.clean_parts(&parts, each),
+                None => self.clean_bytes(&inflated, each),
+            },
+            None => self.clean_bytes(&inflated, each),
+            Some(LogMessage::Control) => {
+                let message = "CloudWatch Logs tries whether the stream can be reached; there is no row in it";
+                let control = Rejection::new(None, RejectionCode::ControlMessage, message);
+                each(self.piece(Err(control)))
+            }
+            Some(LogMessage::Data(messages)) if messages.is_empty() => {
+                self.clean_bytes(&inflated, each)
+            }
+            Some(LogMessage::Data(messages)) => {
+                let messages: Vec<&str> = messages.iter().map(|message| &**message).collect();
+                self.clean_parts(&messages, each)
+            }
+        }
+    }
+
+    /// Cleans what the payload holds, or what it holds once it is inflated.
+    fn clean_bytes<E>(
+        &self,
+        bytes: &[u8],
+        each: &mut impl FnMut(Piece<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let text = match decode(bytes) {
             Ok(text) => text,
             Err(rejection) => return each(self.piece(Err(rejection))),
         };
@@ -110,9 +146,18 @@ impl<'p> Payload<'p> {
             outcome => return each(self.piece(outcome)),
         };
         // Only what is not one row is looked at again: most records are.
-        let Some(parts) = unpack(&text) else {
-            return each(self.piece(Err(rejection)));
-        };
+        match unpack(&text) {
+            Some(parts) => self.clean_parts(&parts, each),
+            None => each(self.piece(Err(rejection))),
+        }
+    }
+
+    /// Cleans the rows of a packed record, each at its place.
+    fn clean_parts<E>(
+        &self,
+        parts: &[&str],
+        each: &mut impl FnMut(Piece<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
         (0..).zip(parts).try_for_each(|(place, part)| {
             let text = decode(part.as_bytes());
             let text = text.as_deref().map_err(Clone::clone);
@@ -179,6 +224,8 @@ fn elements<'a>(array: &'a str, parts: &mut Vec<&'a str>) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -298,10 +345,128 @@ mod tests {
         );
     }
 
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn zlib(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::best());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    /// Returns the places of a record's rows, and each row's key or why there is none; and the bytes that are kept of it.
+    fn taken_apart(data: &[u8]) -> Vec<(String, Result<i64, RejectionCode>, Vec<u8>)> {
+        let mut pieces = Vec::new();
+        clean_record(data, "x", None, KindSource::Fields, &mut |piece| {
+            let place = piece.sub_number.map(|place| place.to_string());
+            let ind = piece.outcome.map(|cleaned| cleaned.row.ind());
+            let ind = ind.map_err(|rejection| rejection.code);
+            pieces.push((place.unwrap_or_default(), ind, piece.data.to_vec()));
+            Ok::<(), ()>(())
+        })
+        .unwrap();
+        pieces
+    }
+
+    #[test]
+    fn compressed_records_are_read() {
+        let row = br#"{"ind":1,"country":"a"}"#;
+        for data in [
+            gzip(row),
+            zlib(row),
+            [gzip(&row[..5]), gzip(&row[5..])].concat(),
+        ] {
+            assert_eq!(taken_apart(&data), [(String::new(), Ok(1), data.clone())]);
+        }
+        let two = br#"{"ind":1,"country":"a"} {"ind":2,"country":"b"}"#;
+        let places: Vec<_> = taken_apart(&gzip(two))
+            .into_iter()
+            .map(|(place, ind, _)| (place, ind))
+            .collect();
+        assert_eq!(places, [("0".to_owned(), Ok(1)), ("1".to_owned(), Ok(2))]);
+        // Larger than a record, of rows that are not.
+        let many: Vec<u8> = two
+            .iter()
+            .copied()
+            .cycle()
+            .take(two.len() * 40_000)
+            .collect();
+        assert_eq!(taken_apart(&gzip(&many)).len(), 80_000);
+    }
+
+    #[test]
+    fn what_cannot_be_inflated_says_so_and_is_kept_as_it_came() {
+        let row = gzip(br#"{"ind":1,"country":"a"}"#);
+        let cut = row[..row.len() - 3].to_vec();
+        let trailing = [&row[..], b"rubbish"].concat();
+        let bomb = gzip(&vec![b' '; 11 << 20]);
+        for data in [cut, trailing, bomb, vec![0x1f, 0x8b]] {
+            let expected = (String::new(), Err(RejectionCode::Compressed), data.clone());
+            assert_eq!(taken_apart(&data), [expected]);
+        }
+        // Not zlib, though it begins so.
+        assert_eq!(taken_apart(b"x^2")[0].1, Err(RejectionCode::NotJson));
+        // A row that is none is judged by what it inflates to.
+        assert_eq!(
+            taken_apart(&gzip(b"[1]"))[0].1,
+            Err(RejectionCode::NotAnObject)
+        );
+    }
+
+    #[test]
+    fn log_events_of_cloudwatch_are_rows() {
+        let envelope = |kind: &str, messages: &[&str]| {
+            let events: Vec<_> = messages
+                .iter()
+                .map(|message| serde_json::json!({"id": "1", "timestamp": 2, "message": message}))
+                .collect();
+            let envelope = serde_json::json!({
+                "messageType": kind, "owner": "123456789012", "logGroup": "g", "logStream": "s",
+                "subscriptionFilters": ["f"], "logEvents": events,
+            });
+            gzip(envelope.to_string().as_bytes())
+        };
+        let data = envelope(
+            "DATA_MESSAGE",
+            &[
+                r#"{"ind":1,"country":"a\"b"}"#,
+                "START RequestId: 7",
+                r#"{"ind":2,"country":"c"}"#,
+            ],
+        );
+        let pieces: Vec<_> = taken_apart(&data)
+            .into_iter()
+            .map(|(place, ind, _)| (place, ind))
+            .collect();
+        assert_eq!(
+            pieces,
+            [
+                ("0".to_owned(), Ok(1)),
+                ("1".to_owned(), Err(RejectionCode::NotJson)),
+                ("2".to_owned(), Ok(2))
+            ]
+        );
+        let control = envelope(
+            "CONTROL_MESSAGE",
+            &["CWL CONTROL MESSAGE: Checking health of destination Kinesis stream."],
+        );
+        assert_eq!(
+            taken_apart(&control)[0].1,
+            Err(RejectionCode::ControlMessage)
+        );
+        assert!(!RejectionCode::ControlMessage.is_loss());
+    }
+
     proptest! {
         #[test]
         fn every_record_has_a_piece_and_every_place_once(data in prop_oneof![
             any::<Vec<u8>>(),
+            any::<Vec<u8>>().prop_map(|bytes| gzip(&bytes)),
+            any::<Vec<u8>>().prop_map(|bytes| [&b"\x1f\x8b\x08"[..], &bytes].concat()),
+            any::<Vec<u8>>().prop_map(|bytes| zlib(&bytes)),
             "(\\[|\\]|\\{\"ind\":1\\}|\\{|,|\n| |1|NaN|\"x){0,12}".prop_map(String::into_bytes),
         ]) {
             let mut places = Vec::new();

@@ -39,6 +39,10 @@ pub enum RejectionCode {
     DamagedAggregate,
     /// The payload is larger than a record may be.
     TooLarge,
+    /// The payload is compressed, and cannot be inflated, or not within the size of a record.
+    Compressed,
+    /// CloudWatch Logs' sign that it can reach the stream: there was nothing to be a row, so it counts as no rejection.
+    ControlMessage,
 }
 
 impl RejectionCode {
@@ -48,6 +52,11 @@ impl RejectionCode {
     /// Returns the code as it is written.
     pub fn as_str(self) -> &'static str {
         self.into()
+    }
+
+    /// Tells whether something that should have become a row did not.
+    pub fn is_loss(self) -> bool {
+        self != Self::ControlMessage
     }
 
     /// Returns the code that is written `name`.

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use cleaning::RejectionCode;
 use daily_report::run::{RunRecord, RunState, Trigger};
 use event_model::{Clock, Kind};
 use futures::FutureExt as _;
@@ -427,7 +428,13 @@ impl Runner {
             trend: &trend,
         });
         self.put(&page_key(run_date), page.into_bytes()).await?;
-        let rejected = summary.quarantine.by_code.values().sum();
+        let rejected = summary.quarantine.by_code.iter();
+        let is_loss =
+            |code: &str| RejectionCode::from_name(code).is_none_or(RejectionCode::is_loss);
+        let rejected = rejected
+            .filter(|(code, _)| is_loss(code))
+            .map(|(_, count)| count)
+            .sum();
         Ok(BTreeMap::from([
             (ACCEPTED.to_owned(), summary.reconciliation.accepted),
             (REJECTED.to_owned(), rejected),

@@ -80,9 +80,10 @@ impl BatchSummary {
         self.rows.values().sum()
     }
 
-    /// Returns the user records that went to quarantine.
+    /// Returns the user records that went to quarantine and should have become rows.
     pub fn total_rejected(&self) -> u64 {
-        self.rejected.values().sum()
+        let lost = self.rejected.iter().filter(|(code, _)| code.is_loss());
+        lost.map(|(_, count)| count).sum()
     }
 
     /// Returns the summary as one line in CloudWatch's embedded metric format.
