@@ -135,13 +135,27 @@ e2e: $(VENV)/.installed $(VENV)/.emulator $(VENV)/ministack/.installed package #
 
 .PHONY: init
 init: ## Make the bucket of Terraform's state if it is missing, and set Terraform up for it (ENVIRONMENT=prod)
-	$(AWS) s3api head-bucket --bucket $(STATE_BUCKET) 2>/dev/null || $(AWS) s3api create-bucket --bucket $(STATE_BUCKET)
-	$(AWS) s3api put-bucket-versioning --bucket $(STATE_BUCKET) --versioning-configuration Status=Enabled
+	@# Who guesses the name may have made it: state that somebody else keeps is read and changed by them. 404 alone is "missing".
+	@if answer="$$($(AWS) s3api head-bucket --bucket $(STATE_BUCKET) --expected-bucket-owner $(ACCOUNT) 2>&1)"; then :; \
+	elif grep -q 404 <<<"$$answer"; then $(AWS) s3api create-bucket --bucket $(STATE_BUCKET); \
+	else echo "$(STATE_BUCKET) is not this account's, or you may not look at it; name another one with STATE_BUCKET: $$answer" >&2; exit 1; fi
+	$(AWS) s3api put-public-access-block --bucket $(STATE_BUCKET) --expected-bucket-owner $(ACCOUNT) \
+		--public-access-block-configuration BlockPublicAcls=true,IgnorePublicAcls=true,BlockPublicPolicy=true,RestrictPublicBuckets=true
+	$(AWS) s3api put-bucket-policy --bucket $(STATE_BUCKET) --expected-bucket-owner $(ACCOUNT) --policy '{"Version": "2012-10-17", "Statement": \
+		[{"Sid": "OnlyTls", "Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": ["arn:aws:s3:::$(STATE_BUCKET)", \
+		"arn:aws:s3:::$(STATE_BUCKET)/*"], "Condition": {"Bool": {"aws:SecureTransport": "false"}}}]}'
+	$(AWS) s3api put-bucket-versioning --bucket $(STATE_BUCKET) --expected-bucket-owner $(ACCOUNT) --versioning-configuration Status=Enabled
 	terraform -chdir=infra init -reconfigure -backend-config=bucket=$(STATE_BUCKET) \
 		-backend-config=key=pinflow/$(ENVIRONMENT).tfstate -backend-config=region=us-east-1
 
 .PHONY: destroy
 destroy: ## Destroy the stack that Terraform is set up for, with all that is in it (ENVIRONMENT=prod)
+	@bucket="$$(terraform -chdir=infra output -raw bucket)"; \
+	versions="$$($(AWS) s3api list-object-versions --bucket "$$bucket" --max-items 1 --query 'length(Versions || `[]`)' --output text)"; \
+	if [[ "$$versions" != 0* ]]; then \
+		if ! grep -Eq '^force_destroy *= *true' infra/environments/$(ENVIRONMENT).tfvars; then \
+			echo "$$bucket is not empty, and force_destroy is not true: nothing is destroyed. To delete the lake for good, set it and apply first." >&2; exit 1; fi; \
+		echo "This deletes $$bucket with all rows, tables and reports in it, for good."; fi
 	terraform -chdir=infra destroy -var-file=environments/$(ENVIRONMENT).tfvars
 
 $(VENV)/.installed: tests/interop/requirements.txt | $(VENV)/pyvenv.cfg

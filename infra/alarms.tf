@@ -31,10 +31,38 @@ locals {
       periods     = 3
     }
     batches-given-up = {
-      description = "Lambda gave a batch up. Its records are under ${local.failed_batches_prefix} in the lake: `pinflow quarantine replay --failed`."
+      description = "Lambda gave a batch up. Its records are in a bucket of their own: `pinflow quarantine replay --failed --failed-bucket ${aws_s3_bucket.failed_batches.id}`."
       namespace   = "AWS/Lambda"
       metric      = "OnFailureDestinationDeliveredEventCount"
       dimensions  = { EventSourceMappingUUID = aws_lambda_event_source_mapping.stream_cleaner.uuid }
+    }
+    batches-dropped = {
+      description = "Lambda dropped records of a batch that it gave up, and kept them nowhere: read them from the stream while it has them."
+      namespace   = "AWS/Lambda"
+      metric      = "DroppedEventCount"
+      dimensions  = { EventSourceMappingUUID = aws_lambda_event_source_mapping.stream_cleaner.uuid }
+    }
+    deliveries-failed = {
+      description = "Lambda could not put a batch that it gave up into its bucket: look at ${aws_s3_bucket.failed_batches.id}, and at stream-cleaner's role."
+      namespace   = "AWS/Lambda"
+      metric      = "DestinationDeliveryFailures"
+      dimensions  = { FunctionName = module.stream_cleaner.name }
+    }
+    concurrency = {
+      description = "The account's functions use more than four fifths of its concurrency: at its end, posts are refused and records wait. Ask for a higher quota, and set account_concurrency."
+      namespace   = "AWS/Lambda"
+      metric      = "ConcurrentExecutions"
+      dimensions  = {}
+      statistic   = "Maximum"
+      threshold   = floor(var.account_concurrency * 0.8)
+    }
+    daily-duration = {
+      description = "A run of the daily batch took more than 14 of its 15 minutes: raise daily_memory_mb, which raises its speed."
+      namespace   = "AWS/Lambda"
+      metric      = "Duration"
+      dimensions  = { FunctionName = module.daily_batch.name }
+      statistic   = "Maximum"
+      threshold   = 840000
     }
     dead-letters = {
       description = "A start of the daily batch was given up, or a run failed three times: look at the message, and at `pinflow daily runs`."
@@ -200,6 +228,48 @@ resource "aws_cloudwatch_metric_alarm" "api_errors" {
       metric_name = "Count"
       namespace   = "AWS/ApiGateway"
       period      = 300
+      stat        = "Sum"
+    }
+  }
+}
+
+resource "aws_cloudwatch_metric_alarm" "api_refusals" {
+  alarm_actions       = [aws_sns_topic.alarms.arn]
+  alarm_description   = "More than a quarter of the requests of half an hour got a 4xx: a client sends what cannot be stored, lost its key, or is no client. The access log says who."
+  alarm_name          = "${local.name}-api-refusals"
+  comparison_operator = "GreaterThanThreshold"
+  evaluation_periods  = 1
+  ok_actions          = [aws_sns_topic.alarms.arn]
+  threshold           = 25
+  treat_missing_data  = "notBreaching"
+
+  metric_query {
+    id          = "share"
+    expression  = "IF(requests > 100, 100 * refusals / requests, 0)"
+    label       = "4xx, percent"
+    return_data = true
+  }
+
+  metric_query {
+    id = "refusals"
+
+    metric {
+      dimensions  = { ApiId = aws_apigatewayv2_api.main.id, Stage = aws_apigatewayv2_stage.main.name }
+      metric_name = "4xx"
+      namespace   = "AWS/ApiGateway"
+      period      = 1800
+      stat        = "Sum"
+    }
+  }
+
+  metric_query {
+    id = "requests"
+
+    metric {
+      dimensions  = { ApiId = aws_apigatewayv2_api.main.id, Stage = aws_apigatewayv2_stage.main.name }
+      metric_name = "Count"
+      namespace   = "AWS/ApiGateway"
+      period      = 1800
       stat        = "Sum"
     }
   }

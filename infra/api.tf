@@ -23,6 +23,9 @@ resource "aws_apigatewayv2_api" "main" {
   name          = local.name
   description   = "Takes posts, and puts them on ${aws_kinesis_stream.events.name}"
   protocol_type = "HTTP"
+
+  # Beside a domain of its own, nobody's rules for that domain would hold at the default one.
+  disable_execute_api_endpoint = var.domain != null
 }
 
 resource "aws_apigatewayv2_integration" "ingest_api" {

@@ -26,8 +26,10 @@ locals {
     ["sequence_number", "string"], ["partition_key", "string"], ["arrival", "string"], ["payload_base64", "string"],
   ]
 
-  # The day that the oldest partition can be of.
-  first_day = "2026-01-01"
+  # Rows leave `clean/` after this time, quarantine later: no query looks for older partitions. Two days more, since an object expires by the
+  # day after its last.
+  clean_range      = "NOW-${local.days_by_prefix["clean/"] + 2}DAYS,NOW"
+  quarantine_range = "NOW-${local.days_by_prefix["quarantine/"] + 2}DAYS,NOW"
 
   # The reports are written in the dialect of the engine that runs them each morning; Athena knows two functions by other means. What the
   # queries read is the join that the daily batch makes once for all of them.
@@ -77,7 +79,7 @@ resource "aws_glue_catalog_table" "clean" {
     "projection.enabled"        = "true"
     "projection.date.type"      = "date"
     "projection.date.format"    = "yyyy-MM-dd"
-    "projection.date.range"     = "${local.first_day},NOW"
+    "projection.date.range"     = local.clean_range
     "projection.hour.type"      = "integer"
     "projection.hour.digits"    = "2"
     "projection.hour.range"     = "0,23"
@@ -127,7 +129,7 @@ resource "aws_glue_catalog_table" "quarantine" {
     "projection.enabled"        = "true"
     "projection.date.type"      = "date"
     "projection.date.format"    = "yyyy-MM-dd"
-    "projection.date.range"     = "${local.first_day},NOW"
+    "projection.date.range"     = local.quarantine_range
     "storage.location.template" = "s3://${aws_s3_bucket.lake.id}/quarantine/date=$${date}"
   }
 

@@ -2,8 +2,9 @@
 # services that act on nobody's behalf.
 
 resource "aws_kms_key" "main" {
-  description             = "Encrypts what ${local.name} keeps"
-  deletion_window_in_days = 7
+  description = "Encrypts what ${local.name} keeps"
+  # What it encrypts is unreadable once it is gone: time enough to notice.
+  deletion_window_in_days = 30
   enable_key_rotation     = true
   policy                  = data.aws_iam_policy_document.key.json
 }

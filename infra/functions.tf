@@ -129,16 +129,20 @@ data "aws_iam_policy_document" "stream_cleaner" {
     resources = [
       "${aws_s3_bucket.lake.arn}/clean/*",
       "${aws_s3_bucket.lake.arn}/quarantine/*",
-      # Lambda writes what it gives up with the function's role.
-      "${aws_s3_bucket.lake.arn}/${local.failed_batches_prefix}*",
     ]
   }
 
-  # Lambda asks it of the role of a mapping that gives up to a bucket.
+  # Lambda writes what it gives up with the function's role, and asks of it that it may list the bucket.
   statement {
-    sid       = "GiveUpToLake"
+    sid       = "GiveUp"
+    actions   = ["s3:PutObject"]
+    resources = ["${aws_s3_bucket.failed_batches.arn}/aws/lambda/*"]
+  }
+
+  statement {
+    sid       = "FindWhereToGiveUp"
     actions   = ["s3:ListBucket"]
-    resources = [aws_s3_bucket.lake.arn]
+    resources = [aws_s3_bucket.failed_batches.arn]
   }
 
   statement {

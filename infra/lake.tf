@@ -1,15 +1,12 @@
 # The lake: one bucket, in which each prefix has one writer. A version that was replaced or deleted is kept for 30 days; clean rows for 90,
-# quarantined records and given-up batches for 365; curated tables, reports and the ledger for good.
+# quarantined records for 365; curated tables, reports and the ledger for good. Batches that are given up have a bucket of their own.
 
 locals {
-  # Lambda's event source mapping puts the batches that it gives up under this prefix.
-  failed_batches_prefix = "aws/lambda/"
   athena_results_prefix = "athena/"
 
   days_by_prefix = {
     (local.athena_results_prefix) = 7
     "clean/"                      = 90
-    (local.failed_batches_prefix) = 365
     "quarantine/"                 = 365
   }
 }
@@ -20,6 +17,9 @@ resource "aws_s3_bucket" "lake" {
   # checkov:skip=CKV_AWS_144:Tables are a function of the records; a second region doubles the bill of a stack that is to cost little.
   bucket        = "${local.name}-lake-${local.account_id}"
   force_destroy = var.force_destroy
+
+  # The bucket goes first: one that is not empty stops a `terraform destroy` before the key that reads it is given up.
+  depends_on = [aws_kms_key.main]
 }
 
 resource "aws_s3_bucket_public_access_block" "lake" {
@@ -109,6 +109,82 @@ data "aws_iam_policy_document" "lake" {
     effect    = "Deny"
     actions   = ["s3:*"]
     resources = [aws_s3_bucket.lake.arn, "${aws_s3_bucket.lake.arn}/*"]
+
+    principals {
+      type        = "*"
+      identifiers = ["*"]
+    }
+
+    condition {
+      test     = "Bool"
+      variable = "aws:SecureTransport"
+      values   = ["false"]
+    }
+  }
+}
+
+# Batches that stream-cleaner's mapping gives up, for 365 days. What made them fail may be the lake's bucket or its key: this one has neither,
+# and is encrypted with the key that S3 keeps for it.
+resource "aws_s3_bucket" "failed_batches" {
+  # checkov:skip=CKV2_AWS_62:An alarm tells of each batch.
+  # checkov:skip=CKV_AWS_18:As for the lake.
+  # checkov:skip=CKV_AWS_144:As for the lake.
+  # checkov:skip=CKV_AWS_145:The lake's key may be what failed.
+  # checkov:skip=CKV_AWS_21:Each object is written once, under a name of its own.
+  bucket        = "${local.name}-failed-${local.account_id}"
+  force_destroy = var.force_destroy
+}
+
+resource "aws_s3_bucket_public_access_block" "failed_batches" {
+  bucket                  = aws_s3_bucket.failed_batches.id
+  block_public_acls       = true
+  block_public_policy     = true
+  ignore_public_acls      = true
+  restrict_public_buckets = true
+}
+
+resource "aws_s3_bucket_server_side_encryption_configuration" "failed_batches" {
+  bucket = aws_s3_bucket.failed_batches.id
+
+  rule {
+    apply_server_side_encryption_by_default {
+      sse_algorithm = "AES256"
+    }
+  }
+}
+
+resource "aws_s3_bucket_lifecycle_configuration" "failed_batches" {
+  bucket = aws_s3_bucket.failed_batches.id
+
+  rule {
+    id     = "old"
+    status = "Enabled"
+
+    filter {}
+
+    abort_incomplete_multipart_upload {
+      days_after_initiation = 1
+    }
+
+    expiration {
+      days = 365
+    }
+  }
+}
+
+resource "aws_s3_bucket_policy" "failed_batches" {
+  bucket = aws_s3_bucket.failed_batches.id
+  policy = data.aws_iam_policy_document.failed_batches.json
+
+  depends_on = [aws_s3_bucket_public_access_block.failed_batches]
+}
+
+data "aws_iam_policy_document" "failed_batches" {
+  statement {
+    sid       = "OnlyTls"
+    effect    = "Deny"
+    actions   = ["s3:*"]
+    resources = [aws_s3_bucket.failed_batches.arn, "${aws_s3_bucket.failed_batches.arn}/*"]
 
     principals {
       type        = "*"

@@ -1,11 +1,21 @@
 output "api_keys_command" {
-  description = "Creates the first key of the API (api_auth = \"api_key\"). One key per line; two keys are valid at once, so that clients can change over."
-  value       = "openssl rand -hex 24 | aws ssm put-parameter --region ${local.region} --name ${local.api_keys_parameter} --type SecureString --key-id ${aws_kms_alias.main.name} --value file:///dev/stdin --overwrite"
+  description = "Creates the first key of the API (api_auth = \"api_key\"), and refuses to where there are keys: add_api_key_command adds one."
+  value       = "openssl rand -hex 24 | aws ssm put-parameter --region ${local.region} --name ${local.api_keys_parameter} --type SecureString --key-id ${aws_kms_alias.main.name} --value file:///dev/stdin"
+}
+
+output "add_api_key_command" {
+  description = "Adds a key of the API to those that there are, one a line, so that clients can change over."
+  value       = "(aws ssm get-parameter --region ${local.region} --name ${local.api_keys_parameter} --with-decryption --query Parameter.Value --output text && openssl rand -hex 24) | aws ssm put-parameter --region ${local.region} --name ${local.api_keys_parameter} --type SecureString --key-id ${aws_kms_alias.main.name} --value file:///dev/stdin --overwrite"
 }
 
 output "athena_command" {
   description = "Counts the clean posts in Athena."
   value       = "aws athena start-query-execution --region ${local.region} --work-group ${aws_athena_workgroup.main.name} --query-execution-context Database=${aws_glue_catalog_database.lake.name} --query-string 'SELECT count(*) FROM clean_pin'"
+}
+
+output "failed_batches_bucket" {
+  description = "Name of the bucket of the batches that were given up, for `pinflow quarantine replay --failed --failed-bucket`."
+  value       = aws_s3_bucket.failed_batches.id
 }
 
 output "bucket" {

@@ -36,7 +36,7 @@ resource "aws_lambda_event_source_mapping" "stream_cleaner" {
 
   destination_config {
     on_failure {
-      destination_arn = aws_s3_bucket.lake.arn
+      destination_arn = aws_s3_bucket.failed_batches.arn
     }
   }
 

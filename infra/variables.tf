@@ -1,5 +1,16 @@
 # What differs between deployments, and nothing else.
 
+variable "account_concurrency" {
+  type        = number
+  description = "Executions that the account's functions may run at once in this Region, as Service Quotas has it: 1,000, and 10 in many a new account."
+  default     = 1000
+
+  validation {
+    condition     = var.account_concurrency >= 10 && floor(var.account_concurrency) == var.account_concurrency
+    error_message = "Write account_concurrency as a whole number from 10 on."
+  }
+}
+
 variable "alarm_email" {
   type        = string
   description = "Address that alarms are sent to. AWS asks it once for its consent. Without one, alarms only change their state."
@@ -74,8 +85,8 @@ variable "athena_scan_limit_gb" {
   default     = 10
 
   validation {
-    condition     = var.athena_scan_limit_gb >= 0.01 && var.athena_scan_limit_gb <= 10000
-    error_message = "Write athena_scan_limit_gb as a number from 0.01 (Athena's least) to 10000."
+    condition     = var.athena_scan_limit_gb * 1000000000 >= 10485760 && var.athena_scan_limit_gb <= 10000
+    error_message = "Write athena_scan_limit_gb as a number from 0.0105 (Athena's least is 10,485,760 bytes) to 10000."
   }
 }
 

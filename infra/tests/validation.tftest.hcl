@@ -94,7 +94,7 @@ run "athena_reads_at_least_ten_megabytes" {
   command         = plan
   expect_failures = [var.athena_scan_limit_gb]
   variables {
-    athena_scan_limit_gb = 0.001
+    athena_scan_limit_gb = 0.01
   }
 }
 
@@ -208,5 +208,13 @@ run "a_stream_has_a_shard" {
   expect_failures = [var.stream_shards]
   variables {
     stream_shards = 0
+  }
+}
+
+run "an_account_runs_at_least_ten_executions" {
+  command         = plan
+  expect_failures = [var.account_concurrency]
+  variables {
+    account_concurrency = 9
   }
 }

@@ -9,6 +9,15 @@ variables {
   package_directory = "tests/packages"
 }
 
+# The mocks give each bucket one name.
+override_resource {
+  target = aws_s3_bucket.failed_batches
+  values = {
+    arn = "arn:aws:s3:::failed"
+    id  = "failed"
+  }
+}
+
 run "each_function_gets_exactly_its_variables" {
   assert {
     condition = module.ingest_api.environment == tomap({
@@ -81,8 +90,9 @@ run "stream_cleaner_may_read_the_stream_and_write_its_own_prefixes" {
       ["ReadStream", tolist(["kinesis:DescribeStream", "kinesis:DescribeStreamSummary", "kinesis:GetRecords", "kinesis:GetShardIterator", "kinesis:ListShards", "kinesis:SubscribeToShard"]), tolist(["arn:aws:kinesis:us-east-1:123456789012:stream/events"])],
       ["ListStreams", tolist(["kinesis:ListStreams"]), tolist(["*"])],
       ["LookBeforeReplacing", tolist(["s3:GetObject"]), tolist(["arn:aws:s3:::lake/clean/*", "arn:aws:s3:::lake/quarantine/*"])],
-      ["WriteLake", tolist(["s3:PutObject"]), tolist(["arn:aws:s3:::lake/aws/lambda/*", "arn:aws:s3:::lake/clean/*", "arn:aws:s3:::lake/quarantine/*"])],
-      ["GiveUpToLake", tolist(["s3:ListBucket"]), tolist(["arn:aws:s3:::lake"])],
+      ["WriteLake", tolist(["s3:PutObject"]), tolist(["arn:aws:s3:::lake/clean/*", "arn:aws:s3:::lake/quarantine/*"])],
+      ["GiveUp", tolist(["s3:PutObject"]), tolist(["arn:aws:s3:::failed/aws/lambda/*"])],
+      ["FindWhereToGiveUp", tolist(["s3:ListBucket"]), tolist(["arn:aws:s3:::failed"])],
       ["DecryptAndEncrypt", tolist(["kms:Decrypt", "kms:GenerateDataKey"]), tolist(["arn:aws:kms:us-east-1:123456789012:key/key"])],
     ]
     error_message = "stream-cleaner may do something else."
@@ -184,7 +194,7 @@ run "every_limit_of_the_mapping_is_set" {
       aws_lambda_event_source_mapping.stream_cleaner.function_response_types == toset(["ReportBatchItemFailures"]),
       aws_lambda_event_source_mapping.stream_cleaner.maximum_record_age_in_seconds == 22 * 3600,
       aws_lambda_event_source_mapping.stream_cleaner.maximum_retry_attempts == 1000,
-      aws_lambda_event_source_mapping.stream_cleaner.destination_config[0].on_failure[0].destination_arn == "arn:aws:s3:::lake",
+      aws_lambda_event_source_mapping.stream_cleaner.destination_config[0].on_failure[0].destination_arn == "arn:aws:s3:::failed",
     ])
     error_message = "A batch may be tried until its records are gone."
   }
@@ -227,14 +237,14 @@ run "each_alarm_tells_the_topic" {
     condition = alltrue([
       for alarm in concat(
         values(aws_cloudwatch_metric_alarm.main),
-        [aws_cloudwatch_metric_alarm.api_errors, aws_cloudwatch_metric_alarm.daily_run_missing, aws_cloudwatch_metric_alarm.quarantine_share, aws_cloudwatch_metric_alarm.reconciliation_incomplete],
+        [aws_cloudwatch_metric_alarm.api_errors, aws_cloudwatch_metric_alarm.daily_run_missing, aws_cloudwatch_metric_alarm.quarantine_share, aws_cloudwatch_metric_alarm.reconciliation_incomplete, aws_cloudwatch_metric_alarm.api_refusals],
       ) : alarm.alarm_actions == toset([aws_sns_topic.alarms.arn])
     ])
     error_message = "An alarm tells nobody."
   }
 
   assert {
-    condition     = length(aws_cloudwatch_metric_alarm.main) == 17
+    condition     = length(aws_cloudwatch_metric_alarm.main) == 21
     error_message = "An alarm came or went: the bill counts them."
   }
 
@@ -246,8 +256,55 @@ run "each_alarm_tells_the_topic" {
 
 run "each_prefix_expires_when_it_should" {
   assert {
-    condition     = { for rule in aws_s3_bucket_lifecycle_configuration.lake.rule : rule.id => rule.expiration[0].days if rule.id != "leftovers" } == { athena = 7, "aws/lambda" = 365, clean = 90, quarantine = 365 }
+    condition     = { for rule in aws_s3_bucket_lifecycle_configuration.lake.rule : rule.id => rule.expiration[0].days if rule.id != "leftovers" } == { athena = 7, clean = 90, quarantine = 365 }
     error_message = "A prefix expires at another time; curated tables, reports and the ledger never do."
+  }
+}
+
+run "what_made_a_batch_fail_cannot_keep_it_from_being_kept" {
+  assert {
+    condition = alltrue([
+      one(one(aws_s3_bucket_server_side_encryption_configuration.failed_batches.rule).apply_server_side_encryption_by_default).sse_algorithm == "AES256",
+      aws_s3_bucket_public_access_block.failed_batches.block_public_policy,
+      one(aws_s3_bucket_lifecycle_configuration.failed_batches.rule).expiration[0].days == 365,
+      strcontains(local.alarms["batches-given-up"].description, "--failed-bucket failed"),
+    ])
+    error_message = "A batch that is given up needs the lake's key or bucket, or nobody finds it."
+  }
+}
+
+run "the_lake_stays_readable_until_somebody_notices" {
+  assert {
+    condition     = aws_kms_key.main.deletion_window_in_days == 30
+    error_message = "The key of the lake is gone before anybody comes back from a holiday."
+  }
+}
+
+run "athena_looks_for_no_partition_that_has_expired" {
+  assert {
+    condition = alltrue(concat(
+      [for table in aws_glue_catalog_table.clean : table.parameters["projection.date.range"] == "NOW-92DAYS,NOW"],
+      [aws_glue_catalog_table.quarantine.parameters["projection.date.range"] == "NOW-367DAYS,NOW"],
+    ))
+    error_message = "Partitions are computed for days that have no object any more, or not for all that have."
+  }
+}
+
+run "a_key_is_added_and_none_replaced" {
+  assert {
+    condition     = !strcontains(output.api_keys_command, "--overwrite") && strcontains(output.add_api_key_command, "get-parameter")
+    error_message = "A command that is pasted twice takes all keys away."
+  }
+}
+
+run "there_is_one_way_in" {
+  variables {
+    domain = { name = "posts.example.com", certificate_arn = "arn:aws:acm:us-east-1:123456789012:certificate/x" }
+  }
+
+  assert {
+    condition     = aws_apigatewayv2_api.main.disable_execute_api_endpoint
+    error_message = "The default endpoint stays open beside the domain."
   }
 }
 
