@@ -21,6 +21,9 @@ ENVIRONMENT ?= dev
 AWS := aws --region us-east-1
 ACCOUNT = $(or $(shell $(AWS) sts get-caller-identity --query Account --output text),$(error sign in to AWS first: `aws sts get-caller-identity` must work))
 STATE_BUCKET ?= pinflow-terraform-$(ACCOUNT)
+STATE_ARN = arn:aws:s3:::$(STATE_BUCKET)
+ONLY_TLS = {"Version": "2012-10-17", "Statement": [{"Sid": "OnlyTls", "Effect": "Deny", "Principal": "*", "Action": "s3:*", \
+	"Resource": ["$(STATE_ARN)", "$(STATE_ARN)/*"], "Condition": {"Bool": {"aws:SecureTransport": "false"}}}]}
 
 .PHONY: help
 help: ## List the targets
@@ -141,9 +144,7 @@ init: ## Make the bucket of Terraform's state if it is missing, and set Terrafor
 	else echo "$(STATE_BUCKET) is not this account's, or you may not look at it; name another one with STATE_BUCKET: $$answer" >&2; exit 1; fi
 	$(AWS) s3api put-public-access-block --bucket $(STATE_BUCKET) --expected-bucket-owner $(ACCOUNT) \
 		--public-access-block-configuration BlockPublicAcls=true,IgnorePublicAcls=true,BlockPublicPolicy=true,RestrictPublicBuckets=true
-	$(AWS) s3api put-bucket-policy --bucket $(STATE_BUCKET) --expected-bucket-owner $(ACCOUNT) --policy '{"Version": "2012-10-17", "Statement": \
-		[{"Sid": "OnlyTls", "Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": ["arn:aws:s3:::$(STATE_BUCKET)", \
-		"arn:aws:s3:::$(STATE_BUCKET)/*"], "Condition": {"Bool": {"aws:SecureTransport": "false"}}}]}'
+	$(AWS) s3api put-bucket-policy --bucket $(STATE_BUCKET) --expected-bucket-owner $(ACCOUNT) --policy '$(ONLY_TLS)'
 	$(AWS) s3api put-bucket-versioning --bucket $(STATE_BUCKET) --expected-bucket-owner $(ACCOUNT) --versioning-configuration Status=Enabled
 	terraform -chdir=infra init -reconfigure -backend-config=bucket=$(STATE_BUCKET) \
 		-backend-config=key=pinflow/$(ENVIRONMENT).tfstate -backend-config=region=us-east-1
