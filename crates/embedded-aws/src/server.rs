@@ -15,6 +15,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use s3s::Body;
 use s3s::service::S3Service;
+use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -28,6 +29,11 @@ use crate::visitor;
 
 /// Most bytes of a request's line and headers; API Gateway takes 10,240 bytes of headers (an HTTP API limit).
 const MAX_HEAD_BYTES: usize = 16 * 1024;
+
+/// What the SDKs of Java send to Kinesis unasked.
+const CBOR: &str = "application/x-amz-cbor-1.1";
+const NO_CBOR: &str = "The body is CBOR, and this stack reads JSON: set the SDK's switch AWS_CBOR_DISABLE=true, or \
+                       -Dcom.amazonaws.sdk.disableCbor=true (version 2: -Daws.cborEnabled=false).";
 
 /// What a request is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -161,7 +167,16 @@ impl Services {
             .get("x-amz-target")
             .and_then(|target| target.to_str().ok())
             .unwrap_or_default();
-        let (status, body) = self.kinesis.call(target, &body).await;
+        let is_cbor = parts
+            .headers
+            .get(CONTENT_TYPE)
+            .is_some_and(|kind| kind == CBOR);
+        let (status, body) = if is_cbor {
+            let body = json!({"__type": "SerializationException", "message": NO_CBOR});
+            (StatusCode::BAD_REQUEST, body.to_string())
+        } else {
+            self.kinesis.call(target, &body).await
+        };
         let mut response = Response::new(Bytes::from(body));
         *response.status_mut() = status;
         response.headers_mut().insert(

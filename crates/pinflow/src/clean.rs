@@ -2,11 +2,12 @@
 
 mod explain;
 
-use std::io::{BufWriter, Write};
+use std::io::{self, BufRead, BufWriter, Read as _, Write};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use cleaning::{Change, Cleaned, Rejection, RuleCounts, clean_into, decode};
 use event_model::Kind;
+use event_model::limits::RECORD_MAX_BYTES;
 
 use crate::cli::CleanOptions;
 use crate::{Exit, Terminal};
@@ -17,10 +18,17 @@ pub(crate) fn command(options: &CleanOptions, terminal: &mut Terminal<'_>) -> an
     let (mut clean, mut rejected) = (0_u64, 0_u64);
     let mut line = Vec::new();
     for number in 1_u64.. {
-        line.clear();
-        let length = terminal.input.read_until(b'\n', &mut line);
-        if length.context("could not read standard input")? == 0 {
+        if !read_line(terminal.input, &mut line).context("could not read standard input")? {
             break;
+        }
+        if number == 1
+            && [&b"\xff\xfe"[..], b"\xfe\xff"]
+                .iter()
+                .any(|mark| line.starts_with(mark))
+        {
+            bail!(
+                "standard input is UTF-16, as some shells write it; convert it: `iconv -f UTF-16 -t UTF-8`"
+            );
         }
         let row = line.trim_ascii();
         if row.is_empty() {
@@ -46,6 +54,33 @@ pub(crate) fn command(options: &CleanOptions, terminal: &mut Terminal<'_>) -> an
         clean + rejected
     )?;
     Ok(Exit::Success)
+}
+
+/// Reads a line; false at the end of the input. Of one that is too large to be a row, no more is kept than shows that.
+fn read_line(input: &mut dyn BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
+    line.clear();
+    let most = RECORD_MAX_BYTES as u64 + 2;
+    let mut limited = input.take(most);
+    limited.read_until(b'\n', line)?;
+    if line.len() as u64 == most && !line.ends_with(b"\n") {
+        skip_line(input)?;
+    }
+    Ok(!line.is_empty())
+}
+
+fn skip_line(input: &mut dyn BufRead) -> io::Result<()> {
+    loop {
+        let bytes = input.fill_buf()?;
+        let end = bytes.iter().position(|&byte| byte == b'\n');
+        let (length, is_over) = (
+            end.map_or(bytes.len(), |end| end + 1),
+            end.is_some() || bytes.is_empty(),
+        );
+        input.consume(length);
+        if is_over {
+            return Ok(());
+        }
+    }
 }
 
 /// A row before and after.

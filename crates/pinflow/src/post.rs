@@ -61,7 +61,9 @@ pub(crate) async fn command(
     let outcome = outcome.await;
     bar.finish_and_clear();
     // Also when an error ended the run: what was posted until then is in the stream.
-    tally.write_summary(terminal.out, started.elapsed())?;
+    if outcome.is_ok() || !tally.is_empty() {
+        tally.write_summary(terminal.out, started.elapsed())?;
+    }
     if let Some(next) = state.map(|state| state.posts_done() + 1)
         && pace.limit.is_none_or(|limit| next <= limit)
     {

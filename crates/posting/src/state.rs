@@ -188,23 +188,32 @@ impl State {
         self.write()
     }
 
+    /// Returns where the file is written before it takes the place of the one before.
+    fn staged(&self) -> PathBuf {
+        let mut staged = self.path.clone().into_os_string();
+        staged.push(".part");
+        staged.into()
+    }
+
     /// Writes the file whole: one that is there is replaced, and never seen half written.
     fn write(&self) -> Result<(), StateError> {
         let write = || {
             let mut text = serde_json::to_vec_pretty(&self.content)?;
             text.push(b'\n');
-            let mut staged = self.path.clone().into_os_string();
-            staged.push(".part");
+            let staged = self.staged();
             let mut file = fs::File::create(&staged)?;
             file.write_all(&text)?;
             // On disk before it takes the other's place: after a power cut the file is one of the two, whole.
             file.sync_all()?;
             fs::rename(&staged, &self.path)
         };
-        write().map_err(|source| StateError::Unwritable {
-            path: self.path.clone(),
-            source,
-        })
+        write()
+            // Half a file is of no use; that it may not be there is no matter.
+            .inspect_err(|_| drop(fs::remove_file(self.staged())))
+            .map_err(|source| StateError::Unwritable {
+                path: self.path.clone(),
+                source,
+            })
     }
 }
 

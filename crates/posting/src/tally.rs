@@ -73,6 +73,11 @@ impl Tally {
         });
     }
 
+    /// Tells whether nothing was posted, and nothing failed.
+    pub fn is_empty(&self) -> bool {
+        self.accepted + self.failed == 0
+    }
+
     /// Writes the run in a few lines.
     pub fn write_summary(&self, out: &mut dyn Write, took: Duration) -> io::Result<()> {
         let (posts, accepted, failed) = (self.counted_posts(), self.accepted, self.failed);

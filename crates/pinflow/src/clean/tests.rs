@@ -102,3 +102,56 @@ fn half_a_pair_of_coordinates_is_explained() {
     line 3: rejected, missing_key: no `ind` that is a whole number of 64 bits
     "#);
 }
+
+#[test]
+fn a_line_of_any_length_takes_little_memory_and_costs_no_other() {
+    let options = CleanOptions {
+        explain: false,
+        kind: Some(Kind::Geo),
+    };
+    for length in [
+        RECORD_MAX_BYTES,
+        RECORD_MAX_BYTES + 1,
+        RECORD_MAX_BYTES + 2,
+        5 * RECORD_MAX_BYTES,
+    ] {
+        let mut rows = vec![b' '; 0];
+        rows.extend_from_slice(b"{\"ind\": 1}\n\"");
+        rows.resize(rows.len() + length, b'x');
+        rows.extend_from_slice(b"\"\n{\"ind\": 2}\n");
+        let (out, notes) = run(&rows, &options);
+        assert_eq!(out.lines().count(), 2, "{length}: {notes}");
+        assert!(
+            notes.starts_with("line 2: too_large: "),
+            "{length}: {notes}"
+        );
+        assert!(
+            notes.ends_with("3 rows: 2 clean, 1 rejected\n"),
+            "{length}: {notes}"
+        );
+    }
+    let mut line = Vec::new();
+    let mut endless = std::io::BufReader::new(io::repeat(b'x').take(100 << 20));
+    assert!(read_line(&mut endless, &mut line).unwrap());
+    assert!(line.capacity() < 4 * RECORD_MAX_BYTES);
+    assert!(!read_line(&mut endless, &mut line).unwrap());
+}
+
+#[test]
+fn input_of_another_encoding_is_told_once() {
+    let rows: Vec<u8> = "\u{feff}{\"ind\": 1}\n"
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    let mut terminal = Terminal {
+        input: &mut Cursor::new(rows),
+        out: &mut Vec::new(),
+        notes: &mut Vec::new(),
+    };
+    let options = CleanOptions {
+        explain: false,
+        kind: None,
+    };
+    let error = command(&options, &mut terminal).unwrap_err();
+    assert!(error.to_string().contains("is UTF-16"), "{error}");
+}

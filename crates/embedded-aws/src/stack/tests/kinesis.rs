@@ -297,3 +297,21 @@ async fn kinesis_refuses_what_the_service_refuses() {
     }
     stack.stack.shutdown().await.unwrap();
 }
+
+#[tokio::test]
+async fn a_body_in_cbor_is_told_and_how_to_send_json() {
+    let stack = start().await;
+    let put = stack
+        .http
+        .post(stack.url("/"))
+        .header("x-amz-target", "Kinesis_20131202.PutRecord")
+        .header("content-type", "application/x-amz-cbor-1.1")
+        .body(vec![0xbf, 0xff]);
+    let answer = put.send().await.unwrap();
+    assert_eq!(answer.status(), 400);
+    let text = answer.text().await.unwrap();
+    assert!(
+        text.contains("SerializationException") && text.contains("AWS_CBOR_DISABLE"),
+        "{text}"
+    );
+}
