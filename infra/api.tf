@@ -44,8 +44,10 @@ resource "aws_apigatewayv2_route" "main" {
   api_id             = aws_apigatewayv2_api.main.id
   authorization_type = lookup(local.authorization_type, var.api_auth, "NONE")
   authorizer_id      = one(aws_apigatewayv2_authorizer.jwt[*].id)
-  route_key          = each.value
-  target             = "integrations/${aws_apigatewayv2_integration.ingest_api.id}"
+  # A token that was made for something else of the same audience does not post.
+  authorization_scopes = var.api_auth == "jwt" ? var.jwt.scopes : null
+  route_key            = each.value
+  target               = "integrations/${aws_apigatewayv2_integration.ingest_api.id}"
 }
 
 resource "aws_apigatewayv2_route" "open" {
@@ -89,6 +91,7 @@ resource "aws_apigatewayv2_stage" "main" {
       route        = "$context.routeKey"
       size_bytes   = "$context.responseLength"
       status       = "$context.status"
+      subject      = "$context.authorizer.claims.sub"
       time         = "$context.requestTime"
       user_agent   = "$context.identity.userAgent"
       unauthorized = "$context.authorizer.error"
@@ -99,6 +102,18 @@ resource "aws_apigatewayv2_stage" "main" {
     detailed_metrics_enabled = true
     throttling_burst_limit   = var.api_throttle.burst
     throttling_rate_limit    = var.api_throttle.rate
+  }
+
+  # What anybody may ask takes nothing from those who post.
+  dynamic "route_settings" {
+    for_each = aws_apigatewayv2_route.open
+
+    content {
+      route_key                = route_settings.value.route_key
+      detailed_metrics_enabled = true
+      throttling_burst_limit   = 20
+      throttling_rate_limit    = 10
+    }
   }
 }
 

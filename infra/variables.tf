@@ -130,8 +130,9 @@ variable "jwt" {
   type = object({
     audiences = list(string)
     issuer    = string
+    scopes    = optional(list(string), [])
   })
-  description = "Issuer of the tokens and the audiences they must name one of, for api_auth = \"jwt\"."
+  description = "Issuer of the tokens, the audiences they must name one of, and the scopes of which they must have one (none: any token of the audience will do), for api_auth = \"jwt\"."
   default     = null
 
   validation {

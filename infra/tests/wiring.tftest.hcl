@@ -162,11 +162,11 @@ run "by_default_requests_are_signed" {
 run "tokens_are_told_right_from_wrong_by_the_api" {
   variables {
     api_auth = "jwt"
-    jwt      = { issuer = "https://login.example.com", audiences = ["pinflow"] }
+    jwt      = { issuer = "https://login.example.com", audiences = ["pinflow"], scopes = ["posts/write"] }
   }
 
   assert {
-    condition     = alltrue([for route in aws_apigatewayv2_route.main : route.authorization_type == "JWT" && route.authorizer_id == aws_apigatewayv2_authorizer.jwt[0].id])
+    condition     = alltrue([for route in aws_apigatewayv2_route.main : route.authorization_type == "JWT" && route.authorizer_id == aws_apigatewayv2_authorizer.jwt[0].id && route.authorization_scopes == toset(["posts/write"])])
     error_message = "A route takes posts without a token."
   }
 
@@ -294,6 +294,15 @@ run "a_key_is_added_and_none_replaced" {
   assert {
     condition     = !strcontains(output.api_keys_command, "--overwrite") && strcontains(output.add_api_key_command, "get-parameter")
     error_message = "A command that is pasted twice takes all keys away."
+  }
+}
+
+run "anybody_takes_nothing_from_posters" {
+  assert {
+    condition = { for route in aws_apigatewayv2_stage.main.route_settings : route.route_key => route.throttling_rate_limit } == {
+      for route in ["GET /health", "GET /openapi.yaml", "HEAD /health", "HEAD /openapi.yaml"] : route => 10
+    }
+    error_message = "A route that is open to all has no throttle of its own."
   }
 }
 

@@ -292,7 +292,8 @@ class Quiet(Report):
 
 def write_report(folder, name, table):
     pyarrow.parquet.write_table(table, folder / f"{name}.parquet")
-    polars.from_arrow(table).write_csv(folder / f"{name}.csv")
+    text = polars.col(polars.String).map_elements(compare.no_formula, return_dtype=polars.String)
+    polars.from_arrow(table).with_columns(text).write_csv(folder / f"{name}.csv")
 
 
 def unchanged(table):
