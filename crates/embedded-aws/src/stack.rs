@@ -321,7 +321,7 @@ async fn listen(port: u16) -> Result<TcpListener, StackError> {
 
 /// Returns the configuration of an AWS client that speaks to the stack at a URL.
 ///
-/// `secret` is in the file that the stack names at [`SECRET_FILE_PATH`]. Nothing comes from the environment or from files in
+/// `secret` is in the file that the stack names at [`SECRET_FILE_PATH`](crate::SECRET_FILE_PATH). Nothing comes from the environment or from files in
 /// the home folder.
 pub fn sdk_config(url: &str, secret: &str) -> SdkConfig {
     let credentials = Credentials::new("local", secret, None, None, "embedded-aws");

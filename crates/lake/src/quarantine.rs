@@ -105,12 +105,19 @@ fn format_arrival(micros: i64) -> String {
     format!("{timestamp:.6}")
 }
 
+/// Bytes of lines that are compressed: those of a batch with some bad records.
+const COMPRESSED_BYTES: usize = 256 * 1024;
+
 /// Gathers the lines of one quarantine object.
 ///
-/// A line is compressed as it comes: packed records make lines of many times their size.
+/// A line is compressed as it comes: packed records make lines of many times their size. What comes after the first lines is
+/// stored as it is, in a second member of the gzip: an event of nothing but garbage must not cost more than one of good rows,
+/// and base64 gets little smaller.
 #[derive(Debug)]
 pub struct QuarantineWriter {
     gzip: GzEncoder<Vec<u8>>,
+    /// Bytes of the lines so far.
+    bytes: usize,
     /// A line while it is written: the compressor takes it in one piece, which is many times quicker than in its tokens.
     line: Vec<u8>,
 }
@@ -121,6 +128,7 @@ impl Default for QuarantineWriter {
             // `GzEncoder` leaves the time in the header at zero. A stronger compression costs several times as much
             // time, and a rejected record must not cost more than a good one.
             gzip: GzEncoder::new(Vec::new(), flate2::Compression::fast()),
+            bytes: 0,
             line: Vec::new(),
         }
     }
@@ -133,6 +141,15 @@ impl QuarantineWriter {
         serde_json::to_writer(&mut self.line, record)
             .map_err(|error| LakeError::WriteQuarantine(error.into()))?;
         self.line.push(b'\n');
+        let is_compressed = self.bytes <= COMPRESSED_BYTES;
+        self.bytes += self.line.len();
+        if is_compressed && self.bytes > COMPRESSED_BYTES {
+            let none = GzEncoder::new(Vec::new(), flate2::Compression::none());
+            let first = std::mem::replace(&mut self.gzip, none);
+            let first = first.finish().map_err(LakeError::WriteQuarantine)?;
+            // The second member goes behind the first.
+            self.gzip = GzEncoder::new(first, flate2::Compression::none());
+        }
         self.gzip
             .write_all(&self.line)
             .map_err(LakeError::WriteQuarantine)
@@ -238,6 +255,21 @@ mod tests {
             read_quarantine(b"plain"),
             Err(LakeError::ReadGzip(_))
         ));
+    }
+
+    #[test]
+    fn an_object_of_many_lines_reads_back_whole() {
+        let payloads: Vec<_> = (0..2_000)
+            .map(|number| format!("[{number}, {}]", "7,".repeat(100)))
+            .collect();
+        let records: Vec<_> = payloads
+            .iter()
+            .map(|payload| record(payload.as_bytes()))
+            .collect();
+        let object = write_quarantine(&records).unwrap();
+        assert!(object.len() > 2 * COMPRESSED_BYTES);
+        assert_eq!(object, write_quarantine(&records).unwrap());
+        assert_eq!(read_quarantine(&object).unwrap(), records);
     }
 
     proptest! {
