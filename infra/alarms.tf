@@ -191,86 +191,54 @@ resource "aws_cloudwatch_metric_alarm" "main" {
   treat_missing_data  = "notBreaching"
 }
 
-resource "aws_cloudwatch_metric_alarm" "api_errors" {
+# Shares of the API's requests.
+resource "aws_cloudwatch_metric_alarm" "api_share" {
+  for_each = {
+    api-errors = {
+      description = "More than 1 % of the requests got a 5xx: what they hold is not stored, and well-made clients try again."
+      metric      = "5xx"
+      percent     = 1
+      period_s    = 300
+      requests    = 0
+    }
+    api-refusals = {
+      description = "More than a quarter of the requests of half an hour got a 4xx: a client sends what cannot be stored, lost its key, or is no client. The access log says who."
+      metric      = "4xx"
+      percent     = 25
+      period_s    = 1800
+      requests    = 100
+    }
+  }
+
   alarm_actions       = [aws_sns_topic.alarms.arn]
-  alarm_description   = "More than 1 % of the requests got a 5xx: what they hold is not stored, and well-made clients try again."
-  alarm_name          = "${local.name}-api-errors"
+  alarm_description   = each.value.description
+  alarm_name          = "${local.name}-${each.key}"
   comparison_operator = "GreaterThanThreshold"
   evaluation_periods  = 1
   ok_actions          = [aws_sns_topic.alarms.arn]
-  threshold           = 1
+  threshold           = each.value.percent
   treat_missing_data  = "notBreaching"
 
   metric_query {
     id          = "share"
-    expression  = "IF(requests > 0, 100 * errors / requests, 0)"
-    label       = "5xx, percent"
+    expression  = "IF(requests > ${each.value.requests}, 100 * answers / requests, 0)"
+    label       = "${each.value.metric}, percent"
     return_data = true
   }
 
-  metric_query {
-    id = "errors"
+  dynamic "metric_query" {
+    for_each = { answers = each.value.metric, requests = "Count" }
 
-    metric {
-      dimensions  = { ApiId = aws_apigatewayv2_api.main.id, Stage = aws_apigatewayv2_stage.main.name }
-      metric_name = "5xx"
-      namespace   = "AWS/ApiGateway"
-      period      = 300
-      stat        = "Sum"
-    }
-  }
+    content {
+      id = metric_query.key
 
-  metric_query {
-    id = "requests"
-
-    metric {
-      dimensions  = { ApiId = aws_apigatewayv2_api.main.id, Stage = aws_apigatewayv2_stage.main.name }
-      metric_name = "Count"
-      namespace   = "AWS/ApiGateway"
-      period      = 300
-      stat        = "Sum"
-    }
-  }
-}
-
-resource "aws_cloudwatch_metric_alarm" "api_refusals" {
-  alarm_actions       = [aws_sns_topic.alarms.arn]
-  alarm_description   = "More than a quarter of the requests of half an hour got a 4xx: a client sends what cannot be stored, lost its key, or is no client. The access log says who."
-  alarm_name          = "${local.name}-api-refusals"
-  comparison_operator = "GreaterThanThreshold"
-  evaluation_periods  = 1
-  ok_actions          = [aws_sns_topic.alarms.arn]
-  threshold           = 25
-  treat_missing_data  = "notBreaching"
-
-  metric_query {
-    id          = "share"
-    expression  = "IF(requests > 100, 100 * refusals / requests, 0)"
-    label       = "4xx, percent"
-    return_data = true
-  }
-
-  metric_query {
-    id = "refusals"
-
-    metric {
-      dimensions  = { ApiId = aws_apigatewayv2_api.main.id, Stage = aws_apigatewayv2_stage.main.name }
-      metric_name = "4xx"
-      namespace   = "AWS/ApiGateway"
-      period      = 1800
-      stat        = "Sum"
-    }
-  }
-
-  metric_query {
-    id = "requests"
-
-    metric {
-      dimensions  = { ApiId = aws_apigatewayv2_api.main.id, Stage = aws_apigatewayv2_stage.main.name }
-      metric_name = "Count"
-      namespace   = "AWS/ApiGateway"
-      period      = 1800
-      stat        = "Sum"
+      metric {
+        dimensions  = { ApiId = aws_apigatewayv2_api.main.id, Stage = aws_apigatewayv2_stage.main.name }
+        metric_name = metric_query.value
+        namespace   = "AWS/ApiGateway"
+        period      = each.value.period_s
+        stat        = "Sum"
+      }
     }
   }
 }

@@ -136,7 +136,8 @@ resource "aws_cloudwatch_dashboard" "main" {
           title = "Alarms"
           alarms = concat(
             [for alarm in aws_cloudwatch_metric_alarm.main : alarm.arn],
-            [aws_cloudwatch_metric_alarm.api_errors.arn, aws_cloudwatch_metric_alarm.daily_run_missing.arn, aws_cloudwatch_metric_alarm.quarantine_share.arn],
+            values(aws_cloudwatch_metric_alarm.api_share)[*].arn,
+            [aws_cloudwatch_metric_alarm.daily_run_missing.arn, aws_cloudwatch_metric_alarm.quarantine_share.arn],
           )
         }
       }],

@@ -2,6 +2,12 @@
 # quarantined records for 365; curated tables, reports and the ledger for good. Batches that are given up have a bucket of their own.
 
 locals {
+  # Closed to the public, and to anything but TLS.
+  buckets = {
+    failed_batches = aws_s3_bucket.failed_batches
+    lake           = aws_s3_bucket.lake
+  }
+
   athena_results_prefix = "athena/"
 
   days_by_prefix = {
@@ -22,8 +28,10 @@ resource "aws_s3_bucket" "lake" {
   depends_on = [aws_kms_key.main]
 }
 
-resource "aws_s3_bucket_public_access_block" "lake" {
-  bucket                  = aws_s3_bucket.lake.id
+resource "aws_s3_bucket_public_access_block" "closed" {
+  for_each = local.buckets
+
+  bucket                  = each.value.id
   block_public_acls       = true
   block_public_policy     = true
   ignore_public_acls      = true
@@ -96,19 +104,23 @@ resource "aws_s3_bucket_lifecycle_configuration" "lake" {
   depends_on = [aws_s3_bucket_versioning.lake]
 }
 
-resource "aws_s3_bucket_policy" "lake" {
-  bucket = aws_s3_bucket.lake.id
-  policy = data.aws_iam_policy_document.lake.json
+resource "aws_s3_bucket_policy" "tls" {
+  for_each = local.buckets
 
-  depends_on = [aws_s3_bucket_public_access_block.lake]
+  bucket = each.value.id
+  policy = data.aws_iam_policy_document.tls[each.key].json
+
+  depends_on = [aws_s3_bucket_public_access_block.closed]
 }
 
-data "aws_iam_policy_document" "lake" {
+data "aws_iam_policy_document" "tls" {
+  for_each = local.buckets
+
   statement {
     sid       = "OnlyTls"
     effect    = "Deny"
     actions   = ["s3:*"]
-    resources = [aws_s3_bucket.lake.arn, "${aws_s3_bucket.lake.arn}/*"]
+    resources = [each.value.arn, "${each.value.arn}/*"]
 
     principals {
       type        = "*"
@@ -133,14 +145,6 @@ resource "aws_s3_bucket" "failed_batches" {
   # checkov:skip=CKV_AWS_21:Each object is written once, under a name of its own.
   bucket        = "${local.name}-failed-${local.account_id}"
   force_destroy = var.force_destroy
-}
-
-resource "aws_s3_bucket_public_access_block" "failed_batches" {
-  bucket                  = aws_s3_bucket.failed_batches.id
-  block_public_acls       = true
-  block_public_policy     = true
-  ignore_public_acls      = true
-  restrict_public_buckets = true
 }
 
 resource "aws_s3_bucket_server_side_encryption_configuration" "failed_batches" {
@@ -168,33 +172,6 @@ resource "aws_s3_bucket_lifecycle_configuration" "failed_batches" {
 
     expiration {
       days = 365
-    }
-  }
-}
-
-resource "aws_s3_bucket_policy" "failed_batches" {
-  bucket = aws_s3_bucket.failed_batches.id
-  policy = data.aws_iam_policy_document.failed_batches.json
-
-  depends_on = [aws_s3_bucket_public_access_block.failed_batches]
-}
-
-data "aws_iam_policy_document" "failed_batches" {
-  statement {
-    sid       = "OnlyTls"
-    effect    = "Deny"
-    actions   = ["s3:*"]
-    resources = [aws_s3_bucket.failed_batches.arn, "${aws_s3_bucket.failed_batches.arn}/*"]
-
-    principals {
-      type        = "*"
-      identifiers = ["*"]
-    }
-
-    condition {
-      test     = "Bool"
-      variable = "aws:SecureTransport"
-      values   = ["false"]
     }
   }
 }

@@ -237,7 +237,8 @@ run "each_alarm_tells_the_topic" {
     condition = alltrue([
       for alarm in concat(
         values(aws_cloudwatch_metric_alarm.main),
-        [aws_cloudwatch_metric_alarm.api_errors, aws_cloudwatch_metric_alarm.daily_run_missing, aws_cloudwatch_metric_alarm.quarantine_share, aws_cloudwatch_metric_alarm.reconciliation_incomplete, aws_cloudwatch_metric_alarm.api_refusals],
+        values(aws_cloudwatch_metric_alarm.api_share),
+        [aws_cloudwatch_metric_alarm.daily_run_missing, aws_cloudwatch_metric_alarm.quarantine_share, aws_cloudwatch_metric_alarm.reconciliation_incomplete],
       ) : alarm.alarm_actions == toset([aws_sns_topic.alarms.arn])
     ])
     error_message = "An alarm tells nobody."
@@ -265,7 +266,7 @@ run "what_made_a_batch_fail_cannot_keep_it_from_being_kept" {
   assert {
     condition = alltrue([
       one(one(aws_s3_bucket_server_side_encryption_configuration.failed_batches.rule).apply_server_side_encryption_by_default).sse_algorithm == "AES256",
-      aws_s3_bucket_public_access_block.failed_batches.block_public_policy,
+      aws_s3_bucket_public_access_block.closed["failed_batches"].block_public_policy,
       one(aws_s3_bucket_lifecycle_configuration.failed_batches.rule).expiration[0].days == 365,
       strcontains(local.alarms["batches-given-up"].description, "--failed-bucket failed"),
     ])

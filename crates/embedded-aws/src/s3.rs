@@ -4,40 +4,40 @@
 //! neither what stands beside them, nor what a symbolic link leads to. An object's own metadata is in an extended attribute of its
 //! file. Copies are left out.
 
-use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::fs;
+use std::io;
 use std::path::{Component, Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::TryStreamExt as _;
 use http::Method;
-use md5::{Digest as _, Md5};
 use s3s::access::{S3Access, S3AccessContext};
 use s3s::auth::{S3Auth, SecretKey};
-use s3s::checksum::ChecksumHasher;
 use s3s::dto::{
     AbortMultipartUploadInput, AbortMultipartUploadOutput, Bucket, Checksum,
     CompleteMultipartUploadInput, CompleteMultipartUploadOutput, CreateMultipartUploadInput,
     CreateMultipartUploadOutput, DeleteObjectInput, DeleteObjectOutput, DeleteObjectsInput,
-    DeleteObjectsOutput, DeletedObject, ETag, ETagCondition, GetBucketLocationInput,
-    GetBucketLocationOutput, GetObjectInput, GetObjectOutput, HeadBucketInput, HeadBucketOutput,
-    HeadObjectInput, HeadObjectOutput, ListBucketsInput, ListBucketsOutput, ListObjectsInput,
-    ListObjectsOutput, ListObjectsV2Input, ListObjectsV2Output, Metadata, PutObjectInput,
-    PutObjectOutput, StreamingBlob, UploadPartInput, UploadPartOutput,
+    DeleteObjectsOutput, DeletedObject, ETag, GetBucketLocationInput, GetBucketLocationOutput,
+    GetObjectInput, GetObjectOutput, HeadBucketInput, HeadBucketOutput, HeadObjectInput,
+    HeadObjectOutput, ListBucketsInput, ListBucketsOutput, ListObjectsInput, ListObjectsOutput,
+    ListObjectsV2Input, ListObjectsV2Output, Metadata, PutObjectInput, PutObjectOutput,
+    UploadPartInput, UploadPartOutput,
 };
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
 
 use self::list::{Asked, Listed};
 use self::multipart::Uploads;
-use self::object::{OpenObject, e_tag, is_absent};
+use self::object::{OpenObject, is_absent};
+use self::received::received;
+use self::staging::{Condition, Staging, WriteError};
 
 mod list;
 mod multipart;
 mod object;
+mod received;
+mod staging;
 
 /// Makes the service of the buckets in a folder; `staging` is a folder of the same file system for unfinished objects.
 pub(crate) fn service(
@@ -46,20 +46,11 @@ pub(crate) fn service(
     secret: &str,
     staging: &Path,
 ) -> io::Result<S3Service> {
-    // What a killed process left half-written was never acknowledged.
-    if staging.exists() {
-        fs::remove_dir_all(staging)?;
-    }
-    fs::create_dir_all(staging)?;
     let folder = Folder {
         root: root.to_owned(),
         buckets,
         uploads: Uploads::default(),
-        staging: Arc::new(Staging {
-            folder: staging.to_owned(),
-            next: AtomicU64::new(0),
-            naming: Mutex::new(()),
-        }),
+        staging: Arc::new(Staging::open(staging)?),
     };
     let mut builder = S3ServiceBuilder::new(folder);
     builder.set_auth(AnyAccessKey(secret.to_owned()));
@@ -101,35 +92,6 @@ struct Folder {
     buckets: Vec<String>,
     staging: Arc<Staging>,
     uploads: Uploads,
-}
-
-/// Where objects are written before they get their name.
-struct Staging {
-    folder: PathBuf,
-    next: AtomicU64,
-    /// Held while an object gets its name, so that nobody writes between the look of a condition and the write.
-    naming: Mutex<()>,
-}
-
-/// A condition that `PutObject` puts.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Condition {
-    None,
-    /// There must be no object with the key (`If-None-Match: *`).
-    Absent,
-    /// The object must be the one with this `ETag` (`If-Match`).
-    Matches(String),
-}
-
-/// Why an object was not written.
-#[derive(Debug, thiserror::Error)]
-enum WriteError {
-    #[error("the condition does not hold")]
-    Condition,
-    #[error("there is no object to compare")]
-    Absent,
-    #[error(transparent)]
-    Io(#[from] io::Error),
 }
 
 #[async_trait]
@@ -343,7 +305,7 @@ impl S3 for Folder {
     ) -> S3Result<S3Response<CreateMultipartUploadOutput>> {
         let input = request.input;
         self.path(&input.bucket, &input.key)?;
-        let number = self.staging.next.fetch_add(1, Ordering::Relaxed);
+        let number = self.staging.number();
         let id = format!("upload-{number}");
         let metadata = input.metadata.unwrap_or_default();
         let id = self.uploads.begin(id, input.key.clone(), metadata);
@@ -422,49 +384,6 @@ impl S3 for Folder {
     }
 }
 
-/// Reads a body whole, and checks it against what the request promises of it; returns its MD5, and the checksums.
-async fn received(
-    body: Option<StreamingBlob>,
-    promised: &PutObjectInput,
-    trailers: Option<s3s::TrailingHeaders>,
-) -> S3Result<(Vec<Bytes>, [u8; 16], Checksum)> {
-    let mut hasher = hasher(promised);
-    let mut md5 = Md5::new();
-    let mut bytes: Vec<Bytes> = Vec::new();
-    let mut stream = body.ok_or_else(|| s3_error!(IncompleteBody))?;
-    while let Some(chunk) = stream
-        .try_next()
-        .await
-        .map_err(|_| s3_error!(IncompleteBody))?
-    {
-        hasher.update(&chunk);
-        md5.update(&chunk);
-        bytes.push(chunk);
-    }
-    let md5: [u8; 16] = md5.finalize().into();
-    let computed = hasher.finalize();
-    check_md5(promised, md5)?;
-    let trailers = trailers.and_then(|trailers| trailers.take());
-    check_checksums(promised, trailers.as_ref(), &computed)?;
-    Ok((bytes, md5, computed))
-}
-
-impl Condition {
-    fn of(none_match: Option<&ETagCondition>, is_match: Option<&ETagCondition>) -> S3Result<Self> {
-        match (none_match, is_match) {
-            (None, None) => Ok(Self::None),
-            (Some(ETagCondition::Any), None) => Ok(Self::Absent),
-            (None, Some(ETagCondition::ETag(ETag::Strong(e_tag)))) => {
-                Ok(Self::Matches(e_tag.clone()))
-            }
-            _ => Err(s3_error!(
-                NotImplemented,
-                "Of the conditions, only If-None-Match: * and If-Match: \"<ETag>\" are known here"
-            )),
-        }
-    }
-}
-
 impl Folder {
     /// Returns a bucket's folder.
     fn folder(&self, bucket: &str) -> S3Result<PathBuf> {
@@ -532,155 +451,4 @@ impl Folder {
         }
         Ok(bucket.join(key))
     }
-}
-
-impl Staging {
-    /// Writes a file so that it is there whole, and flushed, or not at all, and returns its `ETag`.
-    fn write(
-        &self,
-        body: &[Bytes],
-        metadata: &Metadata,
-        path: &Path,
-        condition: &Condition,
-    ) -> Result<String, WriteError> {
-        let staged = self
-            .folder
-            .join(self.next.fetch_add(1, Ordering::Relaxed).to_string());
-        let written = self.write_staged(&staged, body, metadata, path, condition);
-        if written.is_err() || *condition == Condition::Absent {
-            // What was not renamed; a file that is left over is removed at the next start.
-            let _ = fs::remove_file(&staged);
-        }
-        written
-    }
-
-    fn write_staged(
-        &self,
-        staged: &Path,
-        body: &[Bytes],
-        metadata: &Metadata,
-        path: &Path,
-        condition: &Condition,
-    ) -> Result<String, WriteError> {
-        let mut file = File::create(staged)?;
-        for bytes in body {
-            file.write_all(bytes)?;
-        }
-        object::set_metadata(&file, metadata)?;
-        file.sync_all()?;
-        // A name changes neither what the file holds nor when it was written.
-        let e_tag = e_tag(&file.metadata()?);
-        let folder = path.parent().unwrap_or(path);
-        fs::create_dir_all(folder)?;
-        self.name(staged, path, condition)?;
-        File::open(folder)?.sync_all()?;
-        Ok(e_tag)
-    }
-
-    fn name(&self, staged: &Path, path: &Path, condition: &Condition) -> Result<(), WriteError> {
-        let _guard = self.naming.lock().unwrap_or_else(PoisonError::into_inner);
-        match condition {
-            Condition::None => fs::rename(staged, path)?,
-            // A link fails if the name is taken.
-            Condition::Absent => match fs::hard_link(staged, path) {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                    return Err(WriteError::Condition);
-                }
-                linked => linked?,
-            },
-            Condition::Matches(wanted) => match fs::metadata(path) {
-                Ok(metadata) if e_tag(&metadata) == *wanted => fs::rename(staged, path)?,
-                Ok(_) => return Err(WriteError::Condition),
-                Err(error) if is_absent(&error) => return Err(WriteError::Absent),
-                Err(error) => return Err(error.into()),
-            },
-        }
-        Ok(())
-    }
-}
-
-/// Returns a hasher of the checksums that the request promises.
-fn hasher(input: &PutObjectInput) -> ChecksumHasher {
-    let algorithm = input
-        .checksum_algorithm
-        .as_ref()
-        .map(s3s::dto::ChecksumAlgorithm::as_str)
-        .unwrap_or_default();
-    let mut hasher = ChecksumHasher::default();
-    if input.checksum_crc32.is_some() || algorithm == "CRC32" {
-        hasher.crc32 = Some(s3s::crypto::Crc32::default());
-    }
-    if input.checksum_crc32c.is_some() || algorithm == "CRC32C" {
-        hasher.crc32c = Some(s3s::crypto::Crc32c::default());
-    }
-    if input.checksum_crc64nvme.is_some() || algorithm == "CRC64NVME" {
-        hasher.crc64nvme = Some(s3s::crypto::Crc64Nvme::default());
-    }
-    if input.checksum_sha1.is_some() || algorithm == "SHA1" {
-        hasher.sha1 = Some(s3s::crypto::Sha1::default());
-    }
-    if input.checksum_sha256.is_some() || algorithm == "SHA256" {
-        hasher.sha256 = Some(s3s::crypto::Sha256::default());
-    }
-    hasher
-}
-
-fn check_md5(input: &PutObjectInput, md5: [u8; 16]) -> S3Result<()> {
-    use base64::Engine as _;
-    let computed = base64::engine::general_purpose::STANDARD.encode(md5);
-    if input
-        .content_md5
-        .as_ref()
-        .is_some_and(|promised| promised.as_str() != computed)
-    {
-        return Err(s3_error!(BadDigest, "The body's MD5 is {computed}"));
-    }
-    Ok(())
-}
-
-/// Compares the checksums that headers or trailers promise with those of the body.
-fn check_checksums(
-    input: &PutObjectInput,
-    trailers: Option<&http::HeaderMap>,
-    computed: &Checksum,
-) -> S3Result<()> {
-    for (name, header, computed) in [
-        (
-            "x-amz-checksum-crc32",
-            &input.checksum_crc32,
-            &computed.checksum_crc32,
-        ),
-        (
-            "x-amz-checksum-crc32c",
-            &input.checksum_crc32c,
-            &computed.checksum_crc32c,
-        ),
-        (
-            "x-amz-checksum-crc64nvme",
-            &input.checksum_crc64nvme,
-            &computed.checksum_crc64nvme,
-        ),
-        (
-            "x-amz-checksum-sha1",
-            &input.checksum_sha1,
-            &computed.checksum_sha1,
-        ),
-        (
-            "x-amz-checksum-sha256",
-            &input.checksum_sha256,
-            &computed.checksum_sha256,
-        ),
-    ] {
-        let trailer = trailers.and_then(|trailers| trailers.get(name)?.to_str().ok());
-        let promised = header.as_deref().or(trailer);
-        // A trailer of an algorithm that the request did not announce cannot be checked any more.
-        if promised.is_some_and(|promised| {
-            computed
-                .as_deref()
-                .is_some_and(|computed| promised != computed)
-        }) {
-            return Err(s3_error!(BadDigest, "{name} is not that of the body"));
-        }
-    }
-    Ok(())
 }

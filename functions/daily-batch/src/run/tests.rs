@@ -6,7 +6,11 @@ use bytes::Bytes;
 use daily_report::Summary;
 use object_store::ObjectStoreExt as _;
 
+use object_store::path::Path;
+
 use super::*;
+use crate::merge::merge;
+use crate::table::delta::CuratedTable;
 use crate::test_lake::{self, memory, posted};
 
 /// A clock that a test sets.

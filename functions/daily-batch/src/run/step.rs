@@ -1,0 +1,217 @@
+//! One step of a run: what it does, and what it counts.
+
+use std::collections::BTreeMap;
+
+use cleaning::RejectionCode;
+use daily_report::run::RunRecord;
+use event_model::Kind;
+use object_store::path::Path;
+use tracing::{error, warn};
+
+use super::reconciliation::reconcile;
+use super::{
+    ACCEPTED, DUPLICATE_KEYS, IS_COMPLETE, REJECTED, REPORTS, Runner, UNACCOUNTED, page_key,
+    summary, usage,
+};
+use crate::error::chain;
+use crate::maintenance::compact::compact;
+use crate::merge::counts::{merge_counts, merge_step, table_counts};
+use crate::merge::merge;
+use crate::storage::objects;
+use crate::table::delta::CuratedTable;
+use crate::{DailyError, reports};
+
+impl Runner {
+    /// Does a step.
+    pub(super) async fn step(
+        &self,
+        name: &str,
+        record: &RunRecord,
+    ) -> Result<StepDone, DailyError> {
+        if let Some(kind) = Kind::ALL
+            .into_iter()
+            .find(|kind| merge_step(*kind) == *name)
+        {
+            return self.merge(kind, record).await;
+        }
+        match name {
+            "compact" => self.compact(record).await,
+            "vacuum" => {
+                let mut files = 0;
+                for kind in Kind::ALL {
+                    let table = CuratedTable::open_or_create(&self.lake, kind).await?;
+                    files += table.vacuum(self.config.vacuum_retention_hours).await?;
+                }
+                Ok(StepDone::files(files))
+            }
+            REPORTS => {
+                let tables = self.tables(record).await?;
+                let written = reports::write(&self.lake, record.run_date, &tables).await?;
+                Ok(reports_done(written))
+            }
+            _ => Ok(StepDone {
+                counts: self.page(record).await?,
+                ..StepDone::default()
+            }),
+        }
+    }
+
+    /// Merges a kind, and counts what unfinished attempts at the same date merged before, too.
+    async fn merge(&self, kind: Kind, record: &RunRecord) -> Result<StepDone, DailyError> {
+        let (run_date, attempt) = (record.run_date, record.attempt);
+        let outcome = merge(&self.work(), kind, run_date, attempt).await?;
+        let mut counts = merge_counts(&outcome);
+        let unfinished = self.ledger().unfinished(record).await?;
+        if !unfinished.is_empty() {
+            let table = CuratedTable::open_or_create(&self.lake, kind).await?;
+            for note in table.merge_notes().await? {
+                if note.run_date == run_date && unfinished.contains(&note.attempt) {
+                    for (name, count) in note.counts {
+                        *counts.entry(name).or_default() += count;
+                    }
+                }
+            }
+        }
+        let of_table = table_counts(&outcome);
+        counts.extend(of_table.map(|(name, count)| (name.to_owned(), count)));
+        Ok(StepDone {
+            counts,
+            tables: BTreeMap::from([(kind.to_string(), outcome.table.version)]),
+            error: None,
+        })
+    }
+
+    /// Compacts every table. The version that the reports read moves along, as no row changes.
+    async fn compact(&self, record: &RunRecord) -> Result<StepDone, DailyError> {
+        let mut done = StepDone::files(0);
+        let mut first_error = None;
+        for kind in Kind::ALL {
+            match compact(&self.work(), kind).await {
+                Ok(Some(compaction)) => {
+                    done.add_files(compaction.files);
+                    let name = kind.to_string();
+                    if record.tables.get(&name) == Some(&compaction.base) {
+                        done.tables.insert(name, compaction.committed.version);
+                    }
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    error!(kind = %kind, error = chain(&error), "Could not compact `{kind}`");
+                    first_error.get_or_insert(error);
+                }
+            }
+        }
+        first_error.map_or(Ok(done), Err)
+    }
+
+    /// Opens the tables at the versions that the run has noted.
+    async fn tables(&self, record: &RunRecord) -> Result<Vec<CuratedTable>, DailyError> {
+        let mut tables = Vec::new();
+        for kind in Kind::ALL {
+            let version = record.tables.get(kind.as_str()).copied();
+            let version = version.ok_or_else(|| {
+                DailyError::Bug(format!("the run has noted no version of `{kind}`"))
+            })?;
+            tables.push(CuratedTable::open_at(&self.lake, kind, version).await?);
+        }
+        Ok(tables)
+    }
+
+    /// Writes the summary and the page.
+    async fn page(&self, record: &RunRecord) -> Result<BTreeMap<String, u64>, DailyError> {
+        let tables = self.tables(record).await?;
+        let run_date = record.run_date;
+        let mut summary = summary::gather(&self.lake, record, &tables).await?;
+        let (reconciliation, stream) =
+            reconcile(&self.lake, self.stream.as_ref(), run_date, &self.clock).await?;
+        summary.reconciliation = reconciliation;
+        summary.usage = usage::of_day(&self.lake, &summary, record, stream, &self.clock).await?;
+        if summary.reconciliation.unaccounted > 0 {
+            warn!(
+                unaccounted = summary.reconciliation.unaccounted,
+                "Accepted records are missing"
+            );
+        }
+        let trend = summary::trend(&self.lake, run_date).await?;
+        let steps = record.steps.iter();
+        let made = steps
+            .filter(|step| step.name == REPORTS)
+            .flat_map(|step| step.counts.clone());
+        let tables = reports::read(&self.lake, run_date, &made.collect()).await?;
+        let json = serde_json::to_vec_pretty(&summary)
+            .map_err(|error| DailyError::Bug(error.to_string()))?;
+        self.put(&summary::summary_key(run_date), json).await?;
+        let page = daily_report::page::render(&daily_report::page::Page {
+            summary: &summary,
+            reports: &tables,
+            trend: &trend,
+        });
+        self.put(&page_key(run_date), page.into_bytes()).await?;
+        let rejected = summary.quarantine.by_code.iter();
+        let is_loss =
+            |code: &str| RejectionCode::from_name(code).is_none_or(RejectionCode::is_loss);
+        let rejected = rejected
+            .filter(|(code, _)| is_loss(code))
+            .map(|(_, count)| count)
+            .sum();
+        Ok(BTreeMap::from([
+            (ACCEPTED.to_owned(), summary.reconciliation.accepted),
+            (REJECTED.to_owned(), rejected),
+            (UNACCOUNTED.to_owned(), summary.reconciliation.unaccounted),
+            (
+                IS_COMPLETE.to_owned(),
+                u64::from(summary.reconciliation.is_complete),
+            ),
+            (
+                DUPLICATE_KEYS.to_owned(),
+                summary.duplicate_keys.values().sum(),
+            ),
+        ]))
+    }
+
+    async fn put(&self, key: &str, bytes: Vec<u8>) -> Result<(), DailyError> {
+        objects::put(self.lake.store().as_ref(), &Path::from(key), bytes.into()).await
+    }
+}
+
+/// What a step did.
+#[derive(Debug, Default)]
+pub(super) struct StepDone {
+    pub(super) counts: BTreeMap<String, u64>,
+    /// Versions of tables that it made or found.
+    pub(super) tables: BTreeMap<String, u64>,
+    /// What of it failed; the run goes on without.
+    pub(super) error: Option<String>,
+}
+
+/// Tells of the reports that were made, and of those that were not.
+fn reports_done(written: reports::Written) -> StepDone {
+    let mut problems = Vec::new();
+    for (name, failure) in &written.failed {
+        let problem = chain(failure);
+        error!(
+            report = name,
+            error = problem,
+            "Could not make the report `{name}`"
+        );
+        problems.push(format!("`{name}`: {problem}"));
+    }
+    StepDone {
+        counts: written.rows.into_iter().collect(),
+        error: (!problems.is_empty()).then(|| problems.join("; ")),
+        ..StepDone::default()
+    }
+}
+
+impl StepDone {
+    fn files(files: u64) -> Self {
+        Self {
+            counts: BTreeMap::from([("files".to_owned(), files)]),
+            ..Self::default()
+        }
+    }
+
+    fn add_files(&mut self, files: u64) {
+        *self.counts.entry("files".to_owned()).or_default() += files;
+    }
+}
