@@ -28,13 +28,12 @@ pub fn decode(text: &str) -> Result<Vec<u8>, InvalidBase64> {
             .enumerate()
             .filter(|(_, byte)| !byte.is_ascii_whitespace())
     };
-    let plain: Vec<u8> = letters()
-        .map(|(_, byte)| match byte {
-            b'-' => b'+',
-            b'_' => b'/',
-            other => other,
-        })
-        .collect();
+    let mut plain = Vec::with_capacity(text.len());
+    plain.extend(letters().map(|(_, byte)| match byte {
+        b'-' => b'+',
+        b'_' => b'/',
+        other => other,
+    }));
     BASE64.decode(plain).map_err(|error| match error {
         DecodeError::InvalidByte(place, _) | DecodeError::InvalidLastSymbol(place, _) => {
             let offset = letters()

@@ -10,7 +10,7 @@ pub mod writer;
 
 pub use key::{ArrivalHour, ObjectKey, ReplayDigest, SequenceRange};
 pub use partitioned::{Partition, PartitionedWriter};
-pub use quarantine::{Origin, QuarantineRecord, QuarantineWriter};
+pub use quarantine::{Origin, QuarantineLines, QuarantineRecord, QuarantineWriter, RejectedRecord};
 pub use sequence::Sequence;
 pub use writer::{CleanWriter, Lineage};
 

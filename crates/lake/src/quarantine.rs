@@ -1,16 +1,17 @@
 //! Rejected records → one `.ndjson.gz` object, and back.
 
-use std::io::{Read as _, Write as _};
+use std::fmt;
+use std::io::{self, Read as _, Write as _};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use cleaning::{RULES_VERSION, Rejection};
-use event_model::{Position, ShardId};
+use event_model::{Kind, Position, ShardId};
 use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::{LakeError, Lineage, Sequence};
 
@@ -38,24 +39,11 @@ pub struct QuarantineRecord {
 }
 
 impl QuarantineRecord {
-    /// Makes the line of a record that was rejected.
-    pub fn new(
-        rejection: &Rejection,
-        lineage: &Lineage<'_>,
-        partition_key: &str,
-        payload: &[u8],
-    ) -> Self {
-        Self {
-            kind: rejection.kind.map(|kind| kind.as_str().to_owned()),
-            code: rejection.code.as_str().to_owned(),
-            message: rejection.message.clone(),
-            rule_version: RULES_VERSION,
-            shard: lineage.shard.as_str().to_owned(),
-            sequence_number: lineage.sequence.to_string(),
-            partition_key: partition_key.to_owned(),
-            arrival: format_arrival(lineage.arrival_micros),
-            payload_base64: STANDARD.encode(payload),
-        }
+    /// Returns what the line of a record that was rejected says.
+    pub fn of(record: &RejectedRecord<'_>) -> Result<Self, LakeError> {
+        let mut lines = QuarantineLines::default();
+        lines.append(record)?;
+        serde_json::from_slice(&lines.0).map_err(|source| LakeError::ReadLine { line: 1, source })
     }
 
     /// Returns the record's position, as the line spells it.
@@ -100,26 +88,104 @@ impl Origin {
     }
 }
 
-fn format_arrival(micros: i64) -> String {
-    let timestamp = Timestamp::from_microsecond(micros).unwrap_or_default();
-    format!("{timestamp:.6}")
+/// A record that was rejected, as stream-cleaner has it.
+#[derive(Clone, Copy)]
+pub struct RejectedRecord<'a> {
+    /// Why it was rejected.
+    pub rejection: &'a Rejection,
+    /// The record's shard.
+    pub shard: &'a ShardId,
+    /// The record's sequence number, and its sub-number if it came in an aggregate.
+    pub sequence: &'a dyn fmt::Display,
+    /// When Kinesis took the record: microseconds since 1970-01-01 UTC.
+    pub arrival_micros: i64,
+    /// The record's partition key.
+    pub partition_key: &'a str,
+    /// The record's bytes.
+    pub payload: &'a [u8],
 }
 
-/// Bytes of lines that are compressed: those of a batch with some bad records.
-const COMPRESSED_BYTES: usize = 256 * 1024;
+/// The members of a line but for the payload, in their order.
+#[derive(Serialize)]
+struct Head<'a> {
+    kind: Option<&'static str>,
+    code: &'static str,
+    message: &'a str,
+    rule_version: i32,
+    shard: &'a str,
+    sequence_number: Written<&'a dyn fmt::Display>,
+    partition_key: &'a str,
+    arrival: Written<Arrival>,
+}
+
+/// Text that is written where it is to stand, without a copy of its own.
+struct Written<T>(T);
+
+impl<T: fmt::Display> Serialize for Written<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+struct Arrival(Timestamp);
+
+impl fmt::Display for Arrival {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{:.6}", self.0)
+    }
+}
+
+/// Lines of quarantine, as text.
+#[derive(Debug, Default)]
+pub struct QuarantineLines(Vec<u8>);
+
+impl QuarantineLines {
+    /// Appends the line of a record that was rejected.
+    pub fn append(&mut self, record: &RejectedRecord<'_>) -> Result<(), LakeError> {
+        let Self(lines) = self;
+        let head = Head {
+            kind: record.rejection.kind.map(Kind::as_str),
+            code: record.rejection.code.as_str(),
+            message: &record.rejection.message,
+            rule_version: RULES_VERSION,
+            shard: record.shard.as_str(),
+            sequence_number: Written(record.sequence),
+            partition_key: record.partition_key,
+            arrival: Written(Arrival(
+                Timestamp::from_microsecond(record.arrival_micros).unwrap_or_default(),
+            )),
+        };
+        serde_json::to_writer(&mut *lines, &head)
+            .map_err(|error| LakeError::WriteQuarantine(error.into()))?;
+        // Base64 has nothing to escape, and looking for it would take longer than all the rest.
+        lines.pop();
+        lines.extend_from_slice(b",\"payload_base64\":\"");
+        let start = lines.len();
+        lines.resize(start + record.payload.len().div_ceil(3) * 4, 0);
+        STANDARD
+            .encode_slice(record.payload, &mut lines[start..])
+            .map_err(|error| LakeError::WriteQuarantine(io::Error::other(error)))?;
+        lines.extend_from_slice(b"\"}\n");
+        Ok(())
+    }
+
+    /// Takes all lines out.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+}
+
+/// Bytes of lines that the compressor takes at once: it is many times quicker than with a line each.
+const COMPRESSED_AT_ONCE: usize = 64 * 1024;
 
 /// Gathers the lines of one quarantine object.
 ///
-/// A line is compressed as it comes: packed records make lines of many times their size. What comes after the first lines is
-/// stored as it is, in a second member of the gzip: an event of nothing but garbage must not cost more than one of good rows,
-/// and base64 gets little smaller.
+/// A line is compressed soon after it comes: packed records make lines of many times their size.
 #[derive(Debug)]
 pub struct QuarantineWriter {
     gzip: GzEncoder<Vec<u8>>,
-    /// Bytes of the lines so far.
-    bytes: usize,
-    /// A line while it is written: the compressor takes it in one piece, which is many times quicker than in its tokens.
-    line: Vec<u8>,
+    /// Lines that the compressor has not had.
+    lines: Vec<u8>,
 }
 
 impl Default for QuarantineWriter {
@@ -128,35 +194,30 @@ impl Default for QuarantineWriter {
             // `GzEncoder` leaves the time in the header at zero. A stronger compression costs several times as much
             // time, and a rejected record must not cost more than a good one.
             gzip: GzEncoder::new(Vec::new(), flate2::Compression::fast()),
-            bytes: 0,
-            line: Vec::new(),
+            lines: Vec::new(),
         }
     }
 }
 
 impl QuarantineWriter {
-    /// Appends a line.
-    pub fn append(&mut self, record: &QuarantineRecord) -> Result<(), LakeError> {
-        self.line.clear();
-        serde_json::to_writer(&mut self.line, record)
-            .map_err(|error| LakeError::WriteQuarantine(error.into()))?;
-        self.line.push(b'\n');
-        let is_compressed = self.bytes <= COMPRESSED_BYTES;
-        self.bytes += self.line.len();
-        if is_compressed && self.bytes > COMPRESSED_BYTES {
-            let none = GzEncoder::new(Vec::new(), flate2::Compression::none());
-            let first = std::mem::replace(&mut self.gzip, none);
-            let first = first.finish().map_err(LakeError::WriteQuarantine)?;
-            // The second member goes behind the first.
-            self.gzip = GzEncoder::new(first, flate2::Compression::none());
+    /// Appends lines.
+    pub fn append(&mut self, lines: &QuarantineLines) -> Result<(), LakeError> {
+        self.lines.extend_from_slice(&lines.0);
+        if self.lines.len() >= COMPRESSED_AT_ONCE {
+            self.compress()?;
         }
-        self.gzip
-            .write_all(&self.line)
-            .map_err(LakeError::WriteQuarantine)
+        Ok(())
+    }
+
+    fn compress(&mut self) -> Result<(), LakeError> {
+        let written = self.gzip.write_all(&self.lines);
+        self.lines.clear();
+        written.map_err(LakeError::WriteQuarantine)
     }
 
     /// Returns the object. The same lines give the same bytes.
-    pub fn finish(self) -> Result<Bytes, LakeError> {
+    pub fn finish(mut self) -> Result<Bytes, LakeError> {
+        self.compress()?;
         let object = self.gzip.finish().map_err(LakeError::WriteQuarantine)?;
         Ok(object.into())
     }
@@ -166,7 +227,10 @@ impl QuarantineWriter {
 pub fn write_quarantine(records: &[QuarantineRecord]) -> Result<Bytes, LakeError> {
     let mut writer = QuarantineWriter::default();
     for record in records {
-        writer.append(record)?;
+        let mut line =
+            serde_json::to_vec(record).map_err(|error| LakeError::WriteQuarantine(error.into()))?;
+        line.push(b'\n');
+        writer.append(&QuarantineLines(line))?;
     }
     writer.finish()
 }
@@ -196,13 +260,15 @@ mod tests {
         let rejection = cleaning::decode(payload)
             .and_then(|text| cleaning::clean(&text, None).map(|_| ()))
             .expect_err("a payload that is rejected");
-        let shard = ShardId::from_number(1);
-        let lineage = Lineage {
-            shard: &shard,
-            sequence: "4959".parse().unwrap(),
+        QuarantineRecord::of(&RejectedRecord {
+            rejection: &rejection,
+            shard: &ShardId::from_number(1),
+            sequence: &"4959",
             arrival_micros: 1_598_586_767_000_000,
-        };
-        QuarantineRecord::new(&rejection, &lineage, "pin/1", payload)
+            partition_key: "pin/1",
+            payload,
+        })
+        .unwrap()
     }
 
     #[test]
@@ -267,7 +333,8 @@ mod tests {
             .map(|payload| record(payload.as_bytes()))
             .collect();
         let object = write_quarantine(&records).unwrap();
-        assert!(object.len() > 2 * COMPRESSED_BYTES);
+        let lines = |record: &QuarantineRecord| serde_json::to_vec(record).unwrap().len();
+        assert!(records.iter().map(lines).sum::<usize>() > 3 * COMPRESSED_AT_ONCE);
         assert_eq!(object, write_quarantine(&records).unwrap());
         assert_eq!(read_quarantine(&object).unwrap(), records);
     }

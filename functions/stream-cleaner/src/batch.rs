@@ -1,12 +1,14 @@
 //! Records of one invocation → the objects to write.
 
+use std::fmt;
+
 use bytes::Bytes;
 use cleaning::{Cleaned, KindSource, Piece, Rejection, RejectionCode, RuleCounts, clean_record};
 use event_model::{Kind, SequenceNumber, ShardId};
 use jiff::civil::Date;
 use lake::{
-    ArrivalHour, LakeError, Lineage, ObjectKey, PartitionedWriter, QuarantineRecord,
-    QuarantineWriter, Sequence, SequenceRange,
+    ArrivalHour, LakeError, Lineage, ObjectKey, PartitionedWriter, QuarantineLines,
+    QuarantineWriter, RejectedRecord, Sequence, SequenceRange,
 };
 
 /// A record as the stream handed it out.
@@ -22,6 +24,24 @@ pub(crate) struct Record<'a> {
     pub(crate) partition_key: &'a str,
     pub(crate) arrival_micros: i64,
     pub(crate) data: &'a [u8],
+}
+
+impl Record<'_> {
+    /// Returns what quarantine keeps of the whole record.
+    fn rejected<'a>(
+        &'a self,
+        rejection: &'a Rejection,
+        sequence: &'a dyn fmt::Display,
+    ) -> RejectedRecord<'a> {
+        RejectedRecord {
+            rejection,
+            shard: &self.shard,
+            sequence,
+            arrival_micros: self.arrival_micros,
+            partition_key: self.partition_key,
+            payload: self.data,
+        }
+    }
 }
 
 /// What the records of a batch come to.
@@ -87,6 +107,8 @@ struct Objects {
     /// One per shard and day.
     rejected: Vec<RejectedRecords>,
     user_records: u64,
+    /// Lines of one record, whose room the next one takes.
+    lines: QuarantineLines,
 }
 
 struct RowsState {
@@ -113,9 +135,9 @@ impl Objects {
             arrival_micros: record.arrival_micros,
         };
         if !record.is_sequence_exact {
-            return self.reject_position(index, record, &lineage(None));
+            return self.reject_position(index, record);
         }
-        let mut rejected = RejectedPieces::default();
+        let mut rejected = RejectedPieces::new(std::mem::take(&mut self.lines));
         let mut each = |piece: Piece<'_>| {
             let lineage = lineage(piece.sub_number);
             self.user_records += 1;
@@ -123,33 +145,33 @@ impl Objects {
             match piece.outcome {
                 Ok(cleaned) => self.append_row(index, &cleaned, &lineage),
                 Err(rejection) => {
-                    rejected.add(rejection, piece.partition_key, piece.data, &lineage);
+                    rejected.add(&RejectedRecord {
+                        rejection: &rejection,
+                        partition_key: piece.partition_key,
+                        payload: piece.data,
+                        ..record.rejected(&rejection, &lineage.sequence)
+                    })?;
+                    rejected.first.get_or_insert(rejection);
                     Ok(())
                 }
             }
         };
         let (data, key) = (record.data, record.partition_key);
         clean_record(data, key, None, KindSource::PartitionKey, &mut each)?;
-        if rejected.codes.is_empty() {
-            return Ok(());
+        if !rejected.codes.is_empty() {
+            rejected.bound(record, &lineage(None).sequence)?;
+            let hour = ArrivalHour::of(record.arrival_micros);
+            let object = self.quarantine(index, &record.shard, hour.date);
+            object.writer.append(&rejected.lines)?;
+            object.codes.append(&mut rejected.codes);
         }
-        let hour = ArrivalHour::of(record.arrival_micros);
-        let object = self.quarantine(index, &record.shard, hour.date);
-        for line in rejected.lines(record, &lineage(None)) {
-            object.writer.append(&line)?;
-        }
-        object.codes.extend(rejected.codes);
+        self.lines = rejected.lines;
         Ok(())
     }
 
     /// Quarantines a record whose sequence number no row can keep. Kinesis's numbers have some 56 digits; its API
     /// allows 129.
-    fn reject_position(
-        &mut self,
-        index: usize,
-        record: &Record<'_>,
-        lineage: &Lineage<'_>,
-    ) -> Result<(), LakeError> {
+    fn reject_position(&mut self, index: usize, record: &Record<'_>) -> Result<(), LakeError> {
         let rejection = Rejection {
             kind: None,
             code: RejectionCode::TooLarge,
@@ -158,11 +180,8 @@ impl Objects {
                 record.sequence.len()
             ),
         };
-        let (key, data) = (record.partition_key, record.data);
-        let line = QuarantineRecord {
-            sequence_number: record.sequence.to_owned(),
-            ..QuarantineRecord::new(&rejection, lineage, key, data)
-        };
+        let mut line = QuarantineLines::default();
+        line.append(&record.rejected(&rejection, &record.sequence))?;
         self.user_records += 1;
         let day = ArrivalHour::of(record.arrival_micros).date;
         let object = self.quarantine(index, &record.shard, day);
@@ -248,49 +267,52 @@ impl Objects {
 }
 
 /// The rejected rows of one record.
-#[derive(Default)]
 struct RejectedPieces {
     /// All rows of the record.
     pieces: usize,
     first: Option<Rejection>,
     codes: Vec<RejectionCode>,
-    /// The lines of the first ones.
-    lines: Vec<QuarantineRecord>,
+    /// Of the first ones.
+    lines: QuarantineLines,
 }
 
 impl RejectedPieces {
-    fn add(
-        &mut self,
-        rejection: Rejection,
-        partition_key: &str,
-        data: &[u8],
-        lineage: &Lineage<'_>,
-    ) {
-        self.codes.push(rejection.code);
-        if self.lines.len() < REJECTED_PIECES_MAX {
-            let line = QuarantineRecord::new(&rejection, lineage, partition_key, data);
-            self.lines.push(line);
+    fn new(mut lines: QuarantineLines) -> Self {
+        lines.clear();
+        Self {
+            pieces: 0,
+            first: None,
+            codes: Vec::new(),
+            lines,
         }
-        self.first.get_or_insert(rejection);
     }
 
-    /// Returns the lines of quarantine: one for each row, or one for the record where they are too many.
-    fn lines(&mut self, record: &Record<'_>, lineage: &Lineage<'_>) -> Vec<QuarantineRecord> {
-        let rejected = self.codes.len();
-        match self.first.take() {
-            Some(first) if rejected > REJECTED_PIECES_MAX => {
-                let rejection = Rejection {
-                    message: format!(
-                        "{rejected} of the record's {} rows are rejected; the first: {}",
-                        self.pieces, first.message
-                    ),
-                    ..first
-                };
-                let (key, data) = (record.partition_key, record.data);
-                vec![QuarantineRecord::new(&rejection, lineage, key, data)]
-            }
-            _ => std::mem::take(&mut self.lines),
+    fn add(&mut self, record: &RejectedRecord<'_>) -> Result<(), LakeError> {
+        self.codes.push(record.rejection.code);
+        if self.codes.len() <= REJECTED_PIECES_MAX {
+            self.lines.append(record)?;
         }
+        Ok(())
+    }
+
+    /// Puts one line for the whole record in the place of too many.
+    fn bound(&mut self, record: &Record<'_>, sequence: &Sequence) -> Result<(), LakeError> {
+        let rejected = self.codes.len();
+        let Some(first) = self.first.take() else {
+            return Ok(());
+        };
+        if rejected <= REJECTED_PIECES_MAX {
+            return Ok(());
+        }
+        let rejection = Rejection {
+            message: format!(
+                "{rejected} of the record's {} rows are rejected; the first: {}",
+                self.pieces, first.message
+            ),
+            ..first
+        };
+        self.lines.clear();
+        self.lines.append(&record.rejected(&rejection, sequence))
     }
 }
 

@@ -12,8 +12,8 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use json_reader::{Members, Value, number};
 use lake::{
-    ArrivalHour, LakeError, Lineage, ObjectKey, PartitionedWriter, QuarantineRecord,
-    QuarantineWriter, Sequence, SequenceRange,
+    ArrivalHour, LakeError, Lineage, ObjectKey, PartitionedWriter, QuarantineLines,
+    QuarantineWriter, RejectedRecord, Sequence, SequenceRange,
 };
 
 use super::sink::SinkObject;
@@ -158,8 +158,15 @@ impl Chunk {
             }
             Err(rejection) => {
                 *self.counts.rejected.entry(rejection.code).or_default() += 1;
-                let line =
-                    QuarantineRecord::new(rejection, &lineage, piece.partition_key, piece.data);
+                let mut line = QuarantineLines::default();
+                line.append(&RejectedRecord {
+                    rejection,
+                    shard,
+                    sequence: &lineage.sequence,
+                    arrival_micros,
+                    partition_key: piece.partition_key,
+                    payload: piece.data,
+                })?;
                 let date = ArrivalHour::of(arrival_micros).date;
                 let rejected = self.rejected.entry(date).or_default();
                 rejected.records += 1;

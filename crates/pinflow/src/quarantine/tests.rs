@@ -8,7 +8,7 @@ use event_model::Position;
 use event_model::{Kind, ShardId};
 use lake::quarantine::{QuarantineRecord, read_quarantine, write_quarantine};
 use lake::reader::read_positions;
-use lake::{ArrivalHour, Lineage, ObjectKey, SequenceRange};
+use lake::{ArrivalHour, ObjectKey, RejectedRecord, SequenceRange};
 use serde_json::Value;
 
 use crate::Exit;
@@ -30,12 +30,15 @@ fn quarantine(stack: &TestStack, arrival_micros: i64, records: &[Quarantined<'_>
             code: *code,
             message: "as the rules were then".to_owned(),
         };
-        let lineage = Lineage {
+        QuarantineRecord::of(&RejectedRecord {
+            rejection: &rejection,
             shard: &shard,
-            sequence: sequence.parse().unwrap(),
+            sequence,
             arrival_micros,
-        };
-        QuarantineRecord::new(&rejection, &lineage, partition_key, payload)
+            partition_key,
+            payload,
+        })
+        .unwrap()
     };
     let lines: Vec<_> = records.iter().map(line).collect();
     let number = |text: &str| text.split(':').next().unwrap().parse().unwrap();

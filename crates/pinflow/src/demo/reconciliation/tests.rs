@@ -2,7 +2,7 @@ use cleaning::clean;
 use event_model::SubNumber;
 use lake::quarantine::write_quarantine;
 use lake::writer::write_parquet;
-use lake::{ArrivalHour, CleanWriter, Lineage, QuarantineRecord, Sequence};
+use lake::{ArrivalHour, CleanWriter, Lineage, QuarantineRecord, RejectedRecord, Sequence};
 
 use super::*;
 
@@ -64,12 +64,15 @@ fn write_clean_rows(bucket: &Path, shard: u32, sequences: &[u64], sub_numbers: &
 fn write_rejected(bucket: &Path, shard: u32, sequences: &[u64]) {
     let rejection = clean("[]", None).unwrap_err();
     let record = |sequence: &u64| {
-        let lineage = Lineage {
+        QuarantineRecord::of(&RejectedRecord {
+            rejection: &rejection,
             shard: &ShardId::from_number(shard),
-            sequence: sequence.to_string().parse().unwrap(),
+            sequence,
             arrival_micros: ARRIVAL_MICROS,
-        };
-        QuarantineRecord::new(&rejection, &lineage, "pin/1", b"[]")
+            partition_key: "pin/1",
+            payload: b"[]",
+        })
+        .unwrap()
     };
     let records: Vec<_> = sequences.iter().map(record).collect();
     let key = ObjectKey::Quarantine {
