@@ -10,6 +10,8 @@ MODEL_TABLES := $(abspath $(or $(CARGO_TARGET_DIR),target))/model-tables
 TOOLS := $(abspath $(or $(CARGO_TARGET_DIR),target))/tools
 CARGO_DENY := 0.20.2
 
+PYTEST := $(VENV)/bin/python -m pytest --config-file tests/pyproject.toml
+
 FUNCTIONS := $(notdir $(wildcard functions/*))
 # What Lambda calls the processor: x86_64 or arm64.
 ARCH ?= x86_64
@@ -44,53 +46,56 @@ lint: ## Check format, clippy, docs and the dependency rules
 	RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --no-deps --document-private-items --locked
 	tree="$$(cargo tree --locked --package ingest-api --edges no-dev)"; ! grep -E '\b(arrow|parquet)' <<<"$$tree"
 
+.PHONY: python
+python: $(VENV)/.installed ## Check the format and the rules of the Python suites
+	cd tests && $(abspath $(VENV))/bin/ruff check . && $(abspath $(VENV))/bin/ruff format --check .
+
 .PHONY: interop
 interop: $(VENV)/.installed ## Read the lake with DuckDB and Polars, and post with old Python clients
 	cargo build --locked --package pinflow
-	$(VENV)/bin/python tests/interop/run.py --data $(DATA)
+	$(PYTEST) tests/interop --data $(DATA)
 
 .PHONY: daily
 daily: $(VENV)/.installed ## Compute the tables and reports again, and repeat, cut, split and kill what makes them
 	cargo build --locked --package pinflow
 	rm -rf $(MODEL_TABLES)
 	PINFLOW_MODEL_TABLES=$(MODEL_TABLES) cargo test --workspace --locked --lib -- merge::model::a_table_that_others_read
-	$(VENV)/bin/python tests/daily/run.py --data $(DATA) --model-tables $(MODEL_TABLES)
-	$(VENV)/bin/python tests/daily/others.py
+	$(PYTEST) tests/daily -m daily --data $(DATA) --model-tables $(MODEL_TABLES)
 
 .PHONY: large
 large: $(VENV)/.installed package ## Merge three days of rows from 100 bytes to 1 MiB with the package, and compare each row
 	cargo build --locked --package pinflow
-	$(VENV)/bin/python tests/daily/large.py
+	$(PYTEST) tests/daily -m large
 
 .PHONY: mysql
 mysql: $(VENV)/.installed ## Post from a MariaDB server of its own, in each order, and kill it in the middle
 	cargo build --locked --package pinflow
-	$(VENV)/bin/python tests/mysql/run.py --data $(DATA)
+	$(PYTEST) tests/mysql --data $(DATA)
 
 .PHONY: api
 api: $(VENV)/.installed $(VENV)/.schemathesis ## Hold the API against its description with schemathesis
 	cargo build --locked --package pinflow
-	$(VENV)/bin/python tests/api/run.py
+	$(PYTEST) tests/api
 
 .PHONY: page
 page: $(VENV)/.installed ## Look at the page of the embedded stack with Chromium
 	cargo build --locked --package pinflow
-	$(VENV)/bin/python tests/page/run.py
+	$(PYTEST) tests/page
 
 .PHONY: crash
 crash: $(VENV)/.installed ## Kill, fill up, lock and load the stack, and look for what was acknowledged
 	cargo build --locked --package pinflow
-	$(VENV)/bin/python tests/crash/run.py --minutes $(MINUTES)
+	$(PYTEST) tests/crash --minutes $(MINUTES)
 
 .PHONY: bench-daily
 bench-daily: $(VENV)/.installed package ## Merge and report 1, 3 and 10 million posts, beside DuckDB (POSTS="1000000" for less)
 	cargo build --locked --package pinflow
-	$(VENV)/bin/python tests/bench/daily.py $(if $(POSTS),--posts $(POSTS))
+	PYTHONPATH=tests $(VENV)/bin/python -m bench.daily $(if $(POSTS),--posts $(POSTS))
 
 .PHONY: measure
 measure: $(VENV)/.installed package ## Measure what the packaged functions need, for `pinflow cost`
 	cargo build --locked --package pinflow
-	$(VENV)/bin/python tests/bench/measure.py
+	PYTHONPATH=tests $(VENV)/bin/python -m bench.measure
 
 .PHONY: deny
 deny: $(TOOLS)/bin/cargo-deny ## Check the licenses and the sources of every dependency
@@ -109,12 +114,12 @@ package: $(VENV)/.cargo-lambda ## Build target/lambda/<function>/bootstrap.zip (
 .PHONY: binaries
 binaries: $(VENV)/.installed package ## Invoke the packages with every sample event, and compare with golden answers
 	cargo build --locked --package pinflow
-	$(VENV)/bin/python tests/binaries/run.py
+	$(PYTEST) tests/binaries -m binaries
 
 .PHONY: sizes
 sizes: $(VENV)/.installed package ## Print the size of each package, and the memory that the largest events need
 	cargo build --locked --package pinflow
-	$(VENV)/bin/python tests/binaries/sizes.py
+	$(PYTEST) tests/binaries -m sizes
 
 .PHONY: infra
 infra: $(VENV)/checks/.installed ## Check the Terraform: format, validity, wiring, policies; and that nothing here is a secret
@@ -134,7 +139,7 @@ workflows: $(VENV)/actionlint/.installed ## Check the GitHub workflows with acti
 .PHONY: e2e
 e2e: $(VENV)/.installed $(VENV)/.emulator $(VENV)/ministack/.installed package ## Apply infra/ to an emulator of AWS, post, query, destroy
 	cargo build --locked --package pinflow
-	$(VENV)/bin/python tests/emulator/run.py --ministack $(VENV)/ministack/bin/ministack
+	$(PYTEST) tests/emulator --ministack $(VENV)/ministack/bin/ministack
 
 .PHONY: init
 init: ## Make the bucket of Terraform's state if it is missing, and set Terraform up for it (ENVIRONMENT=prod)
@@ -159,7 +164,7 @@ destroy: ## Destroy the stack that Terraform is set up for, with all that is in 
 		echo "This deletes $$bucket with all rows, tables and reports in it, for good."; fi
 	terraform -chdir=infra destroy -var-file=environments/$(ENVIRONMENT).tfvars
 
-$(VENV)/.installed: tests/interop/requirements.txt | $(VENV)/pyvenv.cfg
+$(VENV)/.installed: tests/requirements.txt | $(VENV)/pyvenv.cfg
 	$(VENV)/bin/pip install --quiet --requirement $<
 	touch $@
 

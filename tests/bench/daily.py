@@ -19,11 +19,8 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-for neighbour in ("binaries", "interop"):
-    sys.path.append(str(Path(__file__).parent.parent / neighbour))
-
-from function import running, unpack  # noqa: E402
-from harness import BUCKET, embedded_stack, pinflow_binary  # noqa: E402
+from support.functions import running, unpack
+from support.stack import BUCKET, embedded_stack, pinflow_binary
 
 # Rows of a clean object: what stream-cleaner's largest batches hold.
 OBJECT_ROWS = 10_000

@@ -10,17 +10,14 @@ import json
 import platform
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
-for neighbour in ("binaries", "interop"):
-    sys.path.append(str(Path(__file__).parent.parent / neighbour))
-
-from daily import DAYS, generate  # noqa: E402
-from function import cpu_ms, kinesis_event, running, unpack  # noqa: E402
-from harness import BUCKET, KINDS, ROOT, embedded_stack, pinflow_binary, run_pinflow  # noqa: E402
+from bench.daily import DAYS, generate
+from support.functions import cpu_ms, kinesis_event, running, unpack
+from support.rows import generated_rows
+from support.stack import BUCKET, KINDS, ROOT, embedded_stack, pinflow_binary
 
 OUTPUT = ROOT / "crates" / "cost" / "src" / "measurements.rs"
 ROUNDS = 7
@@ -66,12 +63,6 @@ def start(binary, url):
             threads = Path(f"/proc/{function.process.pid}/task").glob("*/schedstat")
             spent.append(sum(int(thread.read_text().split()[0]) for thread in threads) / 1_000_000)
     return statistics.median(spent)
-
-
-def generated(pinflow, rows):
-    """Returns rows as they are posted, each with its kind."""
-    lines = run_pinflow(pinflow, "generate", "--posts", -(-rows // len(KINDS))).removesuffix("\n").split("\n")
-    return [(KINDS[number % len(KINDS)], line) for number, line in enumerate(lines)]
 
 
 def ingest_events(rows):
@@ -243,7 +234,7 @@ def main():
     if len(options.posts) < 2:
         parser.error("--posts takes at least two sizes")
     pinflow = pinflow_binary()
-    rows = generated(pinflow, max(*CLEANER_ROWS, INGEST_ROWS[-1] * len(KINDS)))
+    rows = generated_rows(pinflow, -(-max(*CLEANER_ROWS, INGEST_ROWS[-1] * len(KINDS)) // len(KINDS)))
     row_bytes = statistics.mean(len(row.encode()) for _, row in rows)
     ingest = measure_ingest(pinflow, rows)
     cleaner = measure_cleaner(pinflow, rows)

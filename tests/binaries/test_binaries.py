@@ -1,10 +1,9 @@
-"""Invokes the packaged functions with every sample event, and compares with golden answers.
+"""The packaged functions with every sample event, compared with golden answers.
 
 The binaries are the ones in the zips. They run against a Runtime API and an embedded stack, and what they put on the
-stream and into the bucket is compared too. Prints a line per check; the exit code is 1 when one failed.
+stream and into the bucket is compared too.
 """
 
-import argparse
 import json
 import os
 import re
@@ -18,11 +17,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
+import pytest
 
-sys.path.append(str(Path(__file__).parent.parent / "interop"))
+from support.functions import FUNCTIONS, function_environment, running, unpack
+from support.stack import BUCKET, ROOT, STREAM, aws_session, embedded_stack, free_port, wait_until
 
-from function import FUNCTIONS, function_environment, running, unpack  # noqa: E402
-from harness import BUCKET, ROOT, STREAM, Report, aws_session, free_port, embedded_stack, pinflow_binary, wait_until  # noqa: E402
+pytestmark = pytest.mark.binaries
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -45,64 +45,56 @@ WATCH_EVENT = "events/ingest-api/events-row.json"
 WATCH_SECONDS = 600
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--bless", action="store_true", help="write the golden answers instead of comparing")
-    bless = parser.parse_args().bless
-    report = Report()
-    with report.group("pinflow"):
-        pinflow = pinflow_binary()
-        for name in FUNCTIONS:
-            with report.group(name), tempfile.TemporaryDirectory() as folder:
-                binary = unpack(name, folder)
-                check_glibc(report, name, binary)
-                with embedded_stack(pinflow, Path(folder, "lake")) as url, running(binary, url) as function:
-                    invoker = INVOKERS[name](function, url, Path(folder, "lake", BUCKET))
-                    check_samples(report, name, invoker, bless)
-        with report.group("cargo lambda watch"):
-            check_watch(report, pinflow)
-    print(f"{report.passed} passed, {report.failed} failed, {report.skipped} skipped")
-    return 1 if report.failed else 0
+@pytest.fixture(scope="module", params=FUNCTIONS)
+def name(request):
+    return request.param
 
 
-def check_glibc(report, name, binary):
-    """Checks that the dynamic linker of Lambda's image finds every symbol that the binary asks for."""
+@pytest.fixture(scope="module")
+def binary(name, tmp_path_factory):
+    return unpack(name, tmp_path_factory.mktemp(name))
+
+
+@pytest.fixture(scope="module")
+def invoker(name, binary, pinflow, tmp_path_factory):
+    lake = tmp_path_factory.mktemp(f"lake-of-{name}")
+    with embedded_stack(pinflow, lake) as url, running(binary, url) as function:
+        yield INVOKERS[name](function, url, lake / BUCKET)
+
+
+def test_the_image_of_lambda_has_every_symbol(name, binary):
+    """Of those that the dynamic linker must find in its glibc."""
     symbols = subprocess.run(["objdump", "-T", binary], check=True, capture_output=True, text=True).stdout
     versions = {tuple(map(int, version.split("."))) for version in re.findall(r"\bGLIBC_([0-9.]+)", symbols)}
     newest = max(versions, default=(0, 0))
-    ok = (0, 0) < newest <= GLIBC_NEWEST
-    report.check(f"{name}: needs glibc {dotted(newest)}, at most {dotted(GLIBC_NEWEST)}", ok, sorted(versions))
+    assert (0, 0) < newest <= GLIBC_NEWEST, sorted(versions)
 
 
-def dotted(version):
-    return ".".join(map(str, version))
+def samples(name):
+    return sorted((ROOT / "events" / name).glob("*.json"))
 
 
-def check_samples(report, name, invoker, bless):
-    folder = GOLDEN / name
-    samples = sorted((ROOT / "events" / name).glob("*.json"))
-    if bless:
+def test_each_sample_gets_its_golden_answer(report, name, invoker, pytestconfig):
+    folder, is_blessed = GOLDEN / name, pytestconfig.getoption("bless")
+    if is_blessed:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-    for sample in samples:
-        with report.group(f"{name}: {sample.stem}"):
+    for sample in samples(name):
+        with report.group(sample.stem):
             got = json.dumps(invoker.invoke(sample.read_bytes()), indent=2, ensure_ascii=False) + "\n"
             golden = folder / sample.name
-            if bless:
+            if is_blessed:
                 golden.write_text(got, encoding="utf-8")
-            report.check(f"{name}: {sample.stem}", *compared(golden, got))
-    unused = {path.name for path in folder.glob("*")} - {sample.name for sample in samples}
-    report.check(f"{name}: every golden answer has its sample", not unused, sorted(unused))
+            if golden.exists():
+                report.equal(sample.stem, got, golden.read_text(encoding="utf-8"))
+            else:
+                report.check(sample.stem, False, f"`{golden.relative_to(ROOT)}` is not there; look at what `--bless` makes, and commit it")
 
 
-def compared(golden, got):
-    """Returns whether an answer is the golden one, and the first line that is not."""
-    if not golden.exists():
-        return False, f"`{golden.relative_to(ROOT)}` is not there; look at what `--bless` makes, and commit it"
-    expected = golden.read_text(encoding="utf-8")
-    lines = zip(got.splitlines() + [""], expected.splitlines() + [""])
-    differing = [f"got `{line.strip()}`, expected `{other.strip()}`" for line, other in lines if line != other]
-    return got == expected, differing[0] if differing else "one has more lines"
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_every_golden_answer_has_its_sample(name):
+    unused = {path.name for path in (GOLDEN / name).glob("*")} - {sample.name for sample in samples(name)}
+    assert unused == set()
 
 
 class IngestApi:
@@ -114,20 +106,16 @@ class IngestApi:
         self.kinesis = session.client("kinesis", endpoint_url=url)
         shards = [shard["ShardId"] for shard in self.kinesis.list_shards(StreamName=STREAM)["Shards"]]
         self.iterators = {
-            shard: self.kinesis.get_shard_iterator(
-                StreamName=STREAM, ShardId=shard, ShardIteratorType="TRIM_HORIZON"
-            )["ShardIterator"]
+            shard: self.kinesis.get_shard_iterator(StreamName=STREAM, ShardId=shard, ShardIteratorType="TRIM_HORIZON")["ShardIterator"]
             for shard in shards
         }
 
     def invoke(self, event):
         answer = self.function.invoke(event)
         body = answer["body"]
-        if "json" in str([answer["headers"], answer["multiValueHeaders"]]):
-            body = json.loads(body)
-        else:
-            # A document that has tests of its own.
-            body = body.split("\n", 1)[0]
+        is_json = "json" in str([answer["headers"], answer["multiValueHeaders"]])
+        # What is not is a document that has tests of its own.
+        body = json.loads(body) if is_json else body.split("\n", 1)[0]
         on_the_stream = [(shard, record) for shard in self.iterators for record in self.read_new(shard)]
         told = sorted(positions(body))
         stored = sorted((shard, record["SequenceNumber"]) for shard, record in on_the_stream)
@@ -166,10 +154,7 @@ def normalised(value):
     if isinstance(value, list):
         return [normalised(item) for item in value]
     if isinstance(value, dict):
-        return {
-            name: VARYING[name] if name in VARYING and item is not None else normalised(item)
-            for name, item in value.items()
-        }
+        return {name: VARYING[name] if name in VARYING and item is not None else normalised(item) for name, item in value.items()}
     return value
 
 
@@ -251,19 +236,15 @@ class DailyBatch:
 INVOKERS = {"daily-batch": DailyBatch, "ingest-api": IngestApi, "stream-cleaner": StreamCleaner}
 
 
-def check_watch(report, pinflow):
-    """Checks that `cargo lambda watch` and `cargo lambda invoke` work as CONTRIBUTING.md says."""
-    name = f"cargo lambda watch: invokes ingest-api with {WATCH_EVENT}"
-    with tempfile.TemporaryDirectory() as folder, embedded_stack(pinflow, folder) as url, watching(url) as port:
+def test_cargo_lambda_watch_and_invoke_work(pinflow, tmp_path):
+    """As CONTRIBUTING.md says."""
+    with embedded_stack(pinflow, tmp_path) as url, watching(url) as port:
         command = ["cargo", "lambda", "invoke", "ingest-api", "--invoke-port", str(port), "--data-file", WATCH_EVENT]
-        done = subprocess.run(
-            command, cwd=ROOT, env=environment(url), capture_output=True, text=True, timeout=WATCH_SECONDS
-        )
-        if done.returncode != 0:
-            raise OSError(f"`cargo lambda invoke` exited with {done.returncode}: {done.stderr[-600:]}")
-        answer = json.loads(done.stdout)
-        report.equal(f"{name}: status", answer["statusCode"], 200)
-        report.equal(f"{name}: rows accepted", json.loads(answer["body"])["accepted"], 1)
+        done = subprocess.run(command, cwd=ROOT, env=environment(url), capture_output=True, text=True, timeout=WATCH_SECONDS)
+    assert done.returncode == 0, done.stderr[-600:]
+    answer = json.loads(done.stdout)
+    assert answer["statusCode"] == 200
+    assert json.loads(answer["body"])["accepted"] == 1
 
 
 def environment(url):
@@ -300,7 +281,3 @@ def is_listening(port):
         return True
     except OSError:
         return False
-
-
-if __name__ == "__main__":
-    sys.exit(main())

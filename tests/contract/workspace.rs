@@ -1,67 +1,60 @@
 //! One name per thing, and the direction of the dependencies.
 
-use crate::{names, read};
+use std::path::Path;
 
-/// Names of the project's own packages in a section of a manifest.
-fn own_dependencies(manifest: &str, section: &str) -> Vec<String> {
-    let own: Vec<String> = names("crates")
-        .into_iter()
-        .chain(names("functions"))
-        .collect();
-    let section = manifest
-        .split(&format!("[{section}]\n"))
-        .nth(1)
-        .unwrap_or_default();
-    let section = section.split("\n[").next().unwrap_or_default();
-    let dependencies = section
-        .lines()
-        .filter_map(|line| line.split(['.', ' ', '=']).next());
-    dependencies
-        .filter(|name| own.iter().any(|other| other == name))
-        .map(str::to_owned)
-        .collect()
+use cargo_metadata::{DependencyKind, MetadataCommand, Package};
+
+use crate::names;
+
+/// Returns the project's own packages.
+fn packages() -> Vec<Package> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.toml");
+    let metadata = MetadataCommand::new().manifest_path(root).no_deps().exec();
+    metadata.unwrap().packages
+}
+
+/// Returns the names of the project's own packages that one depends on.
+fn own_dependencies(package: &Package, kind: DependencyKind) -> Vec<&str> {
+    let own = |dependency: &&cargo_metadata::Dependency| {
+        dependency.kind == kind && dependency.path.is_some()
+    };
+    let names = package.dependencies.iter().filter(own);
+    names.map(|dependency| dependency.name.as_str()).collect()
 }
 
 #[test]
 fn a_folder_is_named_like_its_package() {
-    for folder in ["crates", "functions"] {
-        for name in names(folder) {
-            let manifest = read(&format!("{folder}/{name}/Cargo.toml"));
-            assert!(
-                manifest.contains(&format!("\nname = \"{name}\"\n")),
-                "{folder}/{name}"
-            );
-            assert!(
-                manifest.contains("[lints]\nworkspace = true\n"),
-                "{folder}/{name} sets its own lints"
-            );
+    for package in packages() {
+        let folder = package.manifest_path.parent().unwrap();
+        if package.name != "pipeline-tests" {
+            assert_eq!(folder.file_name(), Some(package.name.as_str()));
         }
+        let manifest = std::fs::read_to_string(&package.manifest_path).unwrap();
+        assert!(
+            manifest.contains("[lints]\nworkspace = true\n"),
+            "{folder} sets its own lints"
+        );
     }
 }
 
 #[test]
 fn dependencies_point_one_way() {
-    let functions = names("functions");
-    for (folder, name, allowed) in [
-        ("crates", "event-model", &["json-reader"][..]),
-        ("crates", "aws-request", &["event-model"]),
-        ("crates", "test-server", &[]),
-        ("crates", "conditional-put", &[]),
-        ("crates", "aws-access", &["conditional-put"]),
+    let (packages, functions) = (packages(), names("functions"));
+    for (name, allowed) in [
+        ("event-model", &["json-reader"][..]),
+        ("aws-request", &["event-model"]),
+        ("test-server", &[]),
+        ("conditional-put", &[]),
+        ("aws-access", &["conditional-put"]),
+        ("posting", &["aws-access", "event-model", "json-reader"]),
+        ("json-reader", &[]),
+        ("kpl", &["event-model"]),
+        ("cleaning", &["event-model", "json-reader", "kpl"]),
+        ("cost", &[]),
+        ("lake", &["cleaning", "event-model"]),
+        ("daily-report", &["cost"]),
+        ("emf", &[]),
         (
-            "crates",
-            "posting",
-            &["aws-access", "event-model", "json-reader"],
-        ),
-        ("crates", "json-reader", &[]),
-        ("crates", "kpl", &["event-model"]),
-        ("crates", "cleaning", &["event-model", "json-reader", "kpl"]),
-        ("crates", "cost", &[]),
-        ("crates", "lake", &["cleaning", "event-model"]),
-        ("crates", "daily-report", &["cost"]),
-        ("crates", "emf", &[]),
-        (
-            "functions",
             "daily-batch",
             &[
                 "aws-request",
@@ -72,27 +65,23 @@ fn dependencies_point_one_way() {
                 "lake",
             ],
         ),
+        ("ingest-api", &["aws-request", "event-model", "json-reader"]),
         (
-            "functions",
-            "ingest-api",
-            &["aws-request", "event-model", "json-reader"],
-        ),
-        (
-            "functions",
             "stream-cleaner",
             &["cleaning", "conditional-put", "emf", "event-model", "lake"],
         ),
     ] {
-        let manifest = read(&format!("{folder}/{name}/Cargo.toml"));
-        for dependency in own_dependencies(&manifest, "dependencies") {
+        let package = packages.iter().find(|package| package.name == name);
+        let package = package.unwrap_or_else(|| panic!("there is no {name}"));
+        for dependency in own_dependencies(package, DependencyKind::Normal) {
             assert!(
-                allowed.contains(&dependency.as_str()),
+                allowed.contains(&dependency),
                 "{name} depends on {dependency}"
             );
         }
-        for dependency in own_dependencies(&manifest, "dev-dependencies") {
+        for dependency in own_dependencies(package, DependencyKind::Development) {
             assert!(
-                !functions.contains(&dependency),
+                functions.iter().all(|function| function != dependency),
                 "{name} is tested with {dependency}"
             );
         }
@@ -100,10 +89,13 @@ fn dependencies_point_one_way() {
 }
 
 #[test]
-fn the_checks_of_a_dependency_section_see_it() {
-    let manifest = read("functions/stream-cleaner/Cargo.toml");
+fn the_checks_of_dependencies_see_them() {
+    let packages = packages();
+    let cleaner = packages
+        .iter()
+        .find(|package| package.name == "stream-cleaner");
     assert_eq!(
-        own_dependencies(&manifest, "dependencies"),
+        own_dependencies(cleaner.unwrap(), DependencyKind::Normal),
         ["cleaning", "conditional-put", "emf", "event-model", "lake"]
     );
 }

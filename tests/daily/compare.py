@@ -9,7 +9,9 @@ import polars
 import pyarrow
 import pyarrow.parquet
 
-from expected import KINDS, REPORTS, columns_of, interop, rows_of
+from daily.expected import REPORTS, columns_of, rows_of
+from support.lake import connect, differences
+from support.stack import KINDS
 
 LINEAGE = ("_shard", "_sequence", "_arrival", "_rules")
 
@@ -46,7 +48,7 @@ def wrong_columns(path, columns):
     schema = pyarrow.parquet.read_schema(path)
     found = [(field.name, field.type) for field in schema]
     is_right = [name for name, _ in found] == [name for name, _ in columns] and all(
-        has_type(type_, wanted) for (_, type_), (_, wanted) in zip(found, columns)
+        has_type(type_, wanted) for (_, type_), (_, wanted) in zip(found, columns, strict=True)
     )
     return None if is_right else found
 
@@ -83,7 +85,7 @@ def check_rows(report, name, got, expected):
     if sorted(map(repr, got)) == sorted(map(repr, expected)) and got != expected:
         report.check(f"{name}: order", False, f"same rows, other order: {got[:3]}, expected {expected[:3]}")
         return
-    differing = [pair for pair in zip(got, expected) if pair[0] != pair[1]]
+    differing = [pair for pair in zip(got, expected, strict=False) if pair[0] != pair[1]]
     count = len(differing) + abs(len(got) - len(expected))
     sample = [f"got {pair[0]}, expected {pair[1]}" for pair in differing[:3]]
     sample += [f"{len(got)} rows, expected {len(expected)}"] if len(got) != len(expected) else []
@@ -109,7 +111,7 @@ def with_duckdb(path):
 
 def extension():
     """Returns a connection with DuckDB's extension for Delta, which is fetched from the network."""
-    db = interop.connect()
+    db = connect()
     try:
         db.execute("LOAD delta")
     except duckdb.Error:
@@ -145,7 +147,7 @@ def check_tables(report, label, db, lake, names):
                 load(db, READERS[name](lake / "curated" / kind))
                 columns, got = columns_of(db, f"curated_{kind}"), columns_of(db, "got")
                 report.equal(f"{label}: curated/{kind} by {name}: columns", got, columns)
-                differing = interop.differences(db, f"FROM curated_{kind}", compact("got"))
+                differing = differences(db, f"FROM curated_{kind}", compact("got"))
                 text = f"{label}: curated/{kind} by {name}: {len(differing)} rows differ"
                 report.check(text, not differing, differing[:4])
 
@@ -170,7 +172,7 @@ def check_same_tables(report, label, db, lake, other):
             for name, folder in (("one", lake), ("two", other)):
                 load(db, with_deltalake(folder / "curated" / kind))
                 db.execute(f"CREATE OR REPLACE TABLE {name} AS SELECT * EXCLUDE ({', '.join(LINEAGE)}) FROM got")
-            differing = interop.differences(db, "FROM one", "FROM two")
+            differing = differences(db, "FROM one", "FROM two")
             report.check(f"{label}: curated/{kind}: {len(differing)} rows differ", not differing, differing[:4])
 
 

@@ -1,32 +1,19 @@
 """Computes the curated tables and the reports a second time: from the records on the stream, in DuckDB.
 
-Nothing of the lake goes in but the version of the rules. What a posted row becomes is the SQL of `tests/interop`.
+Nothing of the lake goes in but the version of the rules. What a posted row becomes is the SQL of `support/rules`.
 """
 
-import hashlib
-import importlib.util
 import json
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from support.kpl import user_records
+from support.lake import COLUMNS, connect
+from support.rules import cleaning, prelude
+from support.stack import KINDS, STREAM, aws_session
 
 HERE = Path(__file__).parent
-INTEROP = HERE.parent / "interop"
-sys.path.append(str(INTEROP))
 
-from harness import KINDS, STREAM, aws_session  # noqa: E402
-
-# By path, because its name is also that of the script here.
-_spec = importlib.util.spec_from_file_location("interop_run", INTEROP / "run.py")
-interop = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(interop)
-
-# After the above, which make its modules findable.
-from aws_kinesis_agg import messages_pb2  # noqa: E402
-
-# What begins a record that the KPL packed.
-KPL_MAGIC = b"\xf3\x89\x9a\xc2"
 # In this order, because one is made of another's rows.
 REPORTS = (
     "top_category_by_country",
@@ -74,20 +61,10 @@ def stream_records(url):
 
 def taken_apart(record):
     """Returns the records in an aggregate, or the record itself when it is none."""
-    body, digest = record.data[len(KPL_MAGIC) : -16], record.data[-16:]
-    if not record.data.startswith(KPL_MAGIC) or hashlib.md5(body).digest() != digest:
+    packed = user_records(record.data)
+    if packed is None:
         return [record]
-    message = messages_pb2.AggregatedRecord.FromString(body)
-    return [
-        Record(
-            record.shard,
-            f"{record.sequence}:{number}",
-            record.arrival_us,
-            message.partition_key_table[inner.partition_key_index],
-            inner.data,
-        )
-        for number, inner in enumerate(message.records)
-    ]
+    return [Record(record.shard, f"{record.sequence}:{number}", record.arrival_us, key, data) for number, (key, data) in enumerate(packed)]
 
 
 # The fields of each kind beside its key, and those that decide where a row has as many of two kinds.
@@ -132,9 +109,9 @@ def key_of(kind, row):
 
 def compute(records, rules_version):
     """Returns a database with `curated_<kind>`, and a table of each report by its name."""
-    db = interop.connect()
+    db = connect()
     load(db, records)
-    db.execute((INTEROP / "rules.sql").read_text(encoding="utf-8"))
+    db.execute(prelude())
     for kind in KINDS:
         curate(db, kind, rules_version)
     db.execute((HERE / "expected.sql").read_text(encoding="utf-8"))
@@ -156,7 +133,7 @@ def load(db, records):
             continue
         if isinstance(row, dict) and (kind := kind_of(record, row)):
             rows.append((kind, text, record.shard, record.sequence, record.arrival_us))
-    columns = list(zip(*rows)) or [()] * 5
+    columns = list(zip(*rows, strict=True)) or [()] * 5
     db.execute(
         "CREATE TABLE records AS SELECT unnest(?::VARCHAR[]) AS kind, unnest(?::VARCHAR[]) AS payload, "
         "unnest(?::VARCHAR[]) AS _shard, unnest(?::VARCHAR[]) AS _sequence, "
@@ -171,13 +148,12 @@ def curate(db, kind, rules_version):
 
     Choice: the columns are those of the clean rows, lineage included, in that order.
     """
-    cleaning = (INTEROP / f"{kind}.sql").read_text(encoding="utf-8")
-    columns = ", ".join(interop.COLUMNS[kind])
+    columns = ", ".join(COLUMNS[kind])
     db.execute(
         f"CREATE TABLE accepted_{kind} AS "
         f"SELECT {columns}, _shard, _sequence, _arrival, ?::INTEGER AS _rules, json(_extra)::VARCHAR AS _extra, "
         "json(_unread)::VARCHAR AS _unread "
-        f"FROM ({cleaning}) AS cleaned INNER JOIN records USING (payload) WHERE code IS NULL AND kind = ?",
+        f"FROM ({cleaning(kind)}) AS cleaned INNER JOIN records USING (payload) WHERE code IS NULL AND kind = ?",
         [rules_version, kind],
     )
     # 56 digits fit into no integer of fixed width, and as text 9 comes after 10.

@@ -3,27 +3,22 @@
 The table that comes out is compared with a second computation in DuckDB, row by row and value by value, after each day and after a
 repeated run of the last one; and the function must stay below 1.5 GB. Half of the rows of a day are new versions of earlier ones.
 Most texts are compressible, so a file of some megabytes holds a gigabyte of values; some are not, so that a day has more than the 64 MiB
-for which a merge takes two writers. Prints a line per check; the exit code is 1 when one
-failed.
+for which a merge takes two writers.
 """
 
-import argparse
 import json
 import os
-import sys
-import tempfile
-from pathlib import Path
 
 import deltalake
 import duckdb
 import pyarrow.parquet as pq
+import pytest
 
-for neighbour in ("bench", "binaries", "interop"):
-    sys.path.append(str(Path(__file__).parent.parent / neighbour))
+from bench.daily import DAYS, LINEAGE, ROWS, daily_run, not_null
+from support.functions import unpack
+from support.stack import BUCKET, embedded_stack
 
-from daily import DAYS, LINEAGE, ROWS, daily_run, not_null  # noqa: E402
-from function import unpack  # noqa: E402
-from harness import BUCKET, Report, embedded_stack, pinflow_binary  # noqa: E402
+pytestmark = pytest.mark.large
 
 OBJECT_ROWS = 1_000
 MAX_MEMORY_BYTES = 1_500_000_000
@@ -60,15 +55,20 @@ def generate(lake, day, first, rows, inds):
         db.execute("SET TimeZone = 'UTC'; SET threads = 2; SET enable_progress_bar = false")
         for start in range(first, first + rows, OBJECT_ROWS):
             end = start + OBJECT_ROWS
-            select = f"SELECT {pins()}, {LINEAGE.format(sequence='i', day=day)} FROM (SELECT range AS i, {inds} AS ind FROM range({start}, {end}))"
-            table = db.sql(select).to_arrow_table()
+            lineage = LINEAGE.format(sequence="i", day=day)
+            table = db.sql(
+                f"SELECT {pins()}, {lineage} FROM (SELECT range AS i, {inds} AS ind FROM range({start}, {end}))"
+            ).to_arrow_table()
             path = folder / f"shardId-000000000000-{start + 1}-{end}.parquet"
             pq.write_table(table.cast(not_null(table.schema)), path, compression="zstd")
 
 
 EXPECTED = """
     SELECT ind, max_by(struct_pack(arrival := _arrival, sequence := _sequence, digest := md5(row_text)), (_arrival, _sequence)) AS latest
-    FROM (SELECT *, concat_ws('|', unique_id, title, description, follower_count, poster_name, tag_list, category) AS row_text FROM {source})
+    FROM (
+        SELECT *, concat_ws('|', unique_id, title, description, follower_count, poster_name, tag_list, category) AS row_text
+        FROM {source}
+    )
     GROUP BY ind
 """
 
@@ -89,34 +89,24 @@ def compare(report, label, lake):
         report.equal(f"{label}: rows that differ", differing, 0)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rows", type=int, default=160_000, help="of each day")
-    options = parser.parse_args()
+def test_three_days_of_rows_of_every_size(report, measured, pinflow, pytestconfig, tmp_path):
     os.sched_setaffinity(0, set(list(os.sched_getaffinity(0))[:2]))
-    report, rows = Report(), options.rows
-    with report.group("three days"), tempfile.TemporaryDirectory(prefix="pinflow-") as folder:
-        function, lake = unpack("daily-batch", folder), Path(folder, BUCKET)
-        with embedded_stack(pinflow_binary(), folder) as url:
-            for number, day in enumerate(DAYS):
-                # Every second row of a later day is a new version of an earlier one.
-                inds = f"CASE WHEN {number} > 0 AND i % 2 = 0 THEN i // 2 ELSE i END"
-                generate(lake, day, number * rows, rows, inds)
-                for label in [day] + ([f"{day} again"] if day == DAYS[-1] else []):
-                    seconds, megabytes = daily_run(function, url, day)
-                    print(f"        {label}: {seconds:.1f} s, {megabytes:.0f} MB", flush=True)
-                    report.check(f"{label}: memory", megabytes * 1e6 < MAX_MEMORY_BYTES, f"{megabytes:.0f} MB")
-                    record = json.loads(sorted((lake / "runs" / f"date={day}").glob("*.json"))[-1].read_text())
-                    failed = [step for step in record["steps"] if step["state"] != "succeeded"]
-                    report.check(f"{label}: every step succeeds", not failed, failed)
-                    summary = json.loads((lake / "reports" / f"date={day}" / "summary.json").read_text())
-                    balance, table = summary["row_balance"]["pin"], summary["tables"]["pin"]
-                    print(f"        {table['rows']:,} rows in {table['files']} files of {table['size_bytes'] / 1e6:.0f} MB", flush=True)
-                    report.equal(f"{label}: row balance", balance["after"] - balance["before"], balance["inserted"])
-                    compare(report, label, lake)
-    print(f"{report.passed} passed, {report.failed} failed, {report.skipped} skipped")
-    return 1 if report.failed else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    rows = pytestconfig.getoption("rows")
+    function, lake = unpack("daily-batch", tmp_path), tmp_path / BUCKET
+    with embedded_stack(pinflow, tmp_path) as url:
+        for number, day in enumerate(DAYS):
+            # Every second row of a later day is a new version of an earlier one.
+            inds = f"CASE WHEN {number} > 0 AND i % 2 = 0 THEN i // 2 ELSE i END"
+            generate(lake, day, number * rows, rows, inds)
+            for label in [day] + ([f"{day} again"] if day == DAYS[-1] else []):
+                seconds, megabytes = daily_run(function, url, day)
+                report.check(f"{label}: memory", megabytes * 1e6 < MAX_MEMORY_BYTES, f"{megabytes:.0f} MB")
+                record = json.loads(sorted((lake / "runs" / f"date={day}").glob("*.json"))[-1].read_text())
+                report.equal(f"{label}: steps that fail", [step for step in record["steps"] if step["state"] != "succeeded"], [])
+                summary = json.loads((lake / "reports" / f"date={day}" / "summary.json").read_text())
+                balance, table = summary["row_balance"]["pin"], summary["tables"]["pin"]
+                measured(f"{label}: {table['rows']:,} rows in {table['files']} files", f"{table['size_bytes'] / 1e6:.0f} MB")
+                measured(f"{label}: time", f"{seconds:.1f} s")
+                measured(f"{label}: memory", f"{megabytes:.0f} MB")
+                report.equal(f"{label}: row balance", balance["after"] - balance["before"], balance["inserted"])
+                compare(report, label, lake)

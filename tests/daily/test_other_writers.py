@@ -4,57 +4,38 @@ Each column of each table is filtered with deltalake, Polars, DuckDB and a Spark
 deletes, updates, compacts, restores and so on, each between two runs, and the tables are compared with what must be in them.
 """
 
-import argparse
 import subprocess
-import sys
-import tempfile
-from pathlib import Path
 
 import deltalake
 import duckdb
 import polars
 import pyarrow
 import pyarrow.compute
+import pytest
 import requests
 
-import expected  # noqa: F401  # It finds `harness`.
-from harness import BUCKET, KINDS, Report, embedded_stack, pinflow_binary, wait_until
+from support.stack import BUCKET, KINDS, embedded_stack, wait_until
+
+pytestmark = pytest.mark.daily
 
 ROWS = 120
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.parse_args()
-    report = Report()
-    with report.group("the binary"):
-        binary = pinflow_binary()
-        with tempfile.TemporaryDirectory(prefix="pinflow-") as folder, embedded_stack(binary, folder) as url:
-            others = Others(report, binary, url, Path(folder, BUCKET))
-            with report.group("filters"):
-                others.fill()
-                others.run("the first run")
-                check_filters(report, "without a checkpoint", others.lake)
-                for kind in KINDS:
-                    others.table(kind).create_checkpoint()
-                check_filters(report, "with a checkpoint", others.lake)
-            for change in CHANGES:
-                name = change.__name__.replace("_", " ")
-                with report.group(name):
-                    others.try_out(name, change)
-            with report.group("a broken constraint"):
-                others.break_a_constraint()
-            with report.group("the change feed"):
-                others.check_change_feed()
-    print(f"{report.passed} passed, {report.failed} failed, {report.skipped} skipped")
-    return 1 if report.failed else 0
+@pytest.fixture(scope="module")
+def others(pinflow, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("others")
+    with embedded_stack(pinflow, folder) as url:
+        others = Others(pinflow, url, folder / BUCKET)
+        others.fill()
+        others.run()
+        yield others
 
 
 class Others:
     """A lake whose user table other programs change, and what must be in it."""
 
-    def __init__(self, report, binary, url, lake):
-        self.report, self.binary, self.url, self.lake = report, binary, url, lake
+    def __init__(self, binary, url, lake):
+        self.binary, self.url, self.lake = binary, url, lake
         self.names = {}
         self.posted = 0
         self.next = 0
@@ -88,13 +69,16 @@ class Others:
         self.post("user", rows)
         self.names |= {row["ind"]: row["first_name"] for row in rows}
 
-    def run(self, label):
+    def start(self):
         """Waits until everything is cleaned, and runs the day."""
         wait_until(30, lambda: self.cleaned() == self.posted)
         command = [self.binary, "daily", "run", "--endpoint", self.url]
-        done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=300)
-        self.report.check(f"{label}: the run succeeds", done.returncode == 0 and " failed " not in done.stdout,
-                          done.stdout[-1500:] + done.stderr[-800:])  # fmt: skip
+        return subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=300)
+
+    def run(self):
+        done = self.start()
+        assert done.returncode == 0, done.stdout[-1500:] + done.stderr[-800:]
+        assert " failed " not in done.stdout
 
     def cleaned(self):
         with duckdb.connect() as db:
@@ -102,54 +86,12 @@ class Others:
             query = "SELECT count(*) FROM read_parquet(?, union_by_name = true)"
             return db.execute(query, [files]).fetchone()[0] if files else 0
 
-    def try_out(self, name, change):
-        """Lets another program change the table, posts versions of its rows and new ones, and runs the day."""
-        change(self)
-        first = max(self.names) + 1
-        self.post_users([*range(20, 30), *range(first, first + 10)])
-        self.run(name)
-        self.compare(name)
-
-    def compare(self, name):
-        found = self.table().to_pyarrow_table(columns=["ind", "user_name"])
-        found = dict(zip(found["ind"].to_pylist(), found["user_name"].to_pylist(), strict=True))
-        rows = self.table().to_pyarrow_table().num_rows
-        self.report.check(f"{name}: the table has what it must have", found == self.names and rows == len(self.names),
-                          {"missing": sorted(self.names.keys() - found.keys())[:9], "rows": rows,
-                           "too many": sorted(found.keys() - self.names.keys())[:9],
-                           "other": [ind for ind in found.keys() & self.names.keys() if found[ind] != self.names[ind]][:9]})  # fmt: skip
-
-
-    def break_a_constraint(self):
-        """A row that breaks a constraint fails the run with its name, and is merged once the constraint is gone."""
-        self.table().alter.add_constraint({"young": "age IS NULL OR age < 100"})
-        self.post("user", [{"ind": 5000, "first_name": "old", "age": 101}])
-        wait_until(30, lambda: self.cleaned() == self.posted)
-        command = [self.binary, "daily", "run", "--endpoint", self.url]
-        done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=300)
-        told = "its constraint `young` (age IS NULL OR age < 100), among them those of `ind` [5000]" in done.stderr
-        self.report.check("a broken constraint: the run says which, and by what", done.returncode == 1 and told, done.stderr)
-        self.table().alter.drop_constraint("young")
-        self.names[5000] = "old"
-        self.run("a broken constraint, dropped")
-        self.compare("a broken constraint, dropped")
-
-    def check_change_feed(self):
-        """The changes that readers of the feed see come to the table."""
-        table = self.table()
-        started = next(entry["version"] for entry in reversed(table.history()) if "delta.enableChangeDataFeed" in str(entry))
-        base = deltalake.DeltaTable(table.table_uri, version=started).to_pyarrow_table(columns=["ind", "user_name"])
-        state = dict(zip(base["ind"].to_pylist(), base["user_name"].to_pylist(), strict=True))
-        changes = pyarrow.table(table.load_cdf(starting_version=started + 1, columns=["ind", "user_name", "_change_type", "_commit_version"]))
-        order = {"delete": 0, "update_preimage": 0, "insert": 1, "update_postimage": 1}
-        rows = sorted(changes.to_pylist(), key=lambda row: (row["_commit_version"], order[row["_change_type"]]))
-        for row in rows:
-            if order[row["_change_type"]] == 0:
-                state.pop(row["ind"], None)
-            else:
-                state[row["ind"]] = row["user_name"]
-        self.report.check("the change feed: its changes come to the table", bool(rows) and state == self.names,
-                          [len(rows), len(state), len(self.names)])  # fmt: skip
+    def check(self):
+        """Compares the table with what must be in it."""
+        table = self.table().to_pyarrow_table()
+        found = dict(zip(table["ind"].to_pylist(), table["user_name"].to_pylist(), strict=True))
+        assert found == self.names
+        assert table.num_rows == len(self.names)
 
 
 def a_person_is_erased(others):
@@ -236,6 +178,13 @@ CHANGES = [
 ]  # fmt: skip
 
 
+def test_filters_find_each_value(report, others):
+    check_filters(report, "without a checkpoint", others.lake)
+    for kind in KINDS:
+        others.table(kind).create_checkpoint()
+    check_filters(report, "with a checkpoint", others.lake)
+
+
 def check_filters(report, label, lake):
     """Filters each column by nulls, and by its least and greatest value."""
     for kind in KINDS:
@@ -286,5 +235,42 @@ def with_duckdb(table, field, value):
         return db.execute(f'SELECT count(*) FROM rows WHERE "{field.name}" = ?', [value]).fetchone()[0]
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
+def test_a_run_goes_on_from_what_others_changed(others, change):
+    """Versions of its rows and new ones come after the change."""
+    change(others)
+    first = max(others.names) + 1
+    others.post_users([*range(20, 30), *range(first, first + 10)])
+    others.run()
+    others.check()
+
+
+def test_a_row_that_breaks_a_constraint_fails_the_run_and_is_merged_once_it_is_gone(others):
+    others.table().alter.add_constraint({"young": "age IS NULL OR age < 100"})
+    others.post("user", [{"ind": 5000, "first_name": "old", "age": 101}])
+    done = others.start()
+    assert done.returncode == 1
+    assert "its constraint `young` (age IS NULL OR age < 100), among them those of `ind` [5000]" in done.stderr
+    others.table().alter.drop_constraint("young")
+    others.names[5000] = "old"
+    others.run()
+    others.check()
+
+
+def test_the_changes_of_the_feed_come_to_the_table(others):
+    table = others.table()
+    started = next((entry["version"] for entry in reversed(table.history()) if "delta.enableChangeDataFeed" in str(entry)), None)
+    if started is None:
+        pytest.skip("the feed is turned on by a change that was not selected")
+    base = deltalake.DeltaTable(table.table_uri, version=started).to_pyarrow_table(columns=["ind", "user_name"])
+    state = dict(zip(base["ind"].to_pylist(), base["user_name"].to_pylist(), strict=True))
+    changes = pyarrow.table(table.load_cdf(starting_version=started + 1, columns=["ind", "user_name", "_change_type", "_commit_version"]))
+    order = {"delete": 0, "update_preimage": 0, "insert": 1, "update_postimage": 1}
+    rows = sorted(changes.to_pylist(), key=lambda row: (row["_commit_version"], order[row["_change_type"]]))
+    for row in rows:
+        if order[row["_change_type"]] == 0:
+            state.pop(row["ind"], None)
+        else:
+            state[row["ind"]] = row["user_name"]
+    assert rows
+    assert state == others.names

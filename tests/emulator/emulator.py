@@ -17,7 +17,7 @@ import botocore.exceptions
 import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from harness import free_port, wait_until
+from support.stack import free_port, wait_until
 
 REGION = "us-east-1"
 # The emulator's own administrator.

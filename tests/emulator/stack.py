@@ -5,8 +5,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from function import target_directory
-from harness import ROOT
+from support.stack import ROOT, target_directory
 
 STATE_BUCKET = "pinflow-state"
 APPLY_SECONDS = 600
@@ -77,4 +76,3 @@ def changed_attributes(change):
         return {"+" if before is None else "-"}
     changed = {name for name, value in after.items() if before.get(name) != value}
     return changed | {name for name, is_unknown in unknown.items() if is_unknown is True}
-

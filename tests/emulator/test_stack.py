@@ -3,38 +3,35 @@
 The emulator checks signatures and the policies of roles, so each right that a function lacks fails a check. What it does not do
 is proven elsewhere: partial batch responses, bisecting, ages, retries and failure destinations of the event source mapping by
 the tests of crates/embedded-aws and by `make crash`; placeholders in the schedule's payload are filled here, as AWS does.
-Prints a line per check; the exit code is 1 when one failed.
+The tests run in their order, on one stack.
 """
 
-import argparse
 import csv
 import gzip
 import json
 import re
-import sys
 import tempfile
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-for neighbour in ("binaries", "interop"):
-    sys.path.append(str(Path(__file__).parent.parent / neighbour))
+import deltalake
+import duckdb
+import jwt
+import pyarrow.parquet
+import pytest
+import requests
+import sqlglot
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+from cryptography.hazmat.primitives.asymmetric import rsa
 
-import deltalake  # noqa: E402
-import duckdb  # noqa: E402
-import jwt  # noqa: E402
-import pyarrow.parquet  # noqa: E402
-import requests  # noqa: E402
-import sqlglot  # noqa: E402
-from botocore.auth import SigV4Auth  # noqa: E402
-from botocore.awsrequest import AWSRequest  # noqa: E402
-from botocore.credentials import Credentials  # noqa: E402
-from cryptography.hazmat.primitives.asymmetric import rsa  # noqa: E402
+from emulator.emulator import REGION, emulator, issuer
+from emulator.stack import STATE_BUCKET, Stack
+from support.stack import BUCKET, KINDS, REPORTS, ROOT, embedded_stack, pinflow_binary, run_pinflow, wait_until
 
-from emulator import CREDENTIALS, REGION, emulator, issuer  # noqa: E402
-from function import FUNCTIONS  # noqa: E402
-from harness import BUCKET, KINDS, ROOT, Report, embedded_stack, pinflow_binary, run_pinflow, wait_until  # noqa: E402
-from stack import STATE_BUCKET, Stack  # noqa: E402
+pytestmark = pytest.mark.e2e
 
 # Posts in each wire format, under a seed of its own.
 POSTS = 300
@@ -58,52 +55,79 @@ KNOWN_GAPS = {
 }  # fmt: skip
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--ministack", type=Path, required=True, help="the emulator's program")
-    options = parser.parse_args()
-    report = Report()
-    with tempfile.TemporaryDirectory(prefix="pinflow-") as name:
-        folder = Path(name)
-        (folder / "emulator").mkdir()
-        with report.group("the emulator"), emulator(options.ministack.absolute(), folder / "emulator") as aws:
-            check_stack(report, aws, folder)
-    print(f"{report.passed} passed, {report.failed} failed, {report.skipped} skipped")
-    return 1 if report.failed else 0
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("e2e")
 
 
-def check_stack(report, aws, folder):
-    aws.client("s3").create_bucket(Bucket=STATE_BUCKET)
+@pytest.fixture(scope="module")
+def aws(folder, pytestconfig):
+    program = pytestconfig.getoption("ministack")
+    if program is None:
+        pytest.skip("`--ministack` names no program")
+    (folder / "emulator").mkdir()
+    with emulator(program.absolute(), folder / "emulator") as aws:
+        aws.client("s3").create_bucket(Bucket=STATE_BUCKET)
+        yield aws
+
+
+@pytest.fixture(scope="module")
+def empty(aws):
+    """What is there before the stack."""
+    return inventory(aws)
+
+
+@pytest.fixture(scope="module")
+def stack(aws, empty, folder):
     stack = Stack(aws, folder / "stack")
     stack.init()
-    empty = inventory(aws)
     stack.apply()
-    outputs = stack.outputs()
-    made = len(stack.resources())
-    report.check("apply: everything is made", made > 80, made)
-    pipeline = Pipeline(aws, outputs)
-    with report.group("signed requests"):
-        check_signatures(report, pipeline)
-    with report.group("posts"):
-        check_posts(report, pipeline)
-    with report.group("the daily batch"):
-        check_daily_batch(report, pipeline, folder)
-    with report.group("the command line"):
-        check_command_line(report, pipeline)
-    with report.group("the catalog"):
-        check_catalog(report, pipeline, folder)
-    with report.group("rights"):
-        check_rights(report, pipeline)
-    with report.group("a second plan"):
-        report.equal("a second plan: nothing but the emulator's known gaps", by_type(stack.changes()), KNOWN_GAPS)
-    with report.group("a deployment of code alone"):
-        check_deployment(report, stack, pipeline)
-    with report.group("keys"):
-        check_keys(report, stack, pipeline)
-    with report.group("tokens"):
-        check_tokens(report, stack, pipeline)
-    with report.group("destroy"):
-        check_destroy(report, stack, aws, empty)
+    return stack
+
+
+@pytest.fixture(scope="module")
+def pipeline(aws, stack):
+    return Pipeline(aws, stack.outputs())
+
+
+@pytest.fixture(scope="module")
+def poster(pipeline):
+    """A user with the one right that a client needs, as infra/README.md has it."""
+    statement = {"Effect": "Allow", "Action": "execute-api:Invoke", "Resource": f"{pipeline.outputs['execution_arn']}/*"}
+    return user(pipeline, "poster", {"Version": "2012-10-17", "Statement": [statement]})
+
+
+@pytest.fixture(scope="module")
+def posted(pipeline, poster):
+    """Posts in each wire format, by the command line, and one record of dirt; what was printed, by wire."""
+    printed = {}
+    for wire, seed in WIRES.items():
+        options = ["--api", pipeline.url, "--wire", wire, "--posts", POSTS, "--seed", seed, "--rows-per-request", 10]
+        printed[wire] = run_pinflow(pinflow_binary(), "post", *options, "--sigv4", environment=pipeline.environment_of(poster))
+    kinesis = pipeline.aws.client("kinesis")
+    kinesis.put_record(StreamName=pipeline.outputs["stream"], Data=b"dirt", PartitionKey="pin/1")
+    wait_until(120, lambda: sum(deployed_records(pipeline)) >= POSTED + 1)
+    return printed
+
+
+@pytest.fixture(scope="module")
+def day(pipeline, posted, folder):
+    """Invokes what the schedule starts, as the schedule does, and again; the two answers, and a copy of the lake."""
+    scheduler = pipeline.aws.client("scheduler")
+    [summary] = scheduler.list_schedules(GroupName="pinflow-dev")["Schedules"]
+    target = scheduler.get_schedule(GroupName="pinflow-dev", Name=summary["Name"])["Target"]
+    assert target["Arn"].endswith("daily-batch")
+    start = datetime.now(UTC).replace(hour=6, minute=0, second=0, microsecond=0) + timedelta(days=1)
+    payload = target["Input"].replace("<aws.scheduler.scheduled-time>", start.strftime("%Y-%m-%dT%H:%M:%SZ"))
+    answers = [pipeline.invoke("daily-batch", payload) for _ in range(2)]
+    lake = folder / "deployed"
+    for prefix in ("clean/", "curated/", "reports/"):
+        pipeline.download(prefix, lake)
+    return answers, lake
+
+
+def test_everything_is_made(stack):
+    assert len(stack.resources()) > 80
 
 
 def by_type(changes):
@@ -123,21 +147,20 @@ class Pipeline:
         self.outputs = outputs
         # The emulator has no host name for each API.
         api_id, stage = re.fullmatch(r"https://(\w+)\.execute-api\.us-east-1\.amazonaws\.com/(\w+)", outputs["invoke_url"]).groups()
-        self.poster = None
         self.url = f"{aws.url}/_aws/execute-api/{api_id}/{stage}"
 
-    def post(self, row, headers={}, credentials=None):
+    def post(self, row, headers=(), credentials=None):
         """Posts a row, signed if there are credentials; returns the status."""
         url, body = f"{self.url}/events/pin", json.dumps([row])
-        request = AWSRequest("POST", url, data=body, headers={"Content-Type": "application/json", **headers})
+        request = AWSRequest("POST", url, data=body, headers={"Content-Type": "application/json", **dict(headers)})
         if credentials:
             SigV4Auth(credentials, "execute-api", REGION).add_auth(request)
         answer = requests.post(url, data=body, headers=dict(request.headers), verify=str(self.aws.certificate), timeout=60)
         return answer.status_code
 
-    def poster_environment(self):
+    def environment_of(self, poster):
         """Returns the variables of a client that may post, and nothing else."""
-        secrets = {"AWS_ACCESS_KEY_ID": self.poster.access_key, "AWS_SECRET_ACCESS_KEY": self.poster.secret_key}
+        secrets = {"AWS_ACCESS_KEY_ID": poster.access_key, "AWS_SECRET_ACCESS_KEY": poster.secret_key}
         return {**self.aws.environment, **secrets}
 
     def records(self):
@@ -188,8 +211,8 @@ def check_allowed(report, pipeline, name, *options):
     report.check(name, f"{len(KINDS)} rows accepted, 0 failed" in printed, printed[-300:])
 
 
-def check_signatures(report, pipeline):
-    stranger, poster = user(pipeline, "stranger"), poster_user(pipeline)
+def test_requests_must_be_signed(report, pipeline, poster):
+    stranger = user(pipeline, "stranger")
     check_refused(report, pipeline, "iam", {
         "an unsigned request": (403, {}),
         "an identity without the right": (403, {"credentials": stranger}),
@@ -209,27 +232,13 @@ def user(pipeline, name, policy=None):
     return Credentials(key["AccessKeyId"], key["SecretAccessKey"])
 
 
-def poster_user(pipeline):
-    """Makes a user with the one right that a client needs, as infra/README.md has it."""
-    statement = {"Effect": "Allow", "Action": "execute-api:Invoke", "Resource": f"{pipeline.outputs['execution_arn']}/*"}
-    pipeline.poster = user(pipeline, "poster", {"Version": "2012-10-17", "Statement": [statement]})
-    return pipeline.poster
-
-
-def check_posts(report, pipeline):
-    """Sends posts in each wire format with the command line, and one record of dirt."""
-    for wire, seed in WIRES.items():
-        options = ["--api", pipeline.url, "--wire", wire, "--posts", POSTS, "--seed", seed, "--rows-per-request", 10]
-        printed = run_pinflow(pinflow_binary(), "post", *options, "--sigv4", environment=pipeline.poster_environment())
-        expected = f"{POSTS * len(KINDS)} rows accepted, 0 failed"
-        report.check(f"posts: {POSTS} posts as {wire}", expected in printed, printed[-300:])
-    kinesis = pipeline.aws.client("kinesis")
-    kinesis.put_record(StreamName=pipeline.outputs["stream"], Data=b"dirt", PartitionKey="pin/1")
-    wait_until(120, lambda: sum(deployed_records(pipeline)) >= POSTED + 1)
+def test_posts_in_each_wire_format_arrive(report, pipeline, posted):
+    for wire, printed in posted.items():
+        report.check(wire, f"{POSTS * len(KINDS)} rows accepted, 0 failed" in printed, printed[-300:])
     clean, rejected = deployed_records(pipeline)
-    report.equal("posts: every record is clean or in quarantine", clean + rejected, POSTED + 1)
+    report.equal("every record is clean or in quarantine", clean + rejected, POSTED + 1)
     # The generator makes a few rows that cannot be cleaned.
-    report.check("posts: nearly all are clean, and the dirt is not", clean > 0.98 * POSTED and rejected > 0, (clean, rejected))
+    report.check("nearly all are clean, and the dirt is not", clean > 0.98 * POSTED and rejected > 0, (clean, rejected))
 
 
 def deployed_records(pipeline):
@@ -246,22 +255,11 @@ def lake_records(lake):
     return clean, rejected
 
 
-def check_daily_batch(report, pipeline, folder):
-    """Invokes what the schedule starts, as the schedule does, and compares with the embedded stack."""
-    scheduler = pipeline.aws.client("scheduler")
-    [summary] = scheduler.list_schedules(GroupName="pinflow-dev")["Schedules"]
-    target = scheduler.get_schedule(GroupName="pinflow-dev", Name=summary["Name"])["Target"]
-    start = datetime.now(UTC).replace(hour=6, minute=0, second=0, microsecond=0) + timedelta(days=1)
-    payload = target["Input"].replace("<aws.scheduler.scheduled-time>", start.strftime("%Y-%m-%dT%H:%M:%SZ"))
-    report.check("daily: the schedule starts daily-batch", target["Arn"].endswith("daily-batch"), target["Arn"])
-    [record] = pipeline.invoke("daily-batch", payload)
-    report.equal("daily: the run ends well", record["state"], "succeeded")
-    [again] = pipeline.invoke("daily-batch", payload)
-    report.equal("daily: the schedule's second start does nothing", again["attempt"], record["attempt"])
-
-    deployed, embedded = folder / "deployed", folder / "embedded"
-    for prefix in ("clean/", "curated/", "reports/"):
-        pipeline.download(prefix, deployed)
+def test_the_day_is_that_of_the_embedded_stack(report, day, folder):
+    ([record], [again]), deployed = day
+    report.equal("the run ends well", record["state"], "succeeded")
+    report.equal("the schedule's second start does nothing", again["attempt"], record["attempt"])
+    embedded = folder / "embedded"
     with embedded_stack(pinflow_binary(), embedded) as url:
         for wire, seed in WIRES.items():
             run_pinflow(pinflow_binary(), "post", "--api", url, "--wire", wire, "--posts", POSTS, "--seed", seed, "--rows-per-request", 10)
@@ -274,7 +272,8 @@ def check_daily_batch(report, pipeline, folder):
             table(embedded / BUCKET, kind),
         )
     expected = reports(embedded / BUCKET)
-    report.check("daily: the embedded stack has ten reports with rows", len(expected) == 10 and all(len(text.splitlines()) > 1 for text in expected.values()), expected)
+    report.equal("the embedded stack has a report for each query", sorted(expected), [f"{name}.csv" for name in REPORTS])
+    report.equal("reports without rows", [name for name, text in expected.items() if len(text.splitlines()) < 2], [])
     report.equal("daily: the reports are those of the embedded stack", reports(deployed), expected)
     summary = json.loads(next((deployed / "reports").rglob("summary.json")).read_text())
     report.equal("daily: nothing is unaccounted for", summary["reconciliation"]["unaccounted"], 0)
@@ -291,8 +290,8 @@ def reports(lake):
     return {path.name: path.read_text() for path in sorted((lake / "reports").rglob("*.csv"))}
 
 
-def check_command_line(report, pipeline):
-    """Runs the commands that work on the lake, with credentials from the environment as on any account."""
+def test_the_command_line_works_on_the_lake(report, pipeline, day):
+    """With credentials from the environment, as on any account."""
     pinflow = lambda *arguments: run_pinflow(pinflow_binary(), *arguments, environment=pipeline.aws.environment)  # noqa: E731
     today = datetime.now(UTC).strftime("%Y-%m-%d")
     pasted = pipeline.outputs["daily_run_command"].split()
@@ -305,24 +304,31 @@ def check_command_line(report, pipeline):
     report.check("command line: the dirt", "not_json" in listed, listed)
 
 
-def check_catalog(report, pipeline, folder):
-    """Holds Glue's tables and Athena's queries against the lake that they describe."""
-    lake = folder / "deployed"
+def test_the_catalog_describes_the_lake(report, pipeline, day):
+    """Holds Glue's tables and Athena's queries against it."""
+    _, lake = day
     glue, database = pipeline.aws.client("glue"), pipeline.outputs["database"]
     tables = {item["Name"]: item for item in glue.get_tables(DatabaseName=database)["TableList"]}
     report.equal("catalog: the tables", sorted(tables), sorted(["quarantine", *KINDS, *(f"clean_{kind}" for kind in KINDS)]))
     for kind in KINDS:
         described = [(column["Name"], column["Type"]) for column in tables[f"clean_{kind}"]["StorageDescriptor"]["Columns"]]
         found = sorted((lake / "clean" / kind).rglob("*.parquet"))[0]
-        stored = [(name, ATHENA[type_]) for name, type_, *_ in duckdb.sql(f"DESCRIBE SELECT * FROM read_parquet('{found}', hive_partitioning=false)").fetchall()]
+        stored = [
+            (name, ATHENA[type_])
+            for name, type_, *_ in duckdb.sql(f"DESCRIBE SELECT * FROM read_parquet('{found}', hive_partitioning=false)").fetchall()
+        ]
         report.equal(f"catalog: the columns of clean_{kind}", described, stored)
         template = tables[f"clean_{kind}"]["Parameters"]["storage.location.template"]
         folders = {f"s3://{pipeline.outputs['bucket']}/{key.rpartition('/')[0]}" for key in pipeline.keys(f"clean/{kind}/")}
         pattern = re.escape(template).replace(r"\$\{date\}", r"\d{4}-\d\d-\d\d").replace(r"\$\{hour\}", r"\d\d")
-        report.check(f"catalog: the partitions of clean_{kind}", folders and all(re.fullmatch(pattern, name) for name in folders), (template, folders))
+        report.check(
+            f"catalog: the partitions of clean_{kind}",
+            folders and all(re.fullmatch(pattern, name) for name in folders),
+            (template, folders),
+        )
     db = duckdb.connect()
     for kind in KINDS:
-        rows = deltalake.DeltaTable(lake / "curated" / kind).to_pyarrow_table()  # noqa: F841
+        rows = deltalake.DeltaTable(lake / "curated" / kind).to_pyarrow_table()
         db.execute(f'CREATE TABLE "{kind}" AS SELECT * FROM rows')
     athena = pipeline.aws.client("athena")
     expected = reports(lake)
@@ -348,17 +354,21 @@ def as_text(value):
     return repr(value) if isinstance(value, float) else str(value)
 
 
-def check_rights(report, pipeline):
+def test_a_right_that_lacks_fails(pipeline, poster):
     """A function that lacks its right must fail, or the emulator would not tell a missing right."""
     iam, role = pipeline.aws.client("iam"), pipeline.outputs["function_names"]["ingest-api"]
     policy = iam.get_role_policy(RoleName=role, PolicyName="work")["PolicyDocument"]
     iam.delete_role_policy(RoleName=role, PolicyName="work")
-    status = pipeline.post({"index": 1}, credentials=pipeline.poster)
+    status = pipeline.post({"index": 1}, credentials=poster)
     iam.put_role_policy(RoleName=role, PolicyName="work", PolicyDocument=json.dumps(policy))
-    report.equal("rights: without its policy ingest-api cannot put records", status, 503)
+    assert status == 503
 
 
-def check_deployment(report, stack, pipeline):
+def test_a_second_plan_shows_the_known_gaps_alone(stack):
+    assert by_type(stack.changes()) == KNOWN_GAPS
+
+
+def test_code_is_deployed_alone(report, stack, pipeline, poster):
     """Replaces a function's code with cargo-lambda, and looks at what that leaves of the rest."""
     plan, before = stack.changes(), configuration(pipeline)
     command = pipeline.outputs["deploy_commands"]["ingest-api"].split()
@@ -368,7 +378,7 @@ def check_deployment(report, stack, pipeline):
     kept = lambda settings: {name: value for name, value in settings.items() if name not in ("LastModified", "RevisionId")}  # noqa: E731
     report.equal("deploy: role, memory, timeout and environment are Terraform's", kept(configuration(pipeline)), kept(before))
     report.equal("deploy: the plan is as it was before", stack.changes(), plan)
-    report.equal("deploy: the function answers", pipeline.post({"index": 1}, credentials=pipeline.poster), 200)
+    report.equal("deploy: the function answers", pipeline.post({"index": 1}, credentials=poster), 200)
 
 
 def configuration(pipeline):
@@ -376,8 +386,7 @@ def configuration(pipeline):
     return {name: value for name, value in answer.items() if name != "ResponseMetadata"}
 
 
-def check_keys(report, stack, pipeline):
-    """Keys in SSM: both are valid while both are listed."""
+def test_keys_are_valid_while_they_are_listed(report, stack, pipeline):
     old, new = "an-old-key-of-some-length", "a-new-key-of-some-length"
     put_keys(pipeline, old)
     stack.apply(api_auth="api_key")
@@ -389,9 +398,7 @@ def check_keys(report, stack, pipeline):
     check_allowed(report, pipeline, "api_key: a right key", "--api-key", old)
     check_allowed(report, pipeline, "api_key: a compressed post", "--api-key", old, "--gzip")
     for path in ("streams", "streams/streaming-abc-pin", "topics", "topics/abc.pin", "topics/abc.pin/"):
-        answer = requests.get(
-            f"{pipeline.url}/{path}", headers={"x-api-key": old}, verify=str(pipeline.aws.certificate), timeout=60
-        )
+        answer = requests.get(f"{pipeline.url}/{path}", headers={"x-api-key": old}, verify=str(pipeline.aws.certificate), timeout=60)
         report.equal(f"api_key: GET /{path}", answer.status_code, 200)
     put_keys(pipeline, f"{old}\n{new}")
     # An unknown key makes the function read the list again, once in half a minute.
@@ -411,7 +418,7 @@ def put_keys(pipeline, keys):
     )
 
 
-def check_tokens(report, stack, pipeline):
+def test_tokens_of_the_issuer_alone_are_valid(report, stack, pipeline):
     with issuer(pipeline.aws.certificate) as login:
         stack.apply(api_auth="jwt", jwt={"issuer": login.url, "audiences": ["pinflow"]})
         foreign = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -427,7 +434,7 @@ def check_tokens(report, stack, pipeline):
         check_allowed(report, pipeline, "jwt: a right token", "--token", login.token())
 
 
-def check_destroy(report, stack, aws, empty):
+def test_nothing_is_left(report, stack, aws, empty):
     aws.client("ssm").delete_parameter(Name="/pinflow-dev/api-keys")
     stack.destroy()
     report.equal("destroy: nothing is left in the state", stack.resources(), [])
@@ -455,7 +462,3 @@ def inventory(aws):
         "topics": [topic["TopicArn"] for topic in aws.client("sns").list_topics()["Topics"]],
         "workgroups": [group["Name"] for group in aws.client("athena").list_work_groups()["WorkGroups"]],
     }
-
-
-if __name__ == "__main__":
-    sys.exit(main())

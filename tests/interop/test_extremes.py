@@ -2,14 +2,17 @@
 
 import json
 from datetime import UTC, datetime
-from pathlib import Path
 
 import duckdb
 import polars
 import pyarrow.parquet
+import pytest
 import requests
 
-from harness import wait_until
+from support.lake import clean_objects
+from support.stack import BUCKET, embedded_stack, wait_until
+
+pytestmark = pytest.mark.interop
 
 FIRST, LAST = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
 INT64 = range(-(2**63), 2**63)
@@ -27,7 +30,9 @@ FLOATS = [(90, 180), (-90, -180), (5e-324, -5e-324), (-0.0, 0.1 + 0.2)]
 KEYS = [INT64[0], INT64[-1], 0]
 
 
-def check(report, url, lake):
+@pytest.fixture(scope="module")
+def posted(pinflow, tmp_path_factory):
+    """The lake, and by key what was posted, and the time and the point that a reader must see."""
     geo = {}
     for place, (text, time) in enumerate(TIMES.items()):
         geo[70_000 + place] = ({"timestamp": text, "country": "x"}, time, None)
@@ -36,21 +41,10 @@ def check(report, url, lake):
     for key in KEYS:
         geo[key] = ({"country": "x"}, None, None)
     rows = [{"ind": ind} | fields for ind, (fields, _, _) in geo.items()]
-    answer = requests.post(f"{url}/events/geo", json=rows, timeout=30)
-    report.check("extremes: are accepted", answer.status_code == 200, answer.text)
-    expected = {ind: (time, point) for ind, (_, time, point) in geo.items()}
-    for name, read in (("pyarrow", with_pyarrow), ("DuckDB", with_duckdb), ("Polars", with_polars)):
-        with report.group(f"extremes: {name}"):
-            wait_until(30, lambda read=read: geo.keys() <= read(paths(lake)).keys())
-            found = read(paths(lake))
-            report.equal(f"extremes: {name} reads each", {ind: found.get(ind, ("missing",))[:2] for ind in geo}, expected)
-            unread = {ind: json.loads(found[ind][2] or "{}").get("timestamp") for ind in geo if ind in found}
-            lost = {ind: fields["timestamp"] for ind, (fields, time, _) in geo.items() if "timestamp" in fields and not time}
-            report.equal(f"extremes: {name} has what no column can hold", {k: v for k, v in unread.items() if v}, lost)
-
-
-def paths(lake):
-    return sorted(map(str, Path(lake).glob("clean/geo/date=*/hour=*/*.parquet")))
+    folder = tmp_path_factory.mktemp("extremes")
+    with embedded_stack(pinflow, folder) as url:
+        requests.post(f"{url}/events/geo", json=rows, timeout=30).raise_for_status()
+        yield folder / BUCKET, geo
 
 
 def with_pyarrow(files):
@@ -73,3 +67,15 @@ def with_duckdb(files):
 def with_polars(files):
     frames = [polars.read_parquet(file, hive_partitioning=False).to_dicts() for file in files]
     return {row["ind"]: (row["timestamp"], row["coordinates"], row["_unread"]) for rows in frames for row in rows}
+
+
+@pytest.mark.parametrize("read", [with_pyarrow, with_duckdb, with_polars])
+def test_each_extreme_is_read(report, posted, read):
+    lake, geo = posted
+    wait_until(30, lambda: geo.keys() <= read(clean_objects(lake, "geo")).keys())
+    found = read(clean_objects(lake, "geo"))
+    expected = {ind: (time, point) for ind, (_, time, point) in geo.items()}
+    report.equal("each value", {ind: found.get(ind, ("missing",))[:2] for ind in geo}, expected)
+    unread = {ind: json.loads(found[ind][2] or "{}").get("timestamp") for ind in geo if ind in found}
+    lost = {ind: fields["timestamp"] for ind, (fields, time, _) in geo.items() if "timestamp" in fields and not time}
+    report.equal("what no column can hold", {key: value for key, value in unread.items() if value}, lost)

@@ -5,11 +5,14 @@ import json
 import time
 
 import duckdb
-from aws_kinesis_agg.aggregator import RecordAggregator
+import pytest
 
-from harness import aws_session
+from support.kpl import aggregate, put
+from support.lake import clean_objects, quarantine_objects
+from support.stack import BUCKET, aws_session, embedded_stack
 
-STREAM = "pinflow-events"
+pytestmark = pytest.mark.interop
+
 IND = 910_000
 # Each as (partition key, explicit hash key, payload). The key `any` leaves the kind to the row's fields.
 MIXED = [
@@ -38,10 +41,13 @@ ROWS = {
 }
 
 
-def check(report, url, lake):
-    """Checks every user record of three aggregates, the last of them damaged, and of a plain record between them."""
-    session = aws_session(url)
-    kinesis = session.client("kinesis", endpoint_url=url)
+def test_every_user_record_is_in_the_lake(report, pinflow, tmp_path):
+    """Of three aggregates, the last of them damaged, and of a plain record between them."""
+    with embedded_stack(pinflow, tmp_path) as url:
+        check(report, aws_session(url).client("kinesis", endpoint_url=url), tmp_path / BUCKET)
+
+
+def check(report, kinesis, lake):
     many = [(f"user/{ind}", None, {"ind": ind, "first_name": f"A{ind}", "age": ind % 100}) for ind in range(MANY)]
     plain = {"ind": IND + 1, "first_name": "Ada", "age": 36}
     damaged = aggregate(many[:1])[:-1]
@@ -62,25 +68,11 @@ def check(report, url, lake):
     # Of the damaged one, which is no text, the message and the payload are checked by themselves.
     *_, message, payload = got.get(whole, (None, None))
     got = {position: values[:3] if position == whole else values[:4] for position, values in got.items()}
-    report.equal("KPL: positions that are missing or too many", sorted(got.keys() ^ expected.keys()), [])
+    report.equal("positions that are missing or too many", sorted(got.keys() ^ expected.keys()), [])
     wrong = {position: values for position, values in got.items() if values != expected.get(position)}
-    report.equal(f"KPL: values of {len(expected)} user records", wrong, {})
-    report.equal("KPL: a damaged aggregate is kept whole", payload, damaged)
-    report.check("KPL: a damaged aggregate is called so", "damaged KPL aggregate" in str(message), message)
-
-
-def aggregate(records):
-    aggregator = RecordAggregator()
-    for partition_key, explicit_hash_key, row in records:
-        full = aggregator.add_user_record(partition_key, json.dumps(row), explicit_hash_key)
-        if full:
-            raise ValueError(f"{len(records)} records do not fit into one aggregate")
-    return aggregator.clear_and_get().get_contents()[2]
-
-
-def put(kinesis, data):
-    answer = kinesis.put_record(StreamName=STREAM, PartitionKey="interop", Data=data)
-    return answer["ShardId"], answer["SequenceNumber"]
+    report.equal(f"values of {len(expected)} user records", wrong, {})
+    report.equal("a damaged aggregate is kept whole", payload, damaged)
+    report.check("a damaged aggregate is called so", "damaged KPL aggregate" in str(message), message)
 
 
 def expected_of(position, rows):
@@ -98,11 +90,11 @@ def arrived(lake):
     found = {}
     with duckdb.connect() as db:
         for kind, columns in ROWS.items():
-            if paths := sorted(map(str, lake.glob(f"clean/{kind}/date=*/hour=*/*.parquet"))):
+            if paths := clean_objects(lake, kind):
                 query = f"SELECT _shard, _sequence, {columns} FROM read_parquet(?)"
                 for shard, sequence, *values in db.execute(query, [paths]).fetchall():
                     found[shard, sequence] = (kind, *values)
-        if paths := sorted(map(str, lake.glob("quarantine/date=*/*.ndjson.gz"))):
+        if paths := quarantine_objects(lake):
             query = (
                 "SELECT shard, sequence_number, code, partition_key, message, payload_base64 "
                 "FROM read_json(?, format = 'newline_delimited', hive_partitioning = false, "

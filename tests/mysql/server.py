@@ -4,15 +4,12 @@ import getpass
 import os
 import shutil
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pymysql
 
-sys.path.append(str(Path(__file__).parent.parent / "interop"))
-
-from harness import free_port  # noqa: E402
+from support.stack import free_port
 
 # What YAML and MySQL could take for something else.
 PASSWORD = "0x: 'p\"#s%"

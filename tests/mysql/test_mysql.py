@@ -1,30 +1,31 @@
-"""Posts from a real MariaDB server, and holds the lake against the same rows posted from a data folder.
+"""Posts from a real MariaDB server, and holds the lake against the same rows posted from a data folder."""
 
-Prints a line per check; the exit code is 1 when one failed. Everything is skipped where there is no `mariadbd`.
-"""
-
-import argparse
 import json
 import random
 import re
 import socket
 import subprocess
-import sys
-import tempfile
 import threading
 from contextlib import contextmanager
 from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import duckdb
 import pymysql
+import pytest
 
-from server import PASSWORD, TABLES, Server, program
+from mysql.server import PASSWORD, TABLES, Server, program
+from support import rows as posted_rows
+from support.lake import positions
+from support.stack import BUCKET, KINDS, embedded_stack, free_port, wait_until
 
-sys.path.append(str(Path(__file__).parent.parent / "interop"))
-
-from harness import BUCKET, KINDS, Report, free_port, embedded_stack, pinflow_binary, run_pinflow, wait_until  # noqa: E402
+pytestmark = [
+    pytest.mark.mysql,
+    pytest.mark.skipif(
+        not (program("mariadbd") and program("mariadb-install-db")),
+        reason="there is no `mariadbd`; Debian has it in mariadb-server",
+    ),
+]
 
 TABLE_OF = {"pin": "pinterest_data", "geo": "geolocation_data", "user": "user_data"}
 KEY_OF = {"pin": "index", "geo": "ind", "user": "ind"}
@@ -42,61 +43,44 @@ GENERATED_POSTS = 400
 KILL_AFTER_POSTS = 30
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, help="a folder of real rows; what needs them is skipped without it")
-    data = parser.parse_args().data
-    report = Report()
-    if program("mariadbd") and program("mariadb-install-db"):
-        with report.group("the server"), tempfile.TemporaryDirectory(prefix="pinflow-") as folder:
-            check_all(report, Path(folder), data)
-    else:
-        report.skip("posts from a database", "there is no `mariadbd`; Debian has it in mariadb-server")
-    print(f"{report.passed} passed, {report.failed} failed, {report.skipped} skipped")
-    return 1 if report.failed else 0
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("mysql")
 
 
-def check_all(report, folder, data):
-    binary = pinflow_binary()
+@pytest.fixture(scope="module")
+def server(folder):
     server = Server(folder)
     try:
         server.start(with_tls=True)
         server.add_user("reader")
         server.add_user("guarded", "REQUIRE SSL")
-        generated = generated_rows(binary)
-        # As pandas makes the tables: no key, and the rows in any order.
-        with report.group("generated rows"):
-            shuffled = {kind: random.Random(7).sample(rows, len(rows)) for kind, rows in generated.items()}
-            compare(report, "generated rows", binary, server, folder, "generated", shuffled, TABLES)
-        if data and data.is_dir():
-            with report.group("real rows"):
-                real = {kind: lines_of(data / f"{kind}.ndjson") for kind in KINDS}
-                keyed = re.sub(r"((?:`index`|ind) BIGINT)", r"\1 PRIMARY KEY", TABLES)
-                compare(report, "real rows", binary, server, folder, "real_rows", real, keyed)
-        else:
-            report.skip("real rows", "there is no data folder" if data is None else f"`{data}` is not a folder")
-        with report.group("the old script's JSON"):
-            check_values(report, binary, server, folder)
-        with report.group("failures"):
-            check_failures(report, binary, server, folder)
-        with report.group("rows that go while they are read"):
-            check_deleted(report, binary, server, folder)
-        with report.group("a server that is killed"):
-            check_resume(report, binary, server, folder, "generated", generated)
+        yield server
     finally:
         server.stop()
 
 
-def lines_of(path):
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
+@pytest.fixture(scope="module")
+def generated(pinflow):
+    return generated_rows(pinflow)
+
+
+def test_generated_rows_come_as_from_a_folder(report, pinflow, server, folder, generated):
+    # As pandas makes the tables: no key, and the rows in any order.
+    shuffled = {kind: random.Random(7).sample(rows, len(rows)) for kind, rows in generated.items()}
+    compare(report, "generated rows", pinflow, server, folder, "generated", shuffled, TABLES)
+
+
+def test_real_rows_come_as_from_a_folder(report, pinflow, server, folder, real_data):
+    real = {kind: list(map(json.loads, posted_rows.lines_of(real_data / f"{kind}.ndjson"))) for kind in KINDS}
+    keyed = re.sub(r"((?:`index`|ind) BIGINT)", r"\1 PRIMARY KEY", TABLES)
+    compare(report, "real rows", pinflow, server, folder, "real_rows", real, keyed)
 
 
 def generated_rows(binary):
     """Returns the generated rows that a table can hold, by kind; some keys stand there more than once."""
     rows = {kind: [] for kind in KINDS}
-    printed = run_pinflow(binary, "generate", "--posts", GENERATED_POSTS).removesuffix("\n").split("\n")
-    for number, line in enumerate(printed):
-        kind = KINDS[number % len(KINDS)]
+    for kind, line in posted_rows.generated_rows(binary, GENERATED_POSTS):
         try:
             row = json.loads(line)
         except ValueError:
@@ -146,24 +130,9 @@ def lake(binary, folder, name):
         yield url, folder / name / BUCKET
 
 
-def arrived(bucket):
-    paths = lambda pattern: sorted(map(str, bucket.glob(pattern)))  # noqa: E731
-    total = 0
-    for kind in KINDS:
-        if objects := paths(f"clean/{kind}/date=*/hour=*/*.parquet"):
-            total += duckdb.execute(
-                "SELECT count(*) FROM (SELECT DISTINCT _shard, _sequence FROM read_parquet(?))", [objects]
-            ).fetchone()[0]
-    if objects := paths("quarantine/date=*/*.ndjson.gz"):
-        total += duckdb.execute(
-            "SELECT count(*) FROM (SELECT DISTINCT shard, sequence_number FROM read_json(?))", [objects]
-        ).fetchone()[0]
-    return total
-
-
 def wait_for(report, name, bucket, rows):
-    wait_until(60, lambda: arrived(bucket) >= rows)
-    report.equal(f"{name}: {rows} rows arrive", arrived(bucket), rows)
+    wait_until(60, lambda: len(positions(bucket)) >= rows)
+    report.equal(f"{name}: rows that arrive", len(positions(bucket)), rows)
 
 
 def clean_rows(bucket, kind):
@@ -295,7 +264,7 @@ EDGE_ROWS = {
 }  # fmt: skip
 
 
-def check_values(report, binary, server, folder):
+def test_rows_are_the_old_scripts_json(report, pinflow, server, folder):
     """Compares what is posted with what the old script sends: its query, its driver, `json.dumps(..., default=str)`."""
     server.load("edges", EDGE_ROWS, EDGE_TABLES)
     creds = server.creds(folder / "edges.yaml", "reader", "edges")
@@ -310,11 +279,11 @@ def check_values(report, binary, server, folder):
                 for row in cursor:
                     expected.append(f"{kind} {json.dumps(row, default=str)}")
     with recorder() as (url, bodies):
-        done = post(binary, url, "--mysql", creds, "--sequence", folder / "edges.json", "--posts", 4, cwd=folder)
+        done = post(pinflow, url, "--mysql", creds, "--sequence", folder / "edges.json", "--posts", 4, cwd=folder)
         report.equal("the old script's JSON: rows that are accepted", accepted(done), (4, len(expected)))
         bodies = [json.loads(body) for body in bodies]
         got = sorted(f"{body['PartitionKey']} {json.dumps(body['Data'])}" for body in bodies)
-    for want, have in zip(sorted(expected), got):
+    for want, have in zip(sorted(expected), got, strict=True):
         report.equal(f"the old script's JSON: {want[:60]}", have, want)
 
 
@@ -328,7 +297,7 @@ def own_address():
         return probe.getsockname()[0]
 
 
-def check_failures(report, binary, server, folder):
+def test_failures_say_what_to_do(report, pinflow, server, folder):
     server.load("half", {}, TABLES.split("CREATE TABLE user_data")[0])
     server.load("bare", {})
     server.load("bytes", {}, TABLES.replace("title TEXT", "title BLOB"))
@@ -358,7 +327,7 @@ def check_failures(report, binary, server, folder):
         report.skip("another machine", "this one has no address but that of itself")
     with recorder() as (url, bodies):
         for name, path, part in cases:
-            done = post(binary, url, "--mysql", path(), "--order", "table", "--posts", 2, cwd=folder)
+            done = post(pinflow, url, "--mysql", path(), "--order", "table", "--posts", 2, cwd=folder)
             report.check(f"{name}: {done.stderr.strip()[:110]}", done.returncode == 1 and part in done.stderr,
                          f"{done.returncode}: {done.stderr}")  # fmt: skip
             secret = PASSWORD in done.stderr + done.stdout or "s3cret" in done.stderr + done.stdout
@@ -366,7 +335,7 @@ def check_failures(report, binary, server, folder):
         report.equal("failures: nothing is posted", bodies, [])
 
 
-def check_deleted(report, binary, server, folder):
+def test_rows_that_go_while_they_are_read_hide_no_others(report, pinflow, server, folder):
     """Deletes rows that were read from a table that is being walked through: no other one is passed over."""
     rows = range(450)
     server.load("walked", {
@@ -376,7 +345,7 @@ def check_deleted(report, binary, server, folder):
     })  # fmt: skip
     creds = server.creds(folder / "walked.yaml", "reader", "walked")
     with recorder() as (url, bodies):
-        command = [binary, "post", "--api", url, "--wire", "kinesis", "--mysql", creds, "--order", "table",
+        command = [pinflow, "post", "--api", url, "--wire", "kinesis", "--mysql", creds, "--order", "table",
                    "--posts", len(rows) + 1, "--posts-per-second", 150]  # fmt: skip
         process = subprocess.Popen(list(map(str, command)), cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         wait_until(60, lambda: len(bodies) >= 30)
@@ -396,14 +365,16 @@ def check_deleted(report, binary, server, folder):
                      all(names.index(f"n{ind}") < names.index(f"n{ind + 1}") for ind in rows if ind % 2 == 0), names)  # fmt: skip
 
 
-def check_resume(report, binary, server, folder, database, rows):
+def test_a_run_whose_server_is_killed_goes_on(report, pinflow, server, folder, generated):
     """Kills the server in the middle of a run, starts it again, and goes on."""
+    rows, data = generated, write_folder(folder / "resumed-rows", generated)
     longest = max(map(len, rows.values()))
-    creds = server.creds(folder / "resume.yaml", "reader", database)
+    server.load("resumed", {TABLE_OF[kind]: rows[kind] for kind in KINDS})
+    creds = server.creds(folder / "resume.yaml", "reader", "resumed")
     state = folder / "resume-state.json"
     arguments = ["--mysql", creds, "--order", "table", "--state", state, "--posts", longest]
-    with lake(binary, folder, "resumed") as (url, bucket):
-        command = [binary, "post", "--api", url, *arguments, "--posts-per-second", 60]
+    with lake(pinflow, folder, "resumed") as (url, bucket):
+        command = [pinflow, "post", "--api", url, *arguments, "--posts-per-second", 60]
         process = subprocess.Popen(list(map(str, command)), cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                    text=True, encoding="utf-8")  # fmt: skip
         wait_until(60, lambda: state.exists() and json.loads(state.read_text())["posts_done"] >= KILL_AFTER_POSTS)
@@ -415,7 +386,7 @@ def check_resume(report, binary, server, folder, database, rows):
                      done.returncode == 1 and "went away" in err and KILL_AFTER_POSTS <= posts < longest, done)  # fmt: skip
         report.check("a killed server: what was posted is told, and the next post",
                      f"The next post is {posts + 1}; the same command with --resume goes on" in out, out)  # fmt: skip
-        again = post(binary, url, *arguments, "--resume", cwd=folder)
+        again = post(pinflow, url, *arguments, "--resume", cwd=folder)
         report.check("a server that is still gone: nothing is posted",
                      again.returncode == 1 and "check HOST and PORT" in again.stderr and not again.stdout, again)  # fmt: skip
 
@@ -428,19 +399,19 @@ def check_resume(report, binary, server, folder, database, rows):
         ):
             words = ["--api", url, "--seed", "1", *map(str, arguments), "--resume"]
             words[words.index(was)] = now
-            refused = subprocess.run([binary, "post", *words], cwd=folder, capture_output=True, text=True, timeout=60)
+            refused = subprocess.run([pinflow, "post", *words], cwd=folder, capture_output=True, text=True, timeout=60)
             report.check(f"a resume with another {name}: {refused.stderr.strip()[-110:]}",
                          refused.returncode == 1 and f"its {name} was" in refused.stderr, refused)  # fmt: skip
-        done = post(binary, url, *arguments, "--resume", cwd=folder)
+        done = post(pinflow, url, *arguments, "--resume", cwd=folder)
         rest, rest_rows = accepted(done)
         report.equal("a resume posts the rest, and not from the start", (done.returncode, rest), (0, longest - posts))
         total = sum(map(len, rows.values()))
         report.equal("a resume: rows of both runs", first_rows + rest_rows, total)
         wait_for(report, "a resume", bucket, total)
-        same_tables(report, "a resume", folder / f"{database}-folder" / BUCKET, bucket)
-        done = post(binary, url, *arguments, "--resume", cwd=folder)
+        with lake(pinflow, folder, "resumed-folder") as (other_url, from_folder):
+            offsets = {row[KEY_OF[kind]] for kind in KINDS for row in rows[kind]}
+            accepted(post(pinflow, other_url, "--data", data, "--posts", len(offsets), cwd=folder))
+            wait_for(report, "the same rows from a folder", from_folder, total)
+            same_tables(report, "a resume", from_folder, bucket)
+        done = post(pinflow, url, *arguments, "--resume", cwd=folder)
         report.equal("a resume of a finished run posts nothing", (done.returncode, accepted(done)), (0, (0, 0)))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -5,15 +5,22 @@ import html
 import re
 import subprocess
 
-from harness import BUCKET
+import pytest
+
+from page.browser import browse
+from support.stack import BUCKET, REPORTS
+
+pytestmark = pytest.mark.page
 
 MARKUP = "<img src=x onerror=\"document.title='markup'\">"
 # What would be fetched, but for links that a person follows and the names of SVG.
 FETCHED = re.compile(r"""(?:src|href|action|url|srcset|data)\s*[=(]\s*["']?(?:https?:)?//""", re.IGNORECASE)
 
 
-def check_day(report, browser, browse, binary, folder, pictures=None):
-    """Checks that the day's page renders by itself: nothing on the console, nothing fetched, each chart with its text."""
+@pytest.fixture(scope="module")
+def day(pinflow, tmp_path_factory):
+    """The folder of a day's reports, and what the demo printed."""
+    folder = tmp_path_factory.mktemp("day")
     data = folder / "data"
     data.mkdir()
     rows = {
@@ -24,34 +31,42 @@ def check_day(report, browser, browse, binary, folder, pictures=None):
     for kind, row in rows.items():
         (data / f"{kind}.ndjson").write_text(row + "\n")
     for options in (["--posts", "60"], ["--data", data, "--posts", "1"]):
-        command = [binary, "demo", "--out", folder / "lake", *options]
+        command = [pinflow, "demo", "--out", folder / "lake", *options]
         done = subprocess.run(command, capture_output=True, text=True, timeout=300)
-        report.check(f"day: pinflow demo {options[0]}", done.returncode == 0, done.stderr[-600:])
+        assert done.returncode == 0, done.stderr[-600:]
     [reports] = (folder / "lake" / BUCKET / "reports").iterdir()
-    page = reports / "index.html"
-    report.check("day: the demo names the page", str(page) in done.stdout, done.stdout[-300:])
+    return reports, done.stdout
 
+
+def test_the_page_of_a_day_renders_by_itself(report, browser, day):
+    """Nothing on the console, nothing fetched, each chart with its text."""
+    reports, printed = day
+    page = reports / "index.html"
+    report.check("the demo names the page", str(page) in printed, printed[-300:])
     dom, complaints = browse(browser, page.as_uri(), "--dump-dom")
-    report.equal("day: the console is empty", complaints, [])
-    report.equal("day: nothing is fetched", FETCHED.findall(page.read_text()), [])
-    report.check("day: no script", "<script" not in dom, "there is one")
-    report.check("day: markup of the rows is text", "<img" not in dom and html.escape(MARKUP, quote=False) in dom, "it is not")
+    report.equal("the console is empty", complaints, [])
+    report.equal("nothing is fetched", FETCHED.findall(page.read_text()), [])
+    report.check("no script", "<script" not in dom, "there is one")
+    report.check("markup of the rows is text", "<img" not in dom and html.escape(MARKUP, quote=False) in dom, "it is not")
     names = sorted(path.stem for path in reports.glob("*.csv"))
-    report.equal("day: ten reports", len(names), 10)
+    report.equal("a report for each query", names, REPORTS)
     drawings = re.findall(r"<svg[^>]*>", dom)
     told = [drawing for drawing in drawings if 'role="img"' in drawing and "aria-label" in drawing]
-    report.check(f"day: {len(drawings)} drawings have a text", len(told) == len(drawings) >= len(names), drawings[:1])
+    report.check(f"{len(drawings)} drawings have a text", len(told) == len(drawings) >= len(names), drawings[:1])
     text = html.unescape(re.sub(r"<[^>]*>", "\n", dom))
     lines = {line.strip() for line in text.splitlines()}
     for name in names:
         with (reports / f"{name}.csv").open(encoding="utf-8", newline="") as file:
             cells = {cell for row in list(csv.reader(file))[1:] for cell in row if cell and not is_number(cell)}
         missing = sorted(cell for cell in cells if " ".join(cell.split()) not in {" ".join(line.split()) for line in lines})
-        report.check(f"day: the texts of {name} are on the page", not missing, missing[:3])
-    if pictures:
-        for name, width, scheme in (("day-light", 1200, 1), ("day-dark", 1200, 0), ("day-narrow", 400, 1)):
-            browse(browser, page.as_uri(), f"--screenshot={pictures / name}.png", f"--window-size={width},5000",
-                   f"--blink-settings=preferredColorScheme={scheme}")  # fmt: skip
+        report.check(f"the texts of {name} are on the page", not missing, missing[:3])
+
+
+def test_pictures_are_taken(browser, day, pictures):
+    page = day[0] / "index.html"
+    for name, width, scheme in (("day-light", 1200, 1), ("day-dark", 1200, 0), ("day-narrow", 400, 1)):
+        browse(browser, page.as_uri(), f"--screenshot={pictures / name}.png", f"--window-size={width},5000",
+               f"--blink-settings=preferredColorScheme={scheme}")  # fmt: skip
 
 
 def quoted(text):

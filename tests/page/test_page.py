@@ -1,39 +1,19 @@
-"""Looks at the page of `pinflow local` and at the page of a day with a browser.
+"""The page of the embedded stack, opened with a browser."""
 
-Prints a line per check; the exit code is 1 when one failed. Without Chromium the checks are skipped.
-"""
-
-import argparse
-import html.parser
 import http.server
 import json
-import shutil
 import subprocess
-import sys
-import tempfile
 import threading
 from contextlib import contextmanager
-from pathlib import Path
 
+import pytest
 import requests
 
-sys.path.append(str(Path(__file__).parent.parent / "interop"))
+from page.browser import Dom, browse
+from support.stack import embedded_stack, wait_until
 
-from daily import check_day  # noqa: E402
-from harness import Report, embedded_stack, pinflow_binary, wait_until  # noqa: E402
+pytestmark = pytest.mark.page
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-dev-shm-usage",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-    "--enable-logging=stderr",
-]
 STATUS = "/_local/status.json"
 # A key that would be markup, if the page let it.
 HOSTILE = "clean/<img src=x onerror=\"document.title='markup'\">/a&b 'c'#d?e.parquet"
@@ -58,84 +38,26 @@ FAKE_STATUS = {
 }
 
 
-class Dom(html.parser.HTMLParser):
-    """What a page shows: texts by id, the links, the buttons' labels, and the names of all elements."""
-
-    EMPTY = ("meta", "link", "br", "img", "input")
-
-    def __init__(self, text):
-        super().__init__()
-        self.texts, self.links, self.labels, self.names, self.open = {}, [], [], set(), []
-        self.feed(text)
-
-    def handle_starttag(self, tag, attributes):
-        attributes = dict(attributes)
-        self.names.add(tag)
-        if tag == "a":
-            self.links.append(attributes)
-        if tag == "button":
-            self.labels.append(attributes.get("aria-label", ""))
-        if tag not in self.EMPTY:
-            self.open.append(attributes.get("id"))
-
-    def handle_endtag(self, tag):
-        if self.open:
-            self.open.pop()
-
-    def handle_data(self, data):
-        for name in filter(None, self.open):
-            self.texts[name] = self.texts.get(name, "") + data
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--screenshots", type=Path, help="a folder for pictures of the page, light, dark and narrow")
-    options = parser.parse_args()
-    report = Report()
-    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if browser is None:
-        report.skip("the page", f"none of {', '.join(BROWSERS)} is installed")
-    else:
-        with report.group("the page"), tempfile.TemporaryDirectory() as folder:
-            check_browser(report, browser)
-            with embedded_stack(pinflow_binary(), folder) as url:
-                check_page(report, browser, url)
-                with fake_stack(url, FAKE_STATUS) as fake_url:
-                    check_fake(report, browser, fake_url)
-                if options.screenshots:
-                    take_pictures(browser, url, options.screenshots)
-        with report.group("the page of a day"), tempfile.TemporaryDirectory() as folder:
-            check_day(report, browser, browse, pinflow_binary(), Path(folder), options.screenshots)
-    print(f"{report.passed} passed, {report.failed} failed, {report.skipped} skipped")
-    return 1 if report.failed else 0
-
-
-def browse(browser, url, *flags):
-    """Opens a page for some seconds of its own time; returns what the browser printed and what it complained of."""
-    with tempfile.TemporaryDirectory() as profile:
-        command = [browser, *FLAGS, f"--user-data-dir={profile}", "--virtual-time-budget=5000", *flags, url]
-        done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", timeout=120)
-    if done.returncode != 0:
-        raise OSError(f"the browser exited with {done.returncode}: {done.stderr[-600:]}")
-    return done.stdout, [line for line in done.stderr.splitlines() if "CONSOLE" in line]
-
-
 def open_page(report, name, browser, url):
     text, complaints = browse(browser, url, "--dump-dom")
     report.equal(f"{name}: the console is empty", complaints, [])
     return Dom(text)
 
 
-def check_browser(report, browser):
-    """Checks that a complaint would be seen."""
-    with tempfile.TemporaryDirectory() as folder:
-        page = Path(folder, "complaint.html")
-        page.write_text("<script>console.error('seen')</script>", encoding="utf-8")
-        _, complaints = browse(browser, page.as_uri(), "--dump-dom")
-    report.check("the browser tells what is on the console", complaints, "nothing was told")
+@pytest.fixture(scope="module")
+def url(pinflow, tmp_path_factory):
+    with embedded_stack(pinflow, tmp_path_factory.mktemp("page")) as url:
+        yield url
 
 
-def check_page(report, browser, url):
+def test_the_browser_tells_what_is_on_the_console(browser, tmp_path):
+    page = tmp_path / "complaint.html"
+    page.write_text("<script>console.error('seen')</script>", encoding="utf-8")
+    _, complaints = browse(browser, page.as_uri(), "--dump-dom")
+    assert complaints
+
+
+def test_the_page_shows_what_was_posted(report, browser, url):
     rows = [
         {"ind": 1, "timestamp": "2020-08-28 03:52:47", "latitude": 1, "longitude": 2, "country": ""},
         {"ind": 2, "timestamp": "2020-08-28 03:52:48", "latitude": 91, "longitude": 2, "country": "Aruba"},
@@ -229,6 +151,11 @@ def fake_stack(url, status):
             server.shutdown()
 
 
+def test_the_page_shows_another_status(report, browser, url):
+    with fake_stack(url, FAKE_STATUS) as fake_url:
+        check_fake(report, browser, fake_url)
+
+
 def check_fake(report, browser, url):
     dom = open_page(report, "another status", browser, url)
     polls = int(dom.texts.get("accepted", 0))
@@ -236,7 +163,7 @@ def check_fake(report, browser, url):
     report.equal("another status: base URL", dom.texts.get("base"), f"{url}/Dev")
     report.check("another status: the stage", "Stage Dev" in dom.texts.get("where", ""), dom.texts.get("where"))
     lines = dom.texts.get("posts", "")
-    report.equal("another status: lines with a key", lines.count("-H \"x-api-key: $PINFLOW_API_KEY\""), 3)
+    report.equal("another status: lines with a key", lines.count('-H "x-api-key: $PINFLOW_API_KEY"'), 3)
     report.equal("another status: given up", dom.texts.get("dropped"), "12 records given up")
     report.equal("another status: megabytes", dom.texts.get("bytes"), "8.90 MB")
     report.equal("another status: no markup of others", dom.names & {"img", "b"}, set())
@@ -247,12 +174,7 @@ def check_fake(report, browser, url):
     report.equal("another status: the link", path, f"/lake/{HOSTILE}")
 
 
-def take_pictures(browser, url, folder):
-    folder.mkdir(parents=True, exist_ok=True)
+def test_pictures_are_taken(browser, url, pictures):
     for name, width, scheme in (("light", 1200, 1), ("dark", 1200, 0), ("narrow", 400, 1), ("narrow-dark", 400, 0)):
-        browse(browser, url, f"--screenshot={folder / name}.png", f"--window-size={width},{1500 if width > 500 else 2600}",
+        browse(browser, url, f"--screenshot={pictures / name}.png", f"--window-size={width},{1500 if width > 500 else 2600}",
                f"--blink-settings=preferredColorScheme={scheme}")  # fmt: skip
-
-
-if __name__ == "__main__":
-    sys.exit(main())

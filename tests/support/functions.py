@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from os import sysconf
 from pathlib import Path
 
-from harness import BUCKET, ROOT, STREAM, secret
+from support.stack import BUCKET, STREAM, secret, target_directory
 
 FUNCTIONS = ("daily-batch", "ingest-api", "stream-cleaner")
 
@@ -25,12 +25,6 @@ EVENT_MAX_BYTES = 6 * 1024 * 1024
 INVOCATIONS = "/2018-06-01/runtime/invocation/"
 
 TICK_MS = 1000 / sysconf("SC_CLK_TCK")
-
-
-def target_directory():
-    command = ["cargo", "metadata", "--format-version", "1", "--no-deps"]
-    metadata = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
-    return Path(json.loads(metadata.stdout)["target_directory"])
 
 
 def package(name):
@@ -98,9 +92,9 @@ class RuntimeApiHandler(BaseHTTPRequestHandler):
         self.server.answers.put((self.path, body))
         self.send(202)
 
-    def send(self, status, body=b"", headers={}):
+    def send(self, status, body=b"", headers=()):
         self.send_response(status)
-        for name, value in {"Content-Type": "application/json", "Content-Length": str(len(body)), **headers}.items():
+        for name, value in {"Content-Type": "application/json", "Content-Length": str(len(body)), **dict(headers)}.items():
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)
@@ -168,9 +162,7 @@ def running(binary, url, timeout=TIMEOUT_SECONDS):
             "AWS_LAMBDA_LOG_LEVEL": "INFO",
             **function_environment(url),
         }
-        process = subprocess.Popen(
-            [binary], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8"
-        )
+        process = subprocess.Popen([binary], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8")
         try:
             yield Function(process, api)
         finally:

@@ -1,4 +1,4 @@
-"""What the checks outside of Rust share: a report, the binary, and a running stack."""
+"""The binary, and a running stack."""
 
 import json
 import signal
@@ -10,70 +10,25 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import boto3
-import botocore.exceptions
-import duckdb
-import polars
 import requests
 
 ROOT = Path(__file__).parent.parent.parent
 KINDS = ("pin", "geo", "user")
 BUCKET = "pinflow-lake"
 STREAM = "pinflow-events"
-
-# What a check may run into when the product is wrong. Anything else is a mistake in this script, and keeps its trace.
-PRODUCT_ERRORS = (
-    OSError,
-    ValueError,
-    TypeError,
-    LookupError,
-    subprocess.SubprocessError,
-    duckdb.Error,
-    polars.exceptions.PolarsError,
-    requests.RequestException,
-    botocore.exceptions.BotoCoreError,
-    botocore.exceptions.ClientError,
-)
+# The names of the reports: one for each query.
+REPORTS = sorted(path.stem for path in (ROOT / "functions" / "daily-batch" / "src" / "reports").glob("*.sql"))
 
 
-class Report:
-    """Counts the checks, and prints each as it is made."""
-
-    def __init__(self):
-        self.passed = self.failed = self.skipped = 0
-
-    def check(self, name, ok, detail):
-        if ok:
-            self.passed += 1
-            print(f"ok      {name}", flush=True)
-        else:
-            self.failed += 1
-            print(f"FAILED  {name}: {short(detail)}", flush=True)
-
-    def equal(self, name, got, expected):
-        self.check(name, got == expected, f"got {short(got)}, expected {short(expected)}")
-
-    def skip(self, name, reason):
-        self.skipped += 1
-        print(f"skipped {name}: {reason}", flush=True)
-
-    @contextmanager
-    def group(self, name):
-        """Turns an error that ends a group of checks into one failed check."""
-        try:
-            yield
-        except PRODUCT_ERRORS as error:
-            self.check(name, False, f"{type(error).__name__}: {error}")
-
-
-def short(value):
-    text = str(value)
-    return text if len(text) <= 800 else text[:800] + "..."
+def target_directory():
+    """Returns where cargo builds."""
+    command = ["cargo", "metadata", "--format-version", "1", "--no-deps"]
+    metadata = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    return Path(json.loads(metadata.stdout)["target_directory"])
 
 
 def pinflow_binary():
-    command = ["cargo", "metadata", "--format-version", "1", "--no-deps"]
-    metadata = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
-    binary = Path(json.loads(metadata.stdout)["target_directory"], "debug", "pinflow")
+    binary = target_directory() / "debug" / "pinflow"
     if not binary.exists():
         raise OSError(f"`{binary}` is not there; build it with `cargo build --package pinflow`")
     return binary
