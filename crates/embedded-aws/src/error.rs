@@ -18,6 +18,15 @@ pub enum StackError {
         #[source]
         source: io::Error,
     },
+    /// Nothing more can be stored.
+    #[error(
+        "the disk under `{}` is full, and nothing is stored any more: free some space and start again; what was acknowledged is there",
+        path.display()
+    )]
+    DiskFull {
+        /// The folder.
+        path: PathBuf,
+    },
     /// Another process has the folder's state open.
     #[error("`{}` is in use: is another pinflow running on this folder?", path.display())]
     FolderInUse {

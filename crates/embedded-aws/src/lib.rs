@@ -2,6 +2,7 @@
 
 mod api_gateway;
 mod destination;
+mod disk;
 mod error;
 mod event_source_mapping;
 mod kinesis;

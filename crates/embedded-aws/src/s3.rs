@@ -32,6 +32,7 @@ use self::multipart::Uploads;
 use self::object::{OpenObject, is_absent};
 use self::received::received;
 use self::staging::{Condition, Staging, WriteError};
+use crate::disk::Disk;
 
 mod list;
 mod multipart;
@@ -45,12 +46,14 @@ pub(crate) fn service(
     buckets: Vec<String>,
     secret: &str,
     staging: &Path,
+    disk: Disk,
 ) -> io::Result<S3Service> {
     let folder = Folder {
         root: root.to_owned(),
         buckets,
         uploads: Uploads::default(),
         staging: Arc::new(Staging::open(staging)?),
+        disk,
     };
     let mut builder = S3ServiceBuilder::new(folder);
     builder.set_auth(AnyAccessKey(secret.to_owned()));
@@ -92,6 +95,7 @@ struct Folder {
     buckets: Vec<String>,
     staging: Arc<Staging>,
     uploads: Uploads,
+    disk: Disk,
 }
 
 #[async_trait]
@@ -427,7 +431,10 @@ impl Folder {
                 s3_error!(PreconditionFailed, "There is another object with this key")
             }
             WriteError::Absent => s3_error!(NoSuchKey),
-            WriteError::Io(error) => s3_error!(error, InternalError),
+            WriteError::Io(error) => {
+                self.disk.note(&error);
+                s3_error!(InternalError, "{}", error)
+            }
         })
     }
 

@@ -22,6 +22,7 @@ use uuid::Uuid;
 
 use crate::api_gateway::ApiGateway;
 use crate::destination::Destination;
+use crate::disk::Disk;
 use crate::event_source_mapping::EventSourceMapping;
 use crate::kinesis::api::Kinesis;
 use crate::kinesis::store::Store;
@@ -97,6 +98,7 @@ pub struct Stack {
     stop: CancellationToken,
     server: JoinHandle<()>,
     writer: std::thread::JoinHandle<()>,
+    disk: Disk,
 }
 
 impl Stack {
@@ -113,10 +115,18 @@ impl Stack {
         }
         let secret_file = state.join(SECRET_FILE);
         let secret = secret(&secret_file)?;
+        let disk = Disk::new(config.out.clone());
+        let stream_file = state.join("stream.redb");
         let (store, writer) =
-            Store::open(&state.join("stream.redb"), config.shards, clock.clone())?;
+            Store::open(&stream_file, config.shards, clock.clone(), disk.clone())?;
         let staging = state.join("staging");
-        let s3 = s3::service(&config.out, buckets(&config), &secret, &staging);
+        let s3 = s3::service(
+            &config.out,
+            buckets(&config),
+            &secret,
+            &staging,
+            disk.clone(),
+        );
         let s3 = s3.map_err(|source| StackError::Folder {
             path: config.out.clone(),
             source,
@@ -183,6 +193,7 @@ impl Stack {
             stop,
             server,
             writer,
+            disk,
         })
     }
 
@@ -215,6 +226,11 @@ impl Stack {
     /// as long as the lake cannot be written to.
     pub async fn drained(&self) {
         self.mapping.drained().await;
+    }
+
+    /// Returns when the disk under the folder is full, with the error that says so. Nothing is stored from then on.
+    pub async fn disk_full(&self) -> StackError {
+        self.disk.filled().await
     }
 
     /// Stops: requests that were begun are answered, an invocation that runs is awaited, the state is closed.

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
-pub mod clock;
+pub mod chain;
+mod clock;
 pub mod field;
 pub mod key;
 pub mod kind;
@@ -8,6 +9,7 @@ pub mod limits;
 pub mod position;
 pub mod row;
 
+pub use chain::chain;
 pub use clock::Clock;
 pub use field::{Field, KnownFields};
 pub use key::{Declared, PartitionKey};

@@ -4,7 +4,7 @@ mod reconciliation;
 mod report;
 
 use std::collections::HashSet;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use daily_batch::{App, Config, Lake, Request, Stream, page_key};
@@ -39,28 +39,18 @@ pub(crate) async fn command(
     let bucket = options.out.join(&bucket_name);
     let stack = Stack::start(config, clock.clone()).await?;
     writeln!(terminal.notes, "The stack is up at {}", stack.url())?;
-    // What an earlier run left on the stream is not this run's work.
-    tokio::select! {
-        () = drain(&stack) => {}
-        () = stop.cancelled() => {}
-    }
-    let before = stack.totals();
-
-    let started = Instant::now();
-    let posted = post(&stack, options, &mut source, stop).await;
-    let posting = started.elapsed();
-    if posted.as_ref().is_ok_and(|(tally, _)| tally.accepted > 0) {
-        // Also after Ctrl-C: what was acknowledged is printed. A second one does not wait.
-        drain(&stack).await;
-    }
-    let until_drained = started.elapsed();
-    let cleaned = work_between(&before, &stack.totals());
-    let daily = if posted.is_ok() {
-        Some(merge_and_report(&stack, &bucket_name, &stream, clock).await)
-    } else {
-        None
+    let worked = tokio::select! {
+        worked = work(&stack, options, &mut source, (&bucket_name, &stream), clock, stop) => Ok(worked),
+        full = stack.disk_full() => Err(full),
     };
     stack.shutdown().await?;
+    let Worked {
+        posted,
+        daily,
+        cleaned,
+        posting,
+        until_drained,
+    } = worked?;
 
     let (tally, acknowledged) = posted?;
     let reconciliation = Reconciliation::read(&bucket, &acknowledged)?;
@@ -95,6 +85,55 @@ pub(crate) async fn command(
     } else {
         Exit::Success
     })
+}
+
+/// What a run did on the stack, each part as far as it came.
+struct Worked {
+    posted: anyhow::Result<(Tally, HashSet<Position>)>,
+    /// The runs of the daily batch, if there was one.
+    daily: Option<anyhow::Result<Vec<RunRecord>>>,
+    cleaned: CleanerWork,
+    posting: Duration,
+    until_drained: Duration,
+}
+
+/// Posts, waits until the stream is drained, and runs the daily batch.
+async fn work(
+    stack: &Stack,
+    options: &DemoOptions,
+    source: &mut Source,
+    (bucket, stream): (&str, &str),
+    clock: Clock,
+    stop: &CancellationToken,
+) -> Worked {
+    // What an earlier run left on the stream is not this run's work.
+    tokio::select! {
+        () = drain(stack) => {}
+        () = stop.cancelled() => {}
+    }
+    let before = stack.totals();
+
+    let started = Instant::now();
+    let posted = post(stack, options, source, stop).await;
+    let posting = started.elapsed();
+    if posted.as_ref().is_ok_and(|(tally, _)| tally.accepted > 0) {
+        // Also after Ctrl-C: what was acknowledged is printed. A second one does not wait.
+        drain(stack).await;
+    }
+    let until_drained = started.elapsed();
+    let cleaned = work_between(&before, &stack.totals());
+    let daily = if posted.is_ok() {
+        Some(merge_and_report(stack, bucket, stream, clock).await)
+    } else {
+        None
+    };
+    Worked {
+        posted,
+        daily,
+        cleaned,
+        posting,
+        until_drained,
+    }
 }
 
 /// Runs the daily batch for today, as the schedule does for each day.

@@ -12,6 +12,7 @@ mod local;
 mod plain;
 mod post;
 mod progress;
+pub mod proxy;
 mod quarantine;
 mod stop;
 mod table;
@@ -24,7 +25,7 @@ use std::process::ExitCode;
 use event_model::Clock;
 
 use cli::{Cli, Command};
-use plain::Plain;
+use plain::{Output, Plain};
 
 /// What a command reads from and writes to.
 struct Terminal<'a> {
@@ -63,7 +64,7 @@ fn shown(to: impl Write + 'static, is_terminal: bool) -> Box<dyn Write> {
     if is_terminal {
         Box::new(Plain(to))
     } else {
-        Box::new(to)
+        Box::new(Output(to))
     }
 }
 

@@ -22,6 +22,23 @@ impl<W: Write> Write for Plain<W> {
     }
 }
 
+/// Writes to a file or a pipe, and says so where it cannot: a full disk is somebody's output file.
+pub(crate) struct Output<W>(pub(crate) W);
+
+impl<W: Write> Write for Output<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes).map_err(|error| unwritten(&error))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush().map_err(|error| unwritten(&error))
+    }
+}
+
+fn unwritten(error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("could not write the output: {error}"))
+}
+
 /// Writes out the characters that a terminal would obey.
 pub(crate) fn plain(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());

@@ -55,6 +55,24 @@ struct Content {
     posts_done: u64,
 }
 
+impl Content {
+    fn read(path: &Path) -> Result<Self, StateError> {
+        let text = fs::read(path).map_err(|source| match source.kind() {
+            io::ErrorKind::NotFound => StateError::Missing {
+                path: path.to_owned(),
+            },
+            _ => StateError::Unreadable {
+                path: path.to_owned(),
+                source,
+            },
+        })?;
+        serde_json::from_slice(&text).map_err(|error| StateError::Unreadable {
+            path: path.to_owned(),
+            source: error.into(),
+        })
+    }
+}
+
 /// A file that does not let a run go on.
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
@@ -89,6 +107,15 @@ pub enum StateError {
         #[source]
         source: io::Error,
     },
+    /// Another process writes the file.
+    #[error(
+        "another `pinflow post` has `{}`; name a file of its own for this one with --state",
+        path.display()
+    )]
+    InUse {
+        /// The file.
+        path: PathBuf,
+    },
     /// The file belongs to a run with other settings.
     #[error(
         "`{}` is of another run: its {name} was {was}, and is {is} now; give the same options as before, or run \
@@ -114,12 +141,54 @@ pub struct State {
     content: Content,
     /// Batches that are done before an earlier one: how many posts, by the first one's number.
     ahead: BTreeMap<u64, u64>,
+    _lock: Lock,
+}
+
+/// The file beside a state file that one process has at a time; it is gone with it.
+#[derive(Debug)]
+struct Lock {
+    path: PathBuf,
+    _file: fs::File,
+}
+
+impl Lock {
+    fn of(path: &Path) -> Result<Self, StateError> {
+        let lock = beside(path, ".lock");
+        let opened = fs::File::create(&lock).map_err(|source| StateError::Unwritable {
+            path: path.to_owned(),
+            source,
+        })?;
+        match opened.try_lock() {
+            Err(fs::TryLockError::WouldBlock) => Err(StateError::InUse {
+                path: path.to_owned(),
+            }),
+            // A file system without locks lets everybody in, as it did before.
+            Ok(()) | Err(fs::TryLockError::Error(_)) => Ok(Self {
+                path: lock,
+                _file: opened,
+            }),
+        }
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // A file that stays is in nobody's way.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.to_owned().into_os_string();
+    name.push(ending);
+    name.into()
 }
 
 impl State {
     /// Starts a run; what the file had is gone.
     pub fn start(path: &Path, run: Settings) -> Result<Self, StateError> {
         let state = Self {
+            _lock: Lock::of(path)?,
             path: path.to_owned(),
             content: Content { run, posts_done: 0 },
             ahead: BTreeMap::new(),
@@ -130,20 +199,10 @@ impl State {
 
     /// Goes on with the run of the file, if it had the same settings.
     pub fn resume(path: &Path, run: &Settings) -> Result<Self, StateError> {
-        let text = fs::read(path).map_err(|source| match source.kind() {
-            io::ErrorKind::NotFound => StateError::Missing {
-                path: path.to_owned(),
-            },
-            _ => StateError::Unreadable {
-                path: path.to_owned(),
-                source,
-            },
-        })?;
-        let content: Content =
-            serde_json::from_slice(&text).map_err(|error| StateError::Unreadable {
-                path: path.to_owned(),
-                source: error.into(),
-            })?;
+        // A file that is not there makes no lock.
+        Content::read(path)?;
+        let lock = Lock::of(path)?;
+        let content = Content::read(path)?;
         if let Some((name, was, is)) = content.run.difference(run) {
             return Err(StateError::AnotherRun {
                 path: path.to_owned(),
@@ -153,6 +212,7 @@ impl State {
             });
         }
         let state = Self {
+            _lock: lock,
             path: path.to_owned(),
             content,
             ahead: BTreeMap::new(),
@@ -190,9 +250,7 @@ impl State {
 
     /// Returns where the file is written before it takes the place of the one before.
     fn staged(&self) -> PathBuf {
-        let mut staged = self.path.clone().into_os_string();
-        staged.push(".part");
-        staged.into()
+        beside(&self.path, ".part")
     }
 
     /// Writes the file whole: one that is there is replaced, and never seen half written.
@@ -239,9 +297,14 @@ mod tests {
         for (first, posts, done) in [(5, 5, 0), (0, 5, 10), (15, 5, 10), (20, 2, 10), (10, 5, 22)] {
             state.add_posts(first, posts).unwrap();
             assert_eq!(state.posts_done(), done);
-            let read = State::resume(&path, &settings()).unwrap();
-            assert_eq!(read.posts_done(), done);
+            assert_eq!(Content::read(&path).unwrap().posts_done, done);
         }
+        let error = State::resume(&path, &settings()).unwrap_err().to_string();
+        assert!(error.starts_with("another `pinflow post` has `"), "{error}");
+        drop(state);
+        let read = State::resume(&path, &settings()).unwrap();
+        assert_eq!(read.posts_done(), 22);
+        drop(read);
         let names: Vec<_> = fs::read_dir(folder.path())
             .unwrap()
             .map(|entry| entry.unwrap().file_name())

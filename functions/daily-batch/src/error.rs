@@ -257,17 +257,6 @@ impl DailyError {
     }
 }
 
-/// Returns an error's text with those of its causes.
-pub(crate) fn chain(error: &(impl std::error::Error + ?Sized)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(source) = cause {
-        text = format!("{text}: {source}");
-        cause = source.source();
-    }
-    text
-}
-
 impl From<DailyError> for Diagnostic {
     fn from(error: DailyError) -> Self {
         let error_type = error.error_type().to_owned();

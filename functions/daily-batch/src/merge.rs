@@ -21,7 +21,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use tracing::{error, info, instrument};
 
 use crate::DailyError;
-use crate::error::{RowsError, chain};
+use crate::error::RowsError;
 use crate::storage::clean::{self, CleanObject};
 use crate::storage::objects::fetch_version;
 use crate::storage::parquet_input::plain_types;
@@ -32,6 +32,7 @@ use crate::table::manifest::Manifest;
 use crate::table::rewrite::{Rows, Source, Target, conform, rewrite};
 use crate::work::{Work, join, join_reader, workers};
 use counts::{MergeOutcome, merge_counts};
+use event_model::chain;
 use matching::{Places, find_duplicates, match_table};
 use versions::{KEY_COLUMNS, RowKey, append_keys, keep_latest};
 

@@ -19,10 +19,10 @@ use object_store::path::Path;
 use self::posts::Posts;
 #[cfg(test)]
 pub(crate) use self::posts::provider;
-use crate::error::chain;
 use crate::storage::objects::{fetch, put};
 use crate::table::delta::CuratedTable;
 use crate::{DailyError, Lake};
+use event_model::chain;
 
 mod csv;
 mod posts;

@@ -20,10 +20,10 @@ use tokio::sync::{Mutex, oneshot};
 use tokio::task::JoinSet;
 use tracing::{error, info, instrument, warn};
 
-use crate::error::chain;
 use crate::merge::counts::{imbalance, merge_step};
 use crate::work::{Sizes, Work};
 use crate::{Config, DailyError, Lake, reports};
+use event_model::chain;
 use ledger::{Attempt, Begun, Ledger};
 use reconciliation::Stream;
 

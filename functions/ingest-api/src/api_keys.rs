@@ -9,7 +9,7 @@ use aws_request::AwsRequest;
 use event_model::Clock;
 use lambda_http::http::HeaderMap;
 use sha2::{Digest as _, Sha256};
-use subtle::{Choice, ConstantTimeEq as _};
+use subtle::ConstantTimeEq as _;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 use tracing::warn;
@@ -41,9 +41,19 @@ enum Source {
     Parameter(Arc<Parameter>),
 }
 
+/// Most characters of a key's name.
+const MAX_NAME_CHARS: usize = 64;
+
 /// Keys, kept as digests.
 #[derive(Clone)]
-struct Digests(Vec<[u8; 32]>);
+struct Digests(Vec<Key>);
+
+#[derive(Clone)]
+struct Key {
+    digest: [u8; 32],
+    /// What the log calls the key; an old and a new one may have the same.
+    name: Arc<str>,
+}
 
 /// A parameter of SSM that holds keys, and what is known of it.
 struct Parameter {
@@ -70,10 +80,15 @@ pub enum InvalidApiKeys {
     /// A key can be guessed.
     #[error("API key {0} has fewer than {MIN_KEY_CHARS} characters; make a longer one")]
     TooShort(usize),
+    /// What stands before a key's colon is no name. The key is not shown.
+    #[error(
+        "the name of API key {0} has other characters than A-Z a-z 0-9 . _ -, or none, or more than {MAX_NAME_CHARS}; write NAME:KEY, or the key alone, without a colon"
+    )]
+    InvalidName(usize),
 }
 
 impl ApiKeys {
-    /// Makes keys of a list that stays, one a line; blank lines are skipped.
+    /// Makes keys of a list that stays, one a line, as `KEY` or `NAME:KEY`; blank lines are skipped.
     pub fn parse(list: &str) -> Result<Self, InvalidApiKeys> {
         Digests::parse(list).map(|digests| Self(Source::List(digests)))
     }
@@ -95,28 +110,27 @@ impl ApiKeys {
         }))))
     }
 
-    /// Returns whether the request has one of the keys.
-    pub(crate) async fn allow(&self, headers: &HeaderMap) -> bool {
-        let Some(key) = headers.get(HEADER) else {
-            return false;
-        };
-        let given = digest(key.as_bytes());
+    /// Returns the name of the request's key; `None` when it has none of the keys.
+    ///
+    /// A key without a name is called `key-` and the first eight digits of its SHA-256.
+    pub(crate) async fn name_of(&self, headers: &HeaderMap) -> Option<Arc<str>> {
+        let given = digest(headers.get(HEADER)?.as_bytes());
         match &self.0 {
-            Source::List(digests) => digests.contain(&given),
-            Source::Parameter(parameter) => parameter.allow(&given).await,
+            Source::List(digests) => digests.find(&given),
+            Source::Parameter(parameter) => parameter.find(&given).await,
         }
     }
 }
 
 impl Parameter {
-    /// Returns whether a key is in the list, after another look at it where that is due.
+    /// Returns a key's name when it is in the list, after another look at it where that is due.
     ///
     /// Requests that come at once wait for one reading. When it fails, the keys of the last one stay valid.
-    async fn allow(&self, given: &[u8; 32]) -> bool {
+    async fn find(&self, given: &[u8; 32]) -> Option<Arc<str>> {
         let mut reading = self.reading.lock().await;
         let now = self.clock.now();
         let passed = |since| now.duration_since(since).unwrap_or_default();
-        let is_wanted = passed(reading.read_at) >= MAX_AGE || !reading.digests.contain(given);
+        let is_wanted = passed(reading.read_at) >= MAX_AGE || reading.digests.find(given).is_none();
         if is_wanted && passed(reading.tried_at) >= READ_PAUSE {
             reading.tried_at = now;
             match timeout(READ_TIMEOUT, read(&self.ssm, &self.name)).await {
@@ -128,7 +142,7 @@ impl Parameter {
                 Err(_) => self.warn(&format!("no answer in {} ms", READ_TIMEOUT.as_millis())),
             }
         }
-        reading.digests.contain(given)
+        reading.digests.find(given)
     }
 
     /// The reason must not show the answer.
@@ -144,33 +158,52 @@ impl Parameter {
 
 impl Digests {
     fn parse(list: &str) -> Result<Self, InvalidApiKeys> {
-        let keys: Vec<_> = list
-            .lines()
-            .map(str::trim)
-            .filter(|key| !key.is_empty())
-            .collect();
+        let mut keys: Vec<Key> = Vec::new();
+        let lines = list.lines().map(str::trim).filter(|line| !line.is_empty());
+        for (number, line) in (1..).zip(lines) {
+            let (name, key) = match line.split_once(':') {
+                Some((name, _)) if !is_name(name) => {
+                    return Err(InvalidApiKeys::InvalidName(number));
+                }
+                Some((name, key)) => (Some(name), key),
+                None => (None, line),
+            };
+            if key.chars().count() < MIN_KEY_CHARS {
+                return Err(InvalidApiKeys::TooShort(number));
+            }
+            let digest = digest(key);
+            let name = name.map_or_else(|| unnamed(&digest), Arc::from);
+            keys.push(Key { digest, name });
+        }
         if keys.is_empty() {
             return Err(InvalidApiKeys::Empty);
         }
-        if let Some(index) = keys
-            .iter()
-            .position(|key| key.chars().count() < MIN_KEY_CHARS)
-        {
-            return Err(InvalidApiKeys::TooShort(index + 1));
-        }
-        Ok(Self(keys.into_iter().map(digest).collect()))
+        Ok(Self(keys))
     }
 
-    /// Returns whether a key is one of these.
+    /// Returns the name of a key that is one of these.
     ///
     /// Digests are compared, each with all of the keys and to its end, so the time reveals nothing of how near a guess was.
-    fn contain(&self, given: &[u8; 32]) -> bool {
-        let is_right = self
-            .0
-            .iter()
-            .fold(Choice::from(0), |found, key| found | key.ct_eq(given));
-        is_right.into()
+    fn find(&self, given: &[u8; 32]) -> Option<Arc<str>> {
+        self.0.iter().fold(None, |found, key| {
+            let is_right: bool = key.digest.ct_eq(given).into();
+            if is_right {
+                Some(Arc::clone(&key.name))
+            } else {
+                found
+            }
+        })
     }
+}
+
+fn is_name(text: &str) -> bool {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    (1..=MAX_NAME_CHARS).contains(&text.len()) && text.bytes().all(is_allowed)
+}
+
+fn unnamed(digest: &[u8; 32]) -> Arc<str> {
+    let [a, b, c, d, ..] = digest;
+    format!("key-{a:02x}{b:02x}{c:02x}{d:02x}").into()
 }
 
 impl fmt::Debug for ApiKeys {

@@ -1,6 +1,7 @@
 //! An API Gateway request → entries on the stream → the answer in the request's own form.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_kinesis::Client;
@@ -80,8 +81,13 @@ impl App {
         let context = request.request_context_ref();
         let path = route::below_stage(raw_path(&request), context.and_then(stage));
         let request_id = request_id(&request);
-        let (mut response, counts) = self.answer(&request, path, &request_id).await;
+        let route = route::find(request.method(), path, &self.config);
+        let caller = self.caller(&request, &route).await;
+        let key = caller.as_ref().ok().cloned().flatten();
+        let found = caller.and(route);
+        let (mut response, counts) = self.answer(&request, path, found, &request_id).await;
         info!(
+            api_key.name = key.as_deref(),
             http.method = %request.method(),
             http.status = response.status().as_u16(),
             request.id = request_id,
@@ -100,27 +106,31 @@ impl App {
         Ok(response)
     }
 
+    /// Returns the name of the request's key where the route asks for one.
+    async fn caller(
+        &self,
+        request: &Request,
+        route: &Result<Route, Problem>,
+    ) -> Result<Option<Arc<str>>, Problem> {
+        let is_open = matches!(route, Ok(Route::Health | Route::Description));
+        let Some(api_keys) = self.api_keys.as_ref().filter(|_| !is_open) else {
+            return Ok(None);
+        };
+        let name = api_keys.name_of(request.headers()).await;
+        let detail = "Send one of the API's keys in the header `x-api-key`.";
+        name.map(Some)
+            .ok_or_else(|| Problem::new(ProblemKind::Unauthorized, detail))
+    }
+
     async fn answer(
         &self,
         request: &Request,
         path: &str,
+        route: Result<Route, Problem>,
         request_id: &str,
     ) -> (Response<Body>, Counts) {
         let refused =
             |problem: Problem, wire| (problem.response(wire, request_id), Counts::default());
-        let route = route::find(request.method(), path, &self.config);
-        let is_open = matches!(route, Ok(Route::Health | Route::Description));
-        let may_enter = match &self.api_keys {
-            Some(api_keys) if !is_open => api_keys.allow(request.headers()).await,
-            _ => true,
-        };
-        if !may_enter {
-            let detail = "Send one of the API's keys in the header `x-api-key`.";
-            return refused(
-                Problem::new(ProblemKind::Unauthorized, detail),
-                Wire::of_path(path),
-            );
-        }
         match route {
             Err(problem) => refused(problem, Wire::of_path(path)),
             Ok(Route::Description) => (response::yaml(DESCRIPTION), Counts::default()),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use event_model::Clock;
+use event_model::{Clock, chain};
 use tokio::sync::watch;
 use tokio::time::sleep;
 use tracing::error;
@@ -58,6 +58,6 @@ impl<F, D> Lane<F, D> {
 }
 
 pub(super) async fn pause_for_store(what: &str, error: &StoreError) {
-    error!(error = ?error, "The stream's store failed to {what}");
+    error!(error = chain(error), "The stream's store failed to {what}");
     sleep(STORE_PAUSE).await;
 }

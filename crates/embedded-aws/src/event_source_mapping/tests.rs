@@ -1,3 +1,4 @@
+use std::path::PathBuf;
 mod batching;
 mod retries;
 mod shards;
@@ -9,6 +10,7 @@ use std::time::UNIX_EPOCH;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::disk::Disk;
 use crate::kinesis::store::NewRecord;
 
 /// What the function saw: the data of the records of each invocation.
@@ -76,7 +78,13 @@ async fn set_up(
     records: &[(&str, &str)],
 ) -> Setup {
     let folder = tempfile::tempdir().unwrap();
-    let (store, _writer) = Store::open(&folder.path().join("s"), shards, clock()).unwrap();
+    let (store, _writer) = Store::open(
+        &folder.path().join("s"),
+        shards,
+        clock(),
+        Disk::new(PathBuf::new()),
+    )
+    .unwrap();
     put(&store, records).await;
     let (mapping, seen, delivered) = start(&store, config, script, clock()).await;
     Setup {

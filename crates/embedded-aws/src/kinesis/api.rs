@@ -9,11 +9,10 @@ use base64::engine::general_purpose::STANDARD;
 use event_model::limits::{
     PARTITION_KEY_MAX_CHARS, PUT_RECORDS_MAX_BYTES, PUT_RECORDS_MAX_RECORDS, RECORD_MAX_BYTES,
 };
-use event_model::{Clock, ShardId};
+use event_model::{Clock, ShardId, chain};
 use http::StatusCode;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tracing::error;
 
 use self::iterator::ShardIterator;
 use self::model::{
@@ -63,11 +62,10 @@ impl ApiError {
 
 impl From<StoreError> for ApiError {
     fn from(source: StoreError) -> Self {
-        error!(error = ?source, "The stream's store failed");
         Self {
             status: StatusCode::INTERNAL_SERVER_ERROR,
             code: "InternalFailure",
-            message: "The stream's store failed.".to_owned(),
+            message: chain(&source),
         }
     }
 }

@@ -17,6 +17,7 @@ use self::layout::{CHECKPOINTS, RECORDS, decode_record};
 use self::writer::{Change, Writer};
 use super::topology::{ReshardError, ShardInfo, Topology};
 use crate::StackError;
+use crate::disk::Disk;
 
 /// Changes that may wait for the writer; then producers wait.
 const QUEUE: usize = 1024;
@@ -147,6 +148,7 @@ impl Store {
         path: &Path,
         shards: u32,
         clock: Clock,
+        disk: Disk,
     ) -> Result<(Self, std::thread::JoinHandle<()>), StackError> {
         let failed = |source: redb::Error| StackError::Stream {
             path: path.to_owned(),
@@ -172,7 +174,7 @@ impl Store {
         let database = Arc::new(database);
         let ends = layout::ends(&database, &meta.topology).map_err(failed)?;
         let (changes, queue) = mpsc::channel(QUEUE);
-        let (writer, state) = Writer::new(Arc::clone(&database), clock, meta.topology, ends);
+        let (writer, state) = Writer::new(Arc::clone(&database), clock, meta.topology, ends, disk);
         let thread = std::thread::Builder::new()
             .name("stream-writer".to_owned())
             .spawn(move || writer.run(queue))

@@ -4,7 +4,7 @@ use event_model::Kind;
 use tracing::warn;
 
 use crate::DailyError;
-use crate::error::{RowsError, chain};
+use crate::error::RowsError;
 use crate::storage::objects::fetch_if_there;
 use crate::storage::parquet_input;
 use crate::table::change::{Change, Reason, RowChange};
@@ -12,6 +12,7 @@ use crate::table::delta::CuratedTable;
 use crate::table::files::CuratedFile;
 use crate::table::manifest::Manifest;
 use crate::work::{Work, join_reader};
+use event_model::chain;
 
 /// What was done to a table so that the next run merges everything again.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

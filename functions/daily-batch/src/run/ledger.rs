@@ -13,9 +13,9 @@ use jiff::{SignedDuration, Timestamp};
 use object_store::path::Path;
 use object_store::{ObjectStoreExt as _, PutMode, PutOptions, UpdateVersion};
 
-use crate::error::chain;
 use crate::storage::objects;
 use crate::{Config, DailyError, Lake};
+use event_model::chain;
 
 /// Prefix of the ledger's objects.
 const RUNS_PREFIX: &str = "runs/";

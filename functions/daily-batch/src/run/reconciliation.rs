@@ -14,9 +14,10 @@ use jiff::{SignedDuration, Timestamp, ToSpan as _};
 use lake::key::{CLEAN_PREFIX, QUARANTINE_PREFIX};
 use tracing::{error, warn};
 
-use crate::error::{RowsError, chain};
+use crate::error::RowsError;
 use crate::storage::objects::{fetch, list};
 use crate::{DailyError, Lake};
+use event_model::chain;
 
 /// Most records that are looked for: they are kept in memory until they are found.
 const MAX_RECORDS: usize = 4_000_000;

@@ -13,13 +13,13 @@ use super::{
     ACCEPTED, DUPLICATE_KEYS, IS_COMPLETE, REJECTED, REPORTS, Runner, UNACCOUNTED, page_key,
     summary, usage,
 };
-use crate::error::chain;
 use crate::maintenance::compact::compact;
 use crate::merge::counts::{merge_counts, merge_step, table_counts};
 use crate::merge::merge;
 use crate::storage::objects;
 use crate::table::delta::CuratedTable;
 use crate::{DailyError, reports};
+use event_model::chain;
 
 impl Runner {
     /// Does a step.

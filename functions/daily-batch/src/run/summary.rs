@@ -12,13 +12,13 @@ use lake::key::QUARANTINE_PREFIX;
 use object_store::path::Path;
 use tracing::error;
 
-use crate::error::chain;
 use crate::merge::counts::{UNREADABLE, changed_rule, merge_step, read_merge_counts, row_balance};
 use crate::merge::matching::read_inds;
 use crate::reports::folder;
 use crate::storage::objects::{fetch, fetch_if_there, list};
 use crate::table::delta::CuratedTable;
 use crate::{DailyError, Lake};
+use event_model::chain;
 
 /// Examples of each code of rejection.
 const EXAMPLES: usize = 3;

@@ -90,17 +90,44 @@ fn ssm(endpoint: &str, clock: Clock) -> AwsRequest {
 #[tokio::test]
 async fn a_request_needs_one_of_the_keys_exactly() {
     let keys = ApiKeys::parse(&format!("{FIRST}\n\n  {SECOND}\n")).unwrap();
-    assert!(keys.allow(&headers(FIRST)).await);
-    assert!(keys.allow(&headers(SECOND)).await);
+    assert!(keys.name_of(&headers(FIRST)).await.is_some());
+    assert!(keys.name_of(&headers(SECOND)).await.is_some());
     for wrong in [
         "",
         "first-key-012345678",
         "first-key-01234567890",
         "FIRST-KEY-0123456789",
     ] {
-        assert!(!keys.allow(&headers(wrong)).await, "{wrong}");
+        assert!(keys.name_of(&headers(wrong)).await.is_none(), "{wrong}");
     }
-    assert!(!keys.allow(&HeaderMap::new()).await);
+    assert!(keys.name_of(&HeaderMap::new()).await.is_none());
+}
+
+#[tokio::test]
+async fn the_log_can_tell_whose_key_it_was() {
+    let keys = ApiKeys::parse(&format!("loader-2.eu:{FIRST}\n{SECOND}")).unwrap();
+    assert_eq!(
+        keys.name_of(&headers(FIRST)).await.as_deref(),
+        Some("loader-2.eu")
+    );
+    let unnamed = keys.name_of(&headers(SECOND)).await.unwrap();
+    assert!(
+        unnamed.starts_with("key-") && unnamed.len() == 12,
+        "{unnamed}"
+    );
+    // The name is no part of the key.
+    let whole = format!("loader-2.eu:{FIRST}");
+    assert_eq!(keys.name_of(&headers(&whole)).await, None);
+    for (list, error) in [
+        (format!("two words:{FIRST}"), InvalidApiKeys::InvalidName(1)),
+        (
+            format!("a:{FIRST}\n:{SECOND}"),
+            InvalidApiKeys::InvalidName(2),
+        ),
+        ("a:0123456789".to_owned(), InvalidApiKeys::TooShort(1)),
+    ] {
+        assert_eq!(ApiKeys::parse(&list).unwrap_err(), error, "{list}");
+    }
 }
 
 #[test]
@@ -118,7 +145,7 @@ async fn keys_come_from_a_parameter_that_is_decrypted() {
     let ssm = Ssm::default();
     ssm.put(&[FIRST, SECOND]);
     let (keys, get) = ssm.keys().await;
-    assert!(keys.allow(&headers(SECOND)).await);
+    assert!(keys.name_of(&headers(SECOND)).await.is_some());
     assert_eq!(get.calls(), 1, "young keys are not read again");
 }
 
@@ -145,8 +172,8 @@ async fn a_key_goes_from_old_to_new_without_a_gap() {
     let (keys, _server) = ssm.keys().await;
     let allowed = async || {
         (
-            keys.allow(&headers(FIRST)).await,
-            keys.allow(&headers(SECOND)).await,
+            keys.name_of(&headers(FIRST)).await.is_some(),
+            keys.name_of(&headers(SECOND)).await.is_some(),
         )
     };
     ssm.put(&[FIRST, SECOND]);
@@ -168,18 +195,18 @@ async fn known_keys_stay_valid_while_the_list_cannot_be_read() {
     ssm.fail();
     for calls in 2..5 {
         ssm.advance(300);
-        assert!(keys.allow(&headers(FIRST)).await);
-        assert!(keys.allow(&headers(FIRST)).await);
+        assert!(keys.name_of(&headers(FIRST)).await.is_some());
+        assert!(keys.name_of(&headers(FIRST)).await.is_some());
         assert_eq!(get.calls(), calls, "one try in 30 s");
     }
     // A list that protects nothing is not one either.
     ssm.put(&["short"]);
     ssm.advance(300);
-    assert!(keys.allow(&headers(FIRST)).await);
+    assert!(keys.name_of(&headers(FIRST)).await.is_some());
     ssm.put(&[SECOND]);
     ssm.advance(30);
-    assert!(!keys.allow(&headers(FIRST)).await);
-    assert!(keys.allow(&headers(SECOND)).await);
+    assert!(keys.name_of(&headers(FIRST)).await.is_none());
+    assert!(keys.name_of(&headers(SECOND)).await.is_some());
 }
 
 #[tokio::test]
@@ -189,8 +216,8 @@ async fn unknown_keys_cause_one_reading_in_half_a_minute() {
     let (keys, get) = ssm.keys().await;
     for _ in 0..90 {
         ssm.advance(1);
-        assert!(!keys.allow(&headers(UNKNOWN)).await);
-        assert!(!keys.allow(&HeaderMap::new()).await);
+        assert!(keys.name_of(&headers(UNKNOWN)).await.is_none());
+        assert!(keys.name_of(&HeaderMap::new()).await.is_none());
     }
     assert_eq!(get.calls(), 1 + 3);
 }
@@ -213,7 +240,7 @@ async fn a_request_does_not_wait_long_for_a_list_that_does_not_come() {
     })));
     ssm.advance(300);
     let started = tokio::time::Instant::now();
-    assert!(keys.allow(&headers(FIRST)).await);
+    assert!(keys.name_of(&headers(FIRST)).await.is_some());
     assert_eq!(started.elapsed(), READ_TIMEOUT);
 }
 

@@ -1,7 +1,9 @@
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::*;
+use crate::disk::Disk;
 
 const ALL: ReadLimit = ReadLimit {
     records: usize::MAX,
@@ -29,7 +31,12 @@ struct Opened {
 }
 
 fn open(folder: &Path, shards: u32) -> Result<Opened, StackError> {
-    let (store, thread) = Store::open(&folder.join("stream.redb"), shards, clock(&Arc::default()))?;
+    let (store, thread) = Store::open(
+        &folder.join("stream.redb"),
+        shards,
+        clock(&Arc::default()),
+        Disk::new(PathBuf::new()),
+    )?;
     Ok(Opened { store, thread })
 }
 
@@ -130,7 +137,13 @@ async fn a_read_stops_at_its_limits() {
 async fn a_clock_that_is_set_back_does_not_reverse_arrivals() {
     let folder = tempfile::tempdir().unwrap();
     let millis = Arc::new(AtomicI64::new(5_000));
-    let (store, thread) = Store::open(&folder.path().join("s"), 1, clock(&millis)).unwrap();
+    let (store, thread) = Store::open(
+        &folder.path().join("s"),
+        1,
+        clock(&millis),
+        Disk::new(PathBuf::new()),
+    )
+    .unwrap();
     for offset in [5_000, 1_000, 9_000] {
         millis.store(offset, Ordering::Relaxed);
         store.append(vec![record("k", "")]).await.unwrap();

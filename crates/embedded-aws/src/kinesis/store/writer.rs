@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::layout::{CHECKPOINTS, LANES, META, RECORDS, encode_record, seconds, write_topology};
 use super::{Consumer, NewRecord, Place, Reshard, StoreError, StreamState};
+use crate::disk::Disk;
 use crate::kinesis::hash::hash_key;
 use crate::kinesis::topology::{ReshardError, Topology};
 
@@ -53,6 +54,7 @@ pub(super) struct Writer {
     topology: Topology,
     ends: Vec<End>,
     state: watch::Sender<StreamState>,
+    disk: Disk,
 }
 
 impl Writer {
@@ -61,6 +63,7 @@ impl Writer {
         clock: Clock,
         topology: Topology,
         ends: Vec<End>,
+        disk: Disk,
     ) -> (Self, watch::Receiver<StreamState>) {
         let (state, receiver) = watch::channel(StreamState::new(&topology, &ends));
         (
@@ -70,6 +73,7 @@ impl Writer {
                 topology,
                 ends,
                 state,
+                disk,
             },
             receiver,
         )
@@ -93,6 +97,11 @@ impl Writer {
         let mut ends = self.ends.clone();
         let mut waiting = Vec::with_capacity(group.len());
         let written = self.transaction(group, &mut topology, &mut ends, &mut waiting);
+        if let Err(StoreError::Store(error)) = &written
+            && let redb::Error::Io(error) = &**error
+        {
+            self.disk.note(error);
+        }
         if written.is_ok() {
             self.topology = topology;
             self.ends = ends;
