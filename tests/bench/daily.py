@@ -80,11 +80,11 @@ def not_null(schema):
     return pa.schema(fields)
 
 
-def generate(lake, day, first, rows, inds):
-    """Writes posts `first` to `first + rows` of a day as clean objects; `inds` is the SQL of their key."""
+def generate(lake, day, first, rows, inds, tables=ROWS):
+    """Writes posts `first` to `first + rows` of a day as clean objects; `inds` is the SQL of their key, `tables` that of their columns."""
     db = duckdb.connect()
     db.execute("SET TimeZone = 'UTC'; SET threads = 2; SET enable_progress_bar = false")
-    for kind, columns in ROWS.items():
+    for kind, columns in tables.items():
         folder = lake / "clean" / kind / f"date={day}" / "hour=00"
         folder.mkdir(parents=True, exist_ok=True)
         schema = None

@@ -8,15 +8,17 @@ for which a merge takes two writers.
 
 import json
 import os
+import re
 
 import deltalake
 import duckdb
 import pyarrow.parquet as pq
 import pytest
 
-from bench.daily import DAYS, LINEAGE, ROWS, daily_run, not_null
+from bench.daily import DAYS, LAMBDA_MAX_SECONDS, LINEAGE, ROWS, daily_run, not_null
+from bench.daily import generate as generate_posts
 from support.functions import unpack
-from support.stack import BUCKET, embedded_stack
+from support.stack import BUCKET, REPORTS, embedded_stack
 
 pytestmark = pytest.mark.large
 
@@ -110,3 +112,26 @@ def test_three_days_of_rows_of_every_size(report, measured, pinflow, pytestconfi
                 measured(f"{label}: memory", f"{megabytes:.0f} MB")
                 report.equal(f"{label}: row balance", balance["after"] - balance["before"], balance["inserted"])
                 compare(report, label, lake)
+
+
+def test_a_day_of_a_million_categories(report, measured, pinflow, tmp_path):
+    """Each post has one of its own, and nearly each a country and a poster: what is drawn is bounded, and the day ends."""
+    posts = 1_000_000
+    tables = ROWS | {
+        "pin": re.sub(r"'category-' \|\| \(hash\(i \+ 4\) % 20\) AS category", "'category-' || i AS category", ROWS["pin"]),
+        "geo": ROWS["geo"].replace("% 220", "% 500000"),
+    }
+    assert tables["pin"] != ROWS["pin"]
+    function, lake = unpack("daily-batch", tmp_path), tmp_path / BUCKET
+    generate_posts(lake, DAYS[0], 0, posts, "i", tables)
+    with embedded_stack(pinflow, tmp_path) as url:
+        seconds, megabytes = daily_run(function, url, DAYS[0])
+    measured(f"{posts:,} categories: time", f"{seconds:.1f} s")
+    measured(f"{posts:,} categories: memory", f"{megabytes:.0f} MB")
+    folder = lake / "reports" / f"date={DAYS[0]}"
+    report.equal("reports", sorted(path.stem for path in folder.glob("*.csv")), REPORTS)
+    page = (folder / "index.html").stat().st_size
+    measured(f"{posts:,} categories: page", f"{page / 1e6:.2f} MB")
+    report.check("the page is below 2 MB", page < 2_000_000, page)
+    report.check("memory", megabytes * 1e6 < MAX_MEMORY_BYTES, f"{megabytes:.0f} MB")
+    report.check("a tenth of the time that Lambda gives", seconds < LAMBDA_MAX_SECONDS / 10, f"{seconds:.1f} s")

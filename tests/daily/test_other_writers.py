@@ -5,6 +5,7 @@ deletes, updates, compacts, restores and so on, each between two runs, and the t
 """
 
 import subprocess
+from functools import cache
 
 import deltalake
 import duckdb
@@ -13,6 +14,9 @@ import pyarrow
 import pyarrow.compute
 import pytest
 import requests
+from pysail.spark import SparkConnectServer
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as spark_functions
 
 from support.stack import BUCKET, KINDS, embedded_stack, wait_until
 
@@ -190,7 +194,7 @@ def check_filters(report, label, lake):
     for kind in KINDS:
         table = deltalake.DeltaTable(str(lake / "curated" / kind))
         rows = table.to_pyarrow_table()
-        for reader in (with_deltalake, with_pyarrow, with_polars, with_duckdb):
+        for reader in (with_deltalake, with_pyarrow, with_polars, with_duckdb, with_spark):
             wrong = []
             for name in rows.column_names:
                 values = rows[name].to_pylist()
@@ -223,6 +227,24 @@ def with_polars(table, field, value):
     column = polars.col(field.name)
     condition = column.is_null() if value is None else column == polars.lit(value)
     return polars.scan_delta(table.table_uri).filter(condition).collect().height
+
+
+@cache
+def spark():
+    """Returns a Spark engine, which stops when nobody has it, and a session in the time zone of the columns."""
+    server = SparkConnectServer()
+    server.start(background=True)
+    _, port = server.listening_address
+    session = SparkSession.builder.remote(f"sc://127.0.0.1:{port}").getOrCreate()
+    session.conf.set("spark.sql.session.timeZone", "UTC")
+    return server, session
+
+
+def with_spark(table, field, value):
+    column = spark_functions.col(field.name)
+    condition = column.isNull() if value is None else column == spark_functions.lit(value)
+    _, session = spark()
+    return session.read.format("delta").load(table.table_uri).filter(condition).count()
 
 
 def with_duckdb(table, field, value):
