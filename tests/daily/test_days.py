@@ -161,10 +161,11 @@ def daily_run(binary, url, date, expiry_seconds=None):
 
 
 def finish(process):
-    """Waits for a daily run, and raises when it failed."""
+    """Waits for a daily run, and returns what it printed; raises when it failed."""
     output, _ = process.communicate(timeout=900)
     if process.returncode != 0:
         raise OSError(f"the daily run exited with {process.returncode}: {output[-600:]}")
+    return output
 
 
 def reports_of(lake, date):
@@ -388,22 +389,23 @@ def write_clean(hour, shard, rows, widened):
     pyarrow.parquet.write_table(rows, path, compression="zstd")
 
 
-def test_two_days_come_to_the_same(report, base):
-    """A run after half of the rows, and the next day's run after the others.
-
-    Of the rows, all arrive on the first day; what the second run finds is rows that the first one came too early for.
-    """
-    folder, next_day = base.folder / "days", base.date + timedelta(days=1)
+def test_runs_in_the_middle_of_the_day_come_to_the_same(report, base):
+    """A preview after half of the rows, and another after the others: what comes later is merged by the run that follows."""
+    folder = base.folder / "previews"
     lake = folder / BUCKET
     with embedded_stack(base.binary, folder) as url:
-        for post, date in zip(base.source.halves, (base.date, next_day), strict=True):
+        for number, post in enumerate(base.source.halves, 1):
             post(url)
             records, missing = drained(url, lake)
-            report.equal(f"{date}: records that are not in the lake", missing, [])
-            finish(daily_run(base.binary, url, str(date)))
+            report.equal(f"preview {number}: records that are not in the lake", missing, [])
+            printed = finish(daily_run(base.binary, url, str(base.date)))
+            report.check(f"preview {number}: is called so", "succeeded (preview)" in printed, printed[-300:])
             with compute(records, rules_version(lake)) as db:
-                compare.check_reports(report, str(date), db, reports_of(lake, date))
-                compare.check_tables(report, str(date), db, lake, [TABLE_READER])
+                compare.check_reports(report, f"preview {number}", db, reports_of(lake, base.date))
+                compare.check_tables(report, f"preview {number}", db, lake, [TABLE_READER])
+        tomorrow = daily_run(base.binary, url, str(base.date + timedelta(days=1)))
+        refused, _ = tomorrow.communicate(timeout=60)
+        report.check("tomorrow is refused", tomorrow.returncode == 1 and "has not begun: today is" in refused, refused)
 
 
 def test_a_run_that_is_killed_goes_on(report, base):

@@ -20,6 +20,9 @@ pub enum Trigger {
     Backfill,
     /// The schedule's run found that this day had been missed.
     CatchUp,
+    /// One that a newer version knows, whose record stayed when it was rolled back.
+    #[serde(other)]
+    Unknown,
 }
 
 impl Trigger {
@@ -46,6 +49,9 @@ pub enum RunState {
     Kept,
     /// Stopped before the function's time was over; another start goes on from there.
     Paused,
+    /// One that a newer version knows, whose record stayed when it was rolled back: nobody can say whether the day is done.
+    #[serde(other)]
+    Unknown,
 }
 
 impl RunState {
@@ -89,6 +95,9 @@ pub struct RunRecord {
     pub holder: String,
     /// Its state.
     pub state: RunState,
+    /// Whether it began before its day was over: a preview, which does not count as the day's run.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub partial: bool,
     /// When it began.
     pub started_at: Timestamp,
     /// Until when nobody else may begin an attempt at the same date, as long as this one is running.
@@ -104,4 +113,19 @@ pub struct RunRecord {
     /// Why it failed: the whole chain of causes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+}
+
+impl RunRecord {
+    /// Returns whether this attempt is the run of its day: it came to its end, and the day had come to its own before.
+    pub fn is_days_run(&self) -> bool {
+        self.state == RunState::Succeeded && !self.partial
+    }
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands references over"
+)]
+fn is_false(value: &bool) -> bool {
+    !value
 }

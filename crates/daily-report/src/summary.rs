@@ -1,6 +1,7 @@
 //! The numbers of a run: `summary.json`.
 
 use std::collections::BTreeMap;
+use std::ops::AddAssign;
 
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
@@ -18,6 +19,9 @@ pub struct Summary {
     pub attempt: u32,
     /// What started it.
     pub trigger: Option<Trigger>,
+    /// Whether the run began before its day was over: later rows of the day are not in it.
+    #[serde(default)]
+    pub partial: bool,
     /// What the merge of each kind did.
     pub merges: BTreeMap<String, MergeCounts>,
     /// The number of rows of each table before and after its merge.
@@ -132,7 +136,39 @@ pub struct RowBalance {
     pub after: u64,
 }
 
+impl AddAssign for MergeCounts {
+    fn add_assign(&mut self, other: Self) {
+        let Self {
+            objects,
+            rows_in,
+            inserted,
+            updated,
+            superseded,
+            repeated,
+            healed,
+        } = other;
+        self.objects += objects;
+        self.rows_in += rows_in;
+        self.inserted += inserted;
+        self.updated += updated;
+        self.superseded += superseded;
+        self.repeated += repeated;
+        self.healed += healed;
+    }
+}
+
 impl RowBalance {
+    /// Adds the balance of a later run of the same date. Between the two, runs of other dates may have changed the table: what
+    /// they did is in neither, so the rows before are those that make the sum right if each part was.
+    pub fn extend(&mut self, later: &Self) {
+        let between = i128::from(later.before) - i128::from(self.after);
+        let before = i128::from(self.before) + between;
+        self.before = u64::try_from(before).unwrap_or_default();
+        self.inserted += later.inserted;
+        self.healed += later.healed;
+        self.after = later.after;
+    }
+
     /// Returns how many rows are missing, or are too many.
     pub const fn difference(&self) -> u64 {
         let expected = (self.before + self.inserted).saturating_sub(self.healed);

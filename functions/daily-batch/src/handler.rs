@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use daily_report::run::{RunRecord, RunState, Trigger};
+use daily_report::run::{RunRecord, Trigger};
 use event_model::{Clock, Kind};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -14,7 +14,7 @@ use tracing::{error, info, instrument};
 
 use crate::maintenance::remerge::{Remerge, remerge};
 use crate::payload::Request;
-use crate::run::ledger::Ledger;
+use crate::run::ledger::{Ledger, day_of};
 use crate::run::metrics;
 use crate::run::reconciliation::Stream;
 use crate::run::{Ended, Progress, Runner, Start};
@@ -114,7 +114,9 @@ impl App {
         }
         // The alarm asks for the day, not for who has done it.
         if request.trigger == Trigger::Schedule
-            && days.records.iter().any(|record| record.holder != *holder)
+            && days.records.iter().any(|record| {
+                record.holder != *holder && request.run_dates.contains(&record.run_date)
+            })
         {
             (self.publish)(&metrics::found_done(self.ledger().now(), function));
         }
@@ -161,6 +163,13 @@ impl App {
         start: Start<'_>,
         progress: Progress<'_>,
     ) -> Result<Days, DailyError> {
+        let today = day_of(self.ledger().now());
+        if let Some(day) = request.run_dates.iter().find(|day| **day > today) {
+            return Err(DailyError::Payload(format!(
+                "{day} has not begun: today is {today} (UTC), and a run of it would find nothing; ask for {today} to see the \
+                 day so far, or for an earlier one"
+            )));
+        }
         let mut days: Vec<(Date, Trigger)> = Vec::new();
         if let (Trigger::Schedule, Some(first)) = (request.trigger, request.run_dates.first()) {
             let missed = self.missed_days(*first).await?;
@@ -177,6 +186,12 @@ impl App {
                 Ok(Ended::Paused(stop)) => {
                     paused = Some((day, stop));
                     break;
+                }
+                // The schedule starts at least once: whoever works on the day is another of its starts, or a person.
+                Err(DailyError::Held { holder, .. })
+                    if matches!(trigger, Trigger::Schedule | Trigger::CatchUp) =>
+                {
+                    info!(run.date = %day, run.holder = holder, "{holder} is at work on {day}");
                 }
                 Err(failure) if first_error.is_none() => first_error = Some(failure),
                 // The ledger has all of them; one is returned.
@@ -197,7 +212,7 @@ impl App {
         };
         let is_done = |day: Date| {
             runs.iter()
-                .any(|record| record.run_date == day && record.state == RunState::Succeeded)
+                .any(|record| record.run_date == day && record.is_days_run())
         };
         let candidates = (1..=days)
             .rev()

@@ -15,7 +15,7 @@ pub(super) fn runs(records: &[RunRecord]) -> Table {
             record.run_date.to_string(),
             record.attempt.to_string(),
             record.trigger.as_str().to_owned(),
-            record.state.as_str().to_owned(),
+            state(record),
             format!("{:.0}", record.started_at),
             took(record),
             record.error.clone().unwrap_or_default(),
@@ -45,12 +45,7 @@ pub(super) fn run(record: &RunRecord) -> Table {
             counts.join(", "),
         ]);
     }
-    table.add_row([
-        String::new(),
-        record.state.as_str().to_owned(),
-        took(record),
-        String::new(),
-    ]);
+    table.add_row([String::new(), state(record), took(record), String::new()]);
     table
 }
 
@@ -64,6 +59,12 @@ fn new(header: &[&str]) -> Table {
         align_right(&mut table, place);
     }
     table
+}
+
+/// Tells a preview from the run of its day.
+fn state(record: &RunRecord) -> String {
+    let preview = if record.partial { " (preview)" } else { "" };
+    format!("{}{preview}", record.state.as_str())
 }
 
 fn took(record: &RunRecord) -> String {

@@ -220,3 +220,44 @@ async fn an_invocation_whose_time_is_nearly_over_starts_the_function_again_for_t
     assert_eq!(dates, ["2026-02-28", "2026-03-01"]);
     assert_eq!(records[0].attempt, 2);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_day_that_has_not_begun_is_refused() {
+    let app = app(Config::new("test"));
+    for event in [
+        serde_json::json!({"run_date": "2026-03-11"}),
+        serde_json::json!({"from": "2026-03-09", "to": "2027-01-01"}),
+    ] {
+        let error = handle(&app, event).await.unwrap_err();
+        assert!(
+            error.contains("2026-03-11 has not begun: today is 2026-03-10 (UTC)"),
+            "{error}"
+        );
+    }
+    assert!(app.ledger().latest_runs().await.unwrap().is_empty());
+    // The day under way is a preview, which the schedule does not count.
+    let today = serde_json::json!({"run_date": "2026-03-10"});
+    assert_eq!(handle(&app, today).await.unwrap(), ["2026-03-10"]);
+    assert!(!app.ledger().latest_runs().await.unwrap()[0].is_days_run());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_by_the_schedule_while_a_run_is_at_work_is_no_error() {
+    let app = app(Config::new("test"));
+    let day = "2026-03-09".parse().unwrap();
+    let begun = app
+        .ledger()
+        .begin(day, Trigger::Manual, "a person", &[])
+        .await;
+    assert!(begun.is_ok());
+    let context = |trigger: &str| {
+        let mut context = Context::default();
+        // Too little time to wait until the lease ends.
+        context.deadline = 1_773_122_460_000;
+        let event = serde_json::json!({"run_date": "2026-03-09", "trigger": trigger});
+        LambdaEvent::new(event, context)
+    };
+    assert_eq!(app.handle(context("schedule")).await.unwrap(), []);
+    let error = app.handle(context("manual")).await.unwrap_err();
+    assert!(matches!(error, DailyError::Held { .. }), "{error}");
+}

@@ -9,6 +9,7 @@ use std::ops::Range;
 use daily_report::run::{RunRecord, RunState, StepRecord, Trigger};
 use event_model::Clock;
 use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use object_store::path::Path;
 use object_store::{ObjectStoreExt as _, PutMode, PutOptions, UpdateVersion};
@@ -99,6 +100,18 @@ impl Ledger {
         Ok(first..record.attempt)
     }
 
+    /// Returns the attempts before this one that came to their end: what they merged belongs to the same day.
+    pub(crate) async fn succeeded_before(
+        &self,
+        record: &RunRecord,
+    ) -> Result<Vec<RunRecord>, DailyError> {
+        let mut earlier = self.attempts(record.run_date).await?;
+        earlier.retain(|earlier| {
+            earlier.attempt < record.attempt && earlier.state == RunState::Succeeded
+        });
+        Ok(earlier)
+    }
+
     /// Begins an attempt at a run date, unless somebody holds it, or it is done and the schedule asks.
     ///
     /// A holder that asks again has died: Lambda starts a request a second time, under the same identifier, when the first
@@ -120,11 +133,13 @@ impl Ledger {
                 match record.state {
                     // The schedule fires at least once.
                     RunState::Succeeded
-                        if matches!(trigger, Trigger::Schedule | Trigger::CatchUp) =>
+                        if record.is_days_run()
+                            && matches!(trigger, Trigger::Schedule | Trigger::CatchUp) =>
                     {
                         return Ok(Begun::AlreadyDone(Box::new(record.clone())));
                     }
-                    RunState::Running
+                    // What a newer version calls its work may be under way as well.
+                    RunState::Running | RunState::Unknown
                         if record.expires_at > self.now() && record.holder != holder =>
                     {
                         return Err(DailyError::Held {
@@ -143,7 +158,8 @@ impl Ledger {
             let record = self.next_attempt(previous.as_ref(), run_date, trigger, holder, steps);
             // `None`: somebody else took the number, so look again.
             if let Some(version) = self.put(&record, PutMode::Create).await? {
-                let previous = previous.filter(|record| record.state != RunState::Succeeded);
+                let is_partial = record.partial;
+                let previous = previous.filter(|record| is_resumable(record, is_partial));
                 return Ok(Begun::Attempt(Box::new(Attempt {
                     done_before: previous.map_or(0, |record| done(&record)),
                     record,
@@ -187,7 +203,8 @@ impl Ledger {
         steps: &[String],
     ) -> RunRecord {
         let now = self.now();
-        let unfinished = previous.filter(|record| record.state != RunState::Succeeded);
+        let partial = day_of(now) <= run_date;
+        let unfinished = previous.filter(|record| is_resumable(record, partial));
         // Reports read all tables as of one moment: unless every table was merged then, each is merged again.
         let has_versions = unfinished.is_some_and(|record| {
             !record.tables.is_empty() && now.duration_since(record.started_at) < self.versions_last
@@ -198,6 +215,7 @@ impl Ledger {
             trigger,
             holder: holder.to_owned(),
             state: RunState::Running,
+            partial,
             started_at: now,
             expires_at: now.saturating_add(self.expiry).unwrap_or(Timestamp::MAX),
             finished_at: None,
@@ -364,6 +382,20 @@ impl Attempt {
         let step = self.record.steps.get(place);
         step.is_none_or(|step| step.state == RunState::Kept)
     }
+}
+
+/// Returns the day of a time, in UTC.
+pub(crate) fn day_of(time: Timestamp) -> Date {
+    time.to_zoned(TimeZone::UTC).date()
+}
+
+/// Returns whether another attempt goes on from this one.
+///
+/// What a preview merged is not all of its day, so the day's run begins anew; and so does another preview, unless it is the
+/// next part of one whose time was over.
+fn is_resumable(record: &RunRecord, is_partial: bool) -> bool {
+    let is_same = !record.partial || (is_partial && record.state == RunState::Paused);
+    record.state != RunState::Succeeded && is_same
 }
 
 fn resumed_step(name: &str, previous: Option<&RunRecord>) -> StepRecord {

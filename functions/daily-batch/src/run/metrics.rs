@@ -20,7 +20,11 @@ pub(crate) fn line(record: &RunRecord, deployed: &str) -> Option<String> {
     let is_done = match record.state {
         RunState::Succeeded => true,
         RunState::Failed => false,
-        RunState::Pending | RunState::Running | RunState::Kept | RunState::Paused => {
+        RunState::Pending
+        | RunState::Running
+        | RunState::Kept
+        | RunState::Paused
+        | RunState::Unknown => {
             return None;
         }
     };
@@ -29,7 +33,10 @@ pub(crate) fn line(record: &RunRecord, deployed: &str) -> Option<String> {
     let duration = finished_at.duration_since(record.started_at).as_millis();
     let mut metrics = vec![
         Metric::count("runs_succeeded", u64::from(is_done)),
-        Metric::count(SCHEDULED_RUNS_SUCCEEDED, u64::from(is_done && is_scheduled)),
+        Metric::count(
+            SCHEDULED_RUNS_SUCCEEDED,
+            u64::from(record.is_days_run() && is_scheduled),
+        ),
         Metric::count("runs_failed", u64::from(!is_done)),
     ];
     let may_fail = |name: &str| MAINTENANCE.contains(&name) || name == REPORTS;
@@ -143,6 +150,7 @@ mod tests {
             trigger,
             holder: "test".to_owned(),
             state,
+            partial: false,
             started_at: "2026-03-02T06:00:00Z".parse().unwrap(),
             expires_at: "2026-03-02T06:15:00Z".parse().unwrap(),
             finished_at: Some("2026-03-02T06:00:12.5Z".parse().unwrap()),

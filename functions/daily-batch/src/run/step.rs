@@ -121,7 +121,8 @@ impl Runner {
     async fn page(&self, record: &RunRecord) -> Result<BTreeMap<String, u64>, DailyError> {
         let tables = self.tables(record).await?;
         let run_date = record.run_date;
-        let mut summary = summary::gather(&self.lake, record, &tables).await?;
+        let earlier = self.ledger().succeeded_before(record).await?;
+        let mut summary = summary::gather(&self.lake, record, &earlier, &tables).await?;
         let (reconciliation, stream) =
             reconcile(&self.lake, self.stream.as_ref(), run_date, &self.clock).await?;
         summary.reconciliation = reconciliation;

@@ -25,16 +25,18 @@ const EXAMPLES: usize = 3;
 /// Earlier days of the trend.
 const TREND_DAYS: i64 = 30;
 
-/// Gathers the summary of a run, but for what its reconciliation found, and what the day cost.
+/// Gathers the summary of a date, but for what its reconciliation found, and what the day cost.
 pub(crate) async fn gather(
     lake: &Lake,
     record: &RunRecord,
+    earlier: &[RunRecord],
     tables: &[CuratedTable],
 ) -> Result<Summary, DailyError> {
     let mut summary = Summary {
         run_date: record.run_date,
         attempt: record.attempt,
         trigger: Some(record.trigger),
+        partial: record.partial,
         quarantine: quarantine(lake, record.run_date).await?,
         steps: record.steps.clone(),
         ..Summary::default()
@@ -43,13 +45,17 @@ pub(crate) async fn gather(
     for table in tables {
         let kind = table.kind();
         let name = merge_step(kind);
-        if let Some(step) = record.steps.iter().find(|step| step.name == name) {
-            summary
-                .merges
-                .insert(kind.to_string(), read_merge_counts(step));
-            summary
-                .row_balance
-                .insert(kind.to_string(), row_balance(step));
+        // What earlier runs of the date merged is the date's, too; this run found the rest.
+        let before = earlier.iter().flat_map(|record| &record.steps);
+        let steps = before.filter(|step| step.name == name);
+        for step in steps.chain(record.steps.iter().filter(|step| step.name == name)) {
+            let merges = summary.merges.entry(kind.to_string()).or_default();
+            *merges += read_merge_counts(step);
+            let balance = row_balance(step);
+            let of_date = summary.row_balance.entry(kind.to_string());
+            of_date
+                .and_modify(|before| before.extend(&balance))
+                .or_insert(balance);
             let unreadable = step.counts.get(UNREADABLE).copied();
             summary
                 .unreadable_objects

@@ -1,0 +1,134 @@
+//! The run of a day is the run of that day, whatever was run before.
+
+use super::*;
+
+/// Seconds back to a moment of the day itself.
+const NOON: i64 = -43_200;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_schedule_runs_a_day_once_and_a_person_as_often_as_asked() {
+    let runner = runner(&TestClock::default());
+    for (trigger, attempt) in [
+        (Trigger::Schedule, 1),
+        (Trigger::Schedule, 1),
+        (Trigger::Manual, 2),
+    ] {
+        assert_eq!(
+            run(&runner, trigger).await.unwrap().attempt,
+            attempt,
+            "{trigger:?}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_before_the_day_is_over_is_a_preview_and_hides_nothing() {
+    let clock = TestClock::default();
+    let runner = runner(&clock);
+    clock.advance(NOON);
+    test_lake::put(&runner.lake, &[posted(1, 20, 40_000, "100")]).await;
+    let preview = run(&runner, Trigger::Manual).await.unwrap();
+    assert_eq!(
+        (preview.state, preview.partial, preview.is_days_run()),
+        (RunState::Succeeded, true, false)
+    );
+    assert!(summary(&runner).await.partial);
+    // What arrives in the afternoon is merged by the schedule's run of the next morning.
+    test_lake::put(&runner.lake, &[posted(2, 20, 60_000, "101")]).await;
+    clock.advance(-NOON);
+    let days_run = run(&runner, Trigger::Schedule).await.unwrap();
+    assert_eq!((days_run.attempt, days_run.is_days_run()), (2, true));
+    let summary = summary(&runner).await;
+    assert_eq!((summary.partial, summary.tables["user"].rows), (false, 2));
+    // Only this one is the day's.
+    let again = run(&runner, Trigger::Schedule).await.unwrap();
+    assert_eq!(again.attempt, 2);
+    let line = |record: &RunRecord| {
+        let record = RunRecord {
+            trigger: Trigger::Schedule,
+            ..record.clone()
+        };
+        metrics::line(&record, "").unwrap()
+    };
+    assert!(line(&preview).contains("\"scheduled_runs_succeeded\":0"));
+    assert!(line(&days_run).contains("\"scheduled_runs_succeeded\":1"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_days_run_does_not_go_on_from_a_preview_that_failed() {
+    let clock = TestClock::default();
+    let runner = runner(&clock);
+    clock.advance(NOON);
+    test_lake::put(&runner.lake, &[posted(1, 20, 40_000, "100")]).await;
+    let mut preview = begin(&runner).await;
+    for (place, kind) in Kind::ALL.into_iter().enumerate() {
+        let outcome = merge(&runner.work(), kind, day(), 1).await.unwrap();
+        let version = outcome.table.version;
+        preview.record.tables.insert(kind.to_string(), version);
+        preview.record.steps[place].state = RunState::Succeeded;
+    }
+    let failed = preview.end(Err(DailyError::Bug("killed".to_owned()))).await;
+    failed.unwrap_err();
+    test_lake::put(&runner.lake, &[posted(2, 20, 60_000, "101")]).await;
+    clock.advance(-NOON);
+    let record = run(&runner, Trigger::Schedule).await.unwrap();
+    assert_eq!(states(&record)[..3], ["succeeded"; 3]);
+    assert_eq!(summary(&runner).await.tables["user"].rows, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_summary_is_the_dates_whichever_run_writes_it() {
+    let runner = runner(&TestClock::default());
+    test_lake::put(
+        &runner.lake,
+        &[posted(1, 20, 10, "100"), posted(2, 20, 11, "101")],
+    )
+    .await;
+    run(&runner, Trigger::Manual).await.unwrap();
+    let first = summary(&runner).await;
+    assert_eq!(first.merges["user"].rows_in, 2);
+    run(&runner, Trigger::Manual).await.unwrap();
+    let second = summary(&runner).await;
+    assert_eq!(second.merges, first.merges);
+    assert_eq!(second.row_balance, first.row_balance);
+    assert_eq!(second.changes_by_rule, first.changes_by_rule);
+    // A late row adds to them, and what a table gained is what it has.
+    test_lake::put(&runner.lake, &[posted(3, 20, 12, "102")]).await;
+    run(&runner, Trigger::Manual).await.unwrap();
+    let third = summary(&runner).await;
+    assert_eq!(third.merges["user"].rows_in, 3);
+    let balance = third.row_balance["user"];
+    assert_eq!((balance.before, balance.inserted, balance.after), (0, 3, 3));
+    assert_eq!(balance.difference(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_of_a_newer_version_stops_nobody() {
+    let clock = TestClock::default();
+    let runner = runner(&clock);
+    let record = run(&runner, Trigger::Schedule).await.unwrap();
+    let text = serde_json::to_string(&record).unwrap();
+    let newer = text
+        .replace("\"state\":\"succeeded\"", "\"state\":\"archived\"")
+        .replace(
+            "\"trigger\":\"schedule\"",
+            "\"trigger\":\"event\",\"more\":[1]",
+        );
+    let key = "runs/date=1970-01-01/attempt-0001.json";
+    let body = Bytes::from(newer.into_bytes());
+    let store = runner.lake.store();
+    store.put(&Path::from(key), body.into()).await.unwrap();
+    let read = runner.ledger().latest_runs().await.unwrap();
+    assert_eq!(
+        (read[0].state, read[0].trigger),
+        (RunState::Unknown, Trigger::Unknown)
+    );
+    // It may be at work until its lease ends.
+    let held = run_as(&runner, Trigger::Manual, "somebody").await;
+    assert!(matches!(held, Err(DailyError::Held { .. })), "{held:?}");
+    clock.advance(1_000);
+    let again = run_as(&runner, Trigger::Schedule, "somebody")
+        .await
+        .unwrap();
+    assert_eq!((again.attempt, again.is_days_run()), (2, true));
+}
