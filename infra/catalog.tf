@@ -65,6 +65,7 @@ resource "aws_glue_catalog_database" "lake" {
   description = "The lake of ${local.name}"
 }
 
+# The templates end with a slash, as in https://docs.aws.amazon.com/athena/latest/ug/partition-projection-setting-up.html.
 resource "aws_glue_catalog_table" "clean" {
   for_each = local.columns
 
@@ -83,7 +84,7 @@ resource "aws_glue_catalog_table" "clean" {
     "projection.hour.type"      = "integer"
     "projection.hour.digits"    = "2"
     "projection.hour.range"     = "0,23"
-    "storage.location.template" = "s3://${aws_s3_bucket.lake.id}/clean/${each.key}/date=$${date}/hour=$${hour}"
+    "storage.location.template" = "s3://${aws_s3_bucket.lake.id}/clean/${each.key}/date=$${date}/hour=$${hour}/"
   }
 
   partition_keys {
@@ -130,7 +131,7 @@ resource "aws_glue_catalog_table" "quarantine" {
     "projection.date.type"      = "date"
     "projection.date.format"    = "yyyy-MM-dd"
     "projection.date.range"     = local.quarantine_range
-    "storage.location.template" = "s3://${aws_s3_bucket.lake.id}/quarantine/date=$${date}"
+    "storage.location.template" = "s3://${aws_s3_bucket.lake.id}/quarantine/date=$${date}/"
   }
 
   partition_keys {

@@ -291,6 +291,16 @@ run "athena_looks_for_no_partition_that_has_expired" {
   }
 }
 
+run "partitions_are_found_as_athena_asks" {
+  assert {
+    condition = alltrue([
+      for table in concat(values(aws_glue_catalog_table.clean), [aws_glue_catalog_table.quarantine]) :
+      endswith(table.parameters["storage.location.template"], "}/")
+    ])
+    error_message = "A location template has no closing slash, which Athena asks for."
+  }
+}
+
 run "queries_find_the_tables_from_the_start" {
   assert {
     condition     = jsondecode(aws_lambda_invocation.first_run.input).trigger == "schedule"

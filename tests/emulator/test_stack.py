@@ -331,7 +331,7 @@ def test_the_catalog_describes_the_lake(report, pipeline, day):
         ]
         report.equal(f"catalog: the columns of clean_{kind}", described, stored)
         template = tables[f"clean_{kind}"]["Parameters"]["storage.location.template"]
-        folders = {f"s3://{pipeline.outputs['bucket']}/{key.rpartition('/')[0]}" for key in pipeline.keys(f"clean/{kind}/")}
+        folders = {f"s3://{pipeline.outputs['bucket']}/{key.rpartition('/')[0]}/" for key in pipeline.keys(f"clean/{kind}/")}
         pattern = re.escape(template).replace(r"\$\{date\}", r"\d{4}-\d\d-\d\d").replace(r"\$\{hour\}", r"\d\d")
         report.check(
             f"catalog: the partitions of clean_{kind}",

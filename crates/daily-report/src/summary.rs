@@ -24,6 +24,9 @@ pub struct Summary {
     pub partial: bool,
     /// What the merge of each kind did.
     pub merges: BTreeMap<String, MergeCounts>,
+    /// Some of the keys that `order_undecided` counts.
+    #[serde(default)]
+    pub order_undecided_examples: BTreeMap<String, Vec<i64>>,
     /// The number of rows of each table before and after its merge.
     #[serde(default)]
     pub row_balance: BTreeMap<String, RowBalance>,
@@ -118,6 +121,10 @@ pub struct MergeCounts {
     pub superseded: u64,
     /// Rows that had been seen: the same record, delivered again.
     pub repeated: u64,
+    /// Keys whose latest version may be another one: arrival and sequence number disagree, or two shards took the versions
+    /// within a second.
+    #[serde(default)]
+    pub order_undecided: u64,
     /// Rows of the table that were removed because their `ind` had a later row in it; another program must have added them.
     #[serde(default)]
     pub healed: u64,
@@ -145,6 +152,7 @@ impl AddAssign for MergeCounts {
             updated,
             superseded,
             repeated,
+            order_undecided,
             healed,
         } = other;
         self.objects += objects;
@@ -153,6 +161,7 @@ impl AddAssign for MergeCounts {
         self.updated += updated;
         self.superseded += superseded;
         self.repeated += repeated;
+        self.order_undecided += order_undecided;
         self.healed += healed;
     }
 }

@@ -148,17 +148,27 @@ impl Merge<'_> {
         outcome.counts.healed = healed as u64;
         let (mut keys, mut counts) = (read.keys, outcome.counts);
         let sorted = tokio::task::spawn_blocking(move || {
-            keep_latest(&mut keys, &mut counts);
-            (keys, counts)
+            let undecided = keep_latest(&mut keys, &mut counts);
+            (keys, counts, undecided)
         });
-        let mut keys;
-        (keys, outcome.counts) = join(sorted).await?;
-        let matched = match_table(&store, kind, &files, &mut keys, &mut outcome.counts, &gone);
+        let (mut keys, mut undecided);
+        (keys, outcome.counts, undecided) = join(sorted).await?;
+        let counts = &mut outcome.counts;
+        let matched = match_table(
+            &store,
+            kind,
+            &files,
+            &mut keys,
+            counts,
+            &gone,
+            &mut undecided,
+        );
         let Some(replaced) = matched.await? else {
             self.has_duplicates = true;
             return Ok(None);
         };
         outcome.counts.inserted = keys.len() as u64 - outcome.counts.updated;
+        outcome.tell_undecided(kind, undecided);
 
         let mut sources = sources(&read.objects, keys);
         let removes = replace(files, replaced, gone, &mut sources);

@@ -194,6 +194,11 @@ fn problems(summary: &Summary) -> Vec<Tile> {
             "the next merge keeps the latest row of each",
         ),
         (
+            "Undecided order",
+            merged(summary).order_undecided,
+            "keys whose latest row may be another: nothing orders its versions for sure",
+        ),
+        (
             "Failed maintenance",
             failed.count() as u64,
             "steps; the reports are made without them",
@@ -211,18 +216,11 @@ fn problems(summary: &Summary) -> Vec<Tile> {
 
 /// Returns the sum over the kinds.
 pub(super) fn merged(summary: &Summary) -> MergeCounts {
-    summary
-        .merges
-        .values()
-        .fold(MergeCounts::default(), |sum, merge| MergeCounts {
-            objects: sum.objects + merge.objects,
-            rows_in: sum.rows_in + merge.rows_in,
-            inserted: sum.inserted + merge.inserted,
-            updated: sum.updated + merge.updated,
-            superseded: sum.superseded + merge.superseded,
-            repeated: sum.repeated + merge.repeated,
-            healed: sum.healed + merge.healed,
-        })
+    let mut sum = MergeCounts::default();
+    for merge in summary.merges.values() {
+        sum += *merge;
+    }
+    sum
 }
 
 /// Returns how many records were rejected.

@@ -5,11 +5,18 @@ use std::collections::BTreeMap;
 use daily_report::run::StepRecord;
 use daily_report::summary::{MergeCounts, RowBalance};
 use event_model::Kind;
+use tracing::warn;
 
 use crate::table::change::Committed;
 
 /// Prefix of the counts of a merge's step that say what the rules changed.
 const CHANGED: &str = "changed.";
+/// The count of keys whose latest version nothing decides.
+const ORDER_UNDECIDED: &str = "order_undecided";
+/// Prefix of the counts that name examples of keys whose latest version nothing decides.
+const UNDECIDED: &str = "undecided.";
+/// How many there are of a merge.
+const UNDECIDED_EXAMPLES: usize = 3;
 /// What a merge did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct MergeOutcome {
@@ -18,8 +25,30 @@ pub(crate) struct MergeOutcome {
     pub(crate) changes: BTreeMap<String, u64>,
     /// The version that it made or found, and the table's rows.
     pub(crate) table: Committed,
+    /// Some of the keys whose latest version nothing decides.
+    pub(crate) undecided: Vec<i64>,
     /// Objects of the table, of this and of earlier merges, that cannot be read.
     pub(crate) unreadable: u64,
+}
+
+impl MergeOutcome {
+    /// Counts the keys whose latest version nothing decides, and keeps some as examples.
+    pub(crate) fn tell_undecided(&mut self, kind: Kind, mut inds: Vec<i64>) {
+        inds.sort_unstable();
+        inds.dedup();
+        self.counts.order_undecided = inds.len() as u64;
+        if inds.is_empty() {
+            return;
+        }
+        warn!(
+            merge.order_undecided = inds.len(),
+            "Of {} keys of {kind} nobody can say which version is the latest, as {:?}",
+            inds.len(),
+            inds.get(..UNDECIDED_EXAMPLES).unwrap_or(&inds)
+        );
+        inds.truncate(UNDECIDED_EXAMPLES);
+        self.undecided = inds;
+    }
 }
 
 /// Returns the name of the step that merges a kind.
@@ -36,6 +65,7 @@ pub(crate) fn merge_counts(outcome: &MergeOutcome) -> BTreeMap<String, u64> {
         updated,
         superseded,
         repeated,
+        order_undecided,
         healed,
     } = outcome.counts;
     let counts = [
@@ -54,7 +84,16 @@ pub(crate) fn merge_counts(outcome: &MergeOutcome) -> BTreeMap<String, u64> {
         .changes
         .iter()
         .map(|(rule, count)| (format!("{CHANGED}{rule}"), *count));
-    counts.chain(changes).collect()
+    let undecided = outcome.undecided.iter();
+    let undecided = undecided.map(|ind| (format!("{UNDECIDED}{ind}"), 1));
+    // Most merges have none.
+    let undecided_keys =
+        (order_undecided > 0).then(|| (ORDER_UNDECIDED.to_owned(), order_undecided));
+    counts
+        .chain(undecided_keys)
+        .chain(changes)
+        .chain(undecided)
+        .collect()
 }
 
 /// Reads what a merge did from the counts of its step.
@@ -67,8 +106,14 @@ pub(crate) fn read_merge_counts(step: &StepRecord) -> MergeCounts {
         updated: count("updated"),
         superseded: count("superseded"),
         repeated: count("repeated"),
+        order_undecided: count(ORDER_UNDECIDED),
         healed: count("healed"),
     }
+}
+
+/// Returns the key that a count of a step names as an example of those whose latest version nothing decides.
+pub(crate) fn undecided_key(count: &str) -> Option<i64> {
+    count.strip_prefix(UNDECIDED)?.parse().ok()
 }
 
 /// Returns the rule whose changed values a count of a step is; `None` for another count.

@@ -35,7 +35,8 @@ type Row = (i64, u32, u32);
 ///
 /// `keys` are sorted by `ind`, one each. Of the files, only the column `ind` is read, and nothing of those whose range of
 /// `ind`s holds no new row; the versions are read for the rows that meet one. Rows of the table are not kept in memory.
-/// `gone` are rows that are as good as removed. Returns `None` when the table has an `ind` twice that a new row has too.
+/// `gone` are rows that are as good as removed; `undecided` gets the `ind`s of which nobody can say whether the table's row or
+/// the new one is later. Returns `None` when the table has an `ind` twice that a new row has too.
 pub(crate) async fn match_table(
     store: &Arc<dyn ObjectStore>,
     kind: Kind,
@@ -43,6 +44,7 @@ pub(crate) async fn match_table(
     keys: &mut Vec<RowKey>,
     counts: &mut MergeCounts,
     gone: &Places,
+    undecided: &mut Vec<i64>,
 ) -> Result<Option<Places>, DailyError> {
     let inds: Arc<Vec<i64>> = Arc::new(keys.iter().map(|key| key.ind).collect());
     let pairs: Vec<Vec<Pair>> = stream::iter(files)
@@ -71,6 +73,9 @@ pub(crate) async fn match_table(
                 };
                 if std::mem::replace(&mut is_met[place as usize], true) {
                     return Ok(None);
+                }
+                if key.version.is_undecided(&old) {
+                    undecided.push(key.ind);
                 }
                 match precedence(&key.version, &old) {
                     Precedence::Newer => {

@@ -11,6 +11,10 @@ use lake::{Sequence, schema};
 
 use crate::error::RowsError;
 
+/// Within this time, arrivals of two shards order nothing. AWS promises no accuracy at all
+/// (<https://docs.aws.amazon.com/kinesis/latest/APIReference/API_Record.html>); clocks of one Region are kept far closer than this.
+const ARRIVAL_ACCURACY_MICROS: u64 = 1_000_000;
+
 /// Columns of a row's `ind` and version.
 pub(crate) const KEY_COLUMNS: [&str; 5] = [
     "ind",
@@ -63,6 +67,22 @@ impl Version {
             shard: 0,
             rules: i32::MIN,
         }
+    }
+
+    /// Tells whether nobody can say which of two records is the later one.
+    ///
+    /// Kinesis calls the arrival approximate, and its sequence numbers order one shard alone: within a shard the two may
+    /// disagree, and between shards there is the arrival alone.
+    pub(super) fn is_undecided(&self, other: &Self) -> bool {
+        if self.is_same_record(other) {
+            return false;
+        }
+        if self.shard != other.shard {
+            return self.arrival_micros.abs_diff(other.arrival_micros) < ARRIVAL_ACCURACY_MICROS;
+        }
+        let by_arrival = self.arrival_micros.cmp(&other.arrival_micros);
+        let by_sequence = (self.number, self.part).cmp(&(other.number, other.part));
+        by_arrival.is_ne() && by_arrival != by_sequence
     }
 
     /// Tells whether both are the same record, whatever the rules.
@@ -167,17 +187,23 @@ fn column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef, RowsEr
 
 /// Keeps the latest version of each `ind`, sorted by `ind`, and counts what gave way.
 ///
-/// A row that repeats another's record counts as repeated, every other one that is not the latest as superseded.
-pub(crate) fn keep_latest(keys: &mut Vec<RowKey>, counts: &mut MergeCounts) {
+/// A row that repeats another's record counts as repeated, every other one that is not the latest as superseded. Returns the
+/// `ind`s whose latest version may be another, in ascending order.
+pub(crate) fn keep_latest(keys: &mut Vec<RowKey>, counts: &mut MergeCounts) -> Vec<i64> {
     counts.rows_in += keys.len() as u64;
     keys.sort_unstable();
     // From the back, the first of an `ind` is its latest.
     let mut kept = keys.len();
     let mut last: Option<RowKey> = None;
+    let mut undecided = Vec::new();
     for index in (0..keys.len()).rev() {
         let key = keys[index];
         match last {
             Some(later) if later.ind == key.ind => {
+                let latest = keys[kept].version;
+                if latest.is_undecided(&key.version) && undecided.last() != Some(&key.ind) {
+                    undecided.push(key.ind);
+                }
                 if later.version.is_same_record(&key.version) {
                     counts.repeated += 1;
                 } else {
@@ -192,6 +218,8 @@ pub(crate) fn keep_latest(keys: &mut Vec<RowKey>, counts: &mut MergeCounts) {
         last = Some(key);
     }
     keys.drain(..kept);
+    undecided.reverse();
+    undecided
 }
 
 /// How a new row compares with the one that the table has for its `ind`.
@@ -279,6 +307,39 @@ mod tests {
             precedence(&key(1, 5, 9, 1).version, &key(1, 5, 9, 2).version),
             Precedence::SameRecord
         );
+    }
+
+    #[test]
+    fn what_arrival_and_sequence_do_not_decide_is_told() {
+        let of = |shard, arrival, number| {
+            let mut key = key(1, arrival, number, 1);
+            key.version.shard = shard;
+            key
+        };
+        for (one, other, is_undecided) in [
+            (of(0, 5, 9), of(0, 6, 10), false),
+            (of(0, 5, 9), of(0, 5, 10), false),
+            // The clock of the service went back.
+            (of(0, 6, 9), of(0, 5, 10), true),
+            // Another shard has numbers of its own.
+            (of(0, 5, 9), of(1, 6, 10), true),
+            (of(0, 5, 9), of(1, 5, 9), true),
+            (of(0, 5, 9), of(1, 1_000_005, 8), false),
+            // The same record, delivered again.
+            (of(0, 5, 9), of(0, 5, 9), false),
+        ] {
+            for pair in [vec![one, other], vec![other, one]] {
+                let (mut keys, mut counts) = (pair, MergeCounts::default());
+                let undecided = keep_latest(&mut keys, &mut counts);
+                assert_eq!(undecided == [1], is_undecided, "{one:?} {other:?}");
+            }
+        }
+        // A key is told once, and it is its latest version that matters.
+        let mut keys = vec![of(0, 9, 1), of(0, 8, 2), of(0, 7, 3), of(0, 1, 0)];
+        assert_eq!(keep_latest(&mut keys, &mut MergeCounts::default()), [1]);
+        let mut keys = vec![of(0, 9, 9), of(0, 3, 4), of(0, 2, 5)];
+        let undecided = keep_latest(&mut keys, &mut MergeCounts::default());
+        assert!(undecided.is_empty());
     }
 
     #[test]

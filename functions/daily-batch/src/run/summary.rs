@@ -12,7 +12,9 @@ use lake::key::QUARANTINE_PREFIX;
 use object_store::path::Path;
 use tracing::error;
 
-use crate::merge::counts::{UNREADABLE, changed_rule, merge_step, read_merge_counts, row_balance};
+use crate::merge::counts::{
+    UNREADABLE, changed_rule, merge_step, read_merge_counts, row_balance, undecided_key,
+};
 use crate::merge::matching::read_inds;
 use crate::reports::folder;
 use crate::storage::objects::{fetch, fetch_if_there, list};
@@ -61,6 +63,10 @@ pub(crate) async fn gather(
                 .unreadable_objects
                 .insert(kind.to_string(), unreadable.unwrap_or_default());
             for (count_name, count) in &step.counts {
+                if let Some(ind) = undecided_key(count_name) {
+                    let examples = &mut summary.order_undecided_examples;
+                    examples.entry(kind.to_string()).or_default().push(ind);
+                }
                 if let Some(rule) = changed_rule(count_name) {
                     *summary.changes_by_rule.entry(rule.to_owned()).or_default() += count;
                 }

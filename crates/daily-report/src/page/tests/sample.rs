@@ -39,7 +39,7 @@ pub(super) fn summary(run_date: Date) -> Summary {
         updated: rows_in / 10,
         superseded: 31,
         repeated: rows_in - rows_in * 8 / 10 - rows_in / 10 - 31,
-        healed: 0,
+        ..MergeCounts::default()
     };
     let rows_in = 11_000 + spread(day, 2_400);
     let rows = 250_000 + day * 9_700;

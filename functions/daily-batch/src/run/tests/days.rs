@@ -132,3 +132,36 @@ async fn a_record_of_a_newer_version_stops_nobody() {
         .unwrap();
     assert_eq!((again.attempt, again.is_days_run()), (2, true));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nothing_orders_is_counted_with_examples() {
+    let runner = runner(&TestClock::default());
+    // The clock went back between two records of one row; later, between one that the table has and a late one.
+    let rows = [
+        posted(1, 20, 10, "100"),
+        posted(1, 21, 9, "101"),
+        posted(2, 20, 10, "102"),
+    ];
+    test_lake::put(&runner.lake, &rows).await;
+    run(&runner, Trigger::Manual).await.unwrap();
+    let first = summary(&runner).await;
+    assert_eq!(first.merges["user"].order_undecided, 1);
+    assert_eq!(first.order_undecided_examples["user"], [1]);
+    test_lake::put(
+        &runner.lake,
+        &[posted(2, 30, 9, "103"), posted(3, 30, 11, "104")],
+    )
+    .await;
+    let record = run(&runner, Trigger::Schedule).await;
+    // A person's run has done the day; the rows are late.
+    assert_eq!(record.unwrap().attempt, 1);
+    let record = run(&runner, Trigger::Manual).await.unwrap();
+    let second = summary(&runner).await;
+    assert_eq!(second.merges["user"].order_undecided, 2);
+    assert_eq!(second.order_undecided_examples["user"], [1, 2]);
+    assert!(
+        metrics::line(&record, "")
+            .unwrap()
+            .contains("\"order_undecided\":1")
+    );
+}
