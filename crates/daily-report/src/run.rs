@@ -98,6 +98,9 @@ pub struct RunRecord {
     /// Whether it began before its day was over: a preview, which does not count as the day's run.
     #[serde(default, skip_serializing_if = "is_false")]
     pub partial: bool,
+    /// The attempt that was the day's run before, whose versions of the tables the reports of this one read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub as_of: Option<u32>,
     /// When it began.
     pub started_at: Timestamp,
     /// Until when nobody else may begin an attempt at the same date, as long as this one is running.

@@ -108,10 +108,12 @@ async fn run(
         (_, Some(from), Some(to)) => Request {
             run_dates: days(from, to)?,
             trigger: Trigger::Backfill,
+            as_of_now: options.as_of_now,
         },
         (date, ..) => Request {
             run_dates: vec![date.unwrap_or_else(|| today(&clock))],
             trigger: Trigger::Manual,
+            as_of_now: options.as_of_now,
         },
     };
     let app = app(&options.lake, Some(options), clock).await?;

@@ -148,6 +148,7 @@ async fn merge_and_report(
     let request = Request {
         run_dates: vec![daily::today(&clock)],
         trigger: Trigger::Manual,
+        as_of_now: false,
     };
     let app = App::new(
         Lake::from_bucket(&aws, bucket)?,

@@ -23,6 +23,18 @@ pub enum DailyError {
         /// Until when.
         expires_at: jiff::Timestamp,
     },
+    /// The tables cannot be read any more as the run of a day left them.
+    #[error(
+        "{run_date} was run before, and the tables cannot be read any more as they were then: vacuum has deleted files of them, or \
+         their log was cut. Nothing was changed; as_of_now (`--as-of-now`) writes the day's reports of the tables as they are now"
+    )]
+    Vacuumed {
+        /// The run date.
+        run_date: Date,
+        /// What cannot be read.
+        #[source]
+        source: Box<DailyError>,
+    },
     /// This run was taken over by another one after it had expired.
     #[error("the run of {run_date} was taken over by attempt {attempt}")]
     TakenOver {
@@ -227,6 +239,7 @@ impl DailyError {
         match self {
             Self::Payload(_) => "Payload",
             Self::Held { .. } => "Held",
+            Self::Vacuumed { .. } => "Vacuumed",
             Self::TakenOver { .. } => "TakenOver",
             Self::LedgerRecord { .. } => "LedgerRecord",
             Self::Lake { .. } => "LakeUnavailable",

@@ -101,6 +101,7 @@ impl App {
         let deadline = i64::try_from(event.context.deadline).ok();
         let start = Start {
             trigger: request.trigger,
+            as_of_now: request.as_of_now,
             holder,
             // Where nobody stops the process, the runtime says 0.
             deadline: deadline
@@ -151,6 +152,7 @@ impl App {
     ) -> Result<Vec<RunRecord>, DailyError> {
         let start = Start {
             trigger: request.trigger,
+            as_of_now: request.as_of_now,
             holder,
             deadline: None,
         };

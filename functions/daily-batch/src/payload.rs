@@ -15,6 +15,8 @@ pub struct Request {
     pub run_dates: Vec<Date>,
     /// Who asks.
     pub trigger: Trigger,
+    /// Whether days that were run before are merged and reported anew, as the tables are now.
+    pub as_of_now: bool,
 }
 
 /// Most days of one backfill: a year and a day.
@@ -29,10 +31,13 @@ struct Payload {
     trigger: Option<String>,
     /// What EventBridge Scheduler puts in the place of `<aws.scheduler.scheduled-time>`.
     scheduled_time: Option<String>,
+    #[serde(default)]
+    as_of_now: bool,
 }
 
 impl Request {
-    /// Reads an event: `{"run_date": "...", "from": "...", "to": "...", "trigger": "...", "scheduled_time": "..."}`, all optional.
+    /// Reads an event: `{"run_date": "...", "from": "...", "to": "...", "trigger": "...", "scheduled_time": "...", "as_of_now": true}`,
+    /// all optional.
     ///
     /// Without a date, it is the day before `scheduled_time`, or before `now`: the last one that is over (UTC).
     /// The error is a sentence that names the field.
@@ -80,7 +85,11 @@ impl Request {
                 .parse()
                 .map_err(|_| wrong("trigger", text, "schedule, manual, backfill or catch-up"))?,
         };
-        Ok(Self { run_dates, trigger })
+        Ok(Self {
+            run_dates,
+            trigger,
+            as_of_now: payload.as_of_now,
+        })
     }
 }
 
@@ -108,7 +117,7 @@ impl Request {
     /// Returns the event that asks for the days from `first` on.
     pub(crate) fn event_from(&self, first: Date) -> serde_json::Value {
         let last = self.run_dates.last().copied().unwrap_or(first);
-        serde_json::json!({"from": first, "to": last.max(first), "trigger": self.trigger.as_str()})
+        serde_json::json!({"from": first, "to": last.max(first), "trigger": self.trigger.as_str(), "as_of_now": self.as_of_now})
     }
 }
 

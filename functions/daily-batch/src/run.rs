@@ -16,6 +16,7 @@ use event_model::{Clock, Kind};
 use futures::FutureExt as _;
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
+use object_store::ObjectStoreExt as _;
 use tokio::sync::{Mutex, oneshot};
 use tokio::task::JoinSet;
 use tracing::{error, info, instrument, warn};
@@ -75,6 +76,8 @@ pub(crate) struct Start<'a> {
     pub(crate) trigger: Trigger,
     /// A request's or a process's identifier.
     pub(crate) holder: &'a str,
+    /// Whether a day that was run before is merged and reported anew, as the tables are now.
+    pub(crate) as_of_now: bool,
     /// When the process is stopped from outside; `None` if it is not.
     pub(crate) deadline: Option<Timestamp>,
 }
@@ -152,10 +155,26 @@ impl Runner {
     /// is alive renews it meanwhile, and a dead one does not.
     async fn begin(&self, run_date: Date, start: Start<'_>) -> Result<Begun, DailyError> {
         let ledger = self.ledger();
+        let again = if start.as_of_now {
+            None
+        } else {
+            ledger.days_run(run_date).await?
+        };
+        if let Some(again) = &again
+            && !matches!(start.trigger, Trigger::Schedule | Trigger::CatchUp)
+        {
+            self.find_versions(again).await?;
+        }
         let mut first_seen = None;
         loop {
             let begun = ledger
-                .begin(run_date, start.trigger, start.holder, &steps())
+                .begin(
+                    run_date,
+                    start.trigger,
+                    start.holder,
+                    &steps(),
+                    again.as_ref(),
+                )
                 .await;
             let Err(DailyError::Held { expires_at, .. }) = &begun else {
                 return begun;
@@ -168,6 +187,24 @@ impl Runner {
             first_seen = Some(*expires_at);
             tokio::time::sleep(LOOK).await;
         }
+    }
+
+    /// Makes sure that the tables can be read as the day's run left them.
+    async fn find_versions(&self, days_run: &RunRecord) -> Result<(), DailyError> {
+        let is_there = async {
+            let store = self.lake.store();
+            for table in self.tables(days_run).await? {
+                for file in table.files().await? {
+                    let found = store.head(&file.path).await;
+                    found.map_err(DailyError::lake("read", file.path.as_ref()))?;
+                }
+            }
+            Ok::<(), DailyError>(())
+        };
+        is_there.await.map_err(|source| DailyError::Vacuumed {
+            run_date: days_run.run_date,
+            source: Box::new(source),
+        })
     }
 
     /// Does the steps while the lease is renewed, until they are done, the lease is lost or the time is over.

@@ -48,8 +48,7 @@ pub(crate) enum DailyCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct DailyRunOptions {
-    /// Run date, as 2026-03-01: rows that arrived by its end are merged [default: today (UTC), so that what was just
-    /// posted is in it]
+    /// Run date, as 2026-03-01: rows that arrived by its end are merged [default: today (UTC) so far, which is a preview]
     #[arg(long, value_name = "DATE", conflicts_with_all = ["from", "to"])]
     pub(crate) date: Option<Date>,
     /// First run date of a backfill
@@ -58,6 +57,10 @@ pub(crate) struct DailyRunOptions {
     /// Last run date of a backfill
     #[arg(long, value_name = "DATE", requires = "from")]
     pub(crate) to: Option<Date>,
+    /// Merge and report a day anew that was run before, of the tables as they are now; without it, its reports are made again
+    /// of the tables as they were then
+    #[arg(long)]
+    pub(crate) as_of_now: bool,
     /// Stream in which the reconciliation looks for accepted records
     #[arg(long, value_name = "NAME", default_value = "pinflow-events")]
     pub(crate) stream: String,

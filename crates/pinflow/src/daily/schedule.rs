@@ -33,6 +33,7 @@ impl Schedule {
                 None => Request {
                     run_dates: vec![today(&clock)],
                     trigger: Trigger::Manual,
+                    as_of_now: false,
                 },
             };
             if let Err(error) = run_days(&app, &request).await {
@@ -61,6 +62,7 @@ impl Schedule {
                     .context("there is no day before")?,
             ],
             trigger: Trigger::Schedule,
+            as_of_now: false,
         };
         Ok((wait.unsigned_abs(), Some(request)))
     }

@@ -131,9 +131,8 @@ async fn each_run_of_an_invocation_sends_its_metrics_and_one_by_hand_does_not() 
     let store = app.runner.lake.store();
     let put = store.put(&Path::from(lock), protocol.into()).await;
     put.unwrap();
-    handle(&app, serde_json::json!({"run_date": "2026-03-01"}))
-        .await
-        .unwrap_err();
+    let anew = serde_json::json!({"run_date": "2026-03-01", "as_of_now": true});
+    handle(&app, anew).await.unwrap_err();
     assert_eq!(sent(), [(Some(0), Some(1))]);
 }
 
@@ -204,8 +203,9 @@ async fn an_invocation_whose_time_is_nearly_over_starts_the_function_again_for_t
     };
     let records = invoke(&app, &event).await.unwrap();
     assert_eq!(records.len(), 1);
-    let again =
-        serde_json::json!({"from": "2026-02-28", "to": "2026-03-01", "trigger": "backfill"});
+    let again = serde_json::json!({
+        "from": "2026-02-28", "to": "2026-03-01", "trigger": "backfill", "as_of_now": false,
+    });
     assert_eq!(
         *started.lock().unwrap(),
         [("daily-batch".to_owned(), again.clone())]
@@ -247,7 +247,7 @@ async fn a_start_by_the_schedule_while_a_run_is_at_work_is_no_error() {
     let day = "2026-03-09".parse().unwrap();
     let begun = app
         .ledger()
-        .begin(day, Trigger::Manual, "a person", &[])
+        .begin(day, Trigger::Manual, "a person", &[], None)
         .await;
     assert!(begun.is_ok());
     let context = |trigger: &str| {

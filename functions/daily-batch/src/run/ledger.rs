@@ -100,19 +100,30 @@ impl Ledger {
         Ok(first..record.attempt)
     }
 
-    /// Returns the attempts before this one that came to their end: what they merged belongs to the same day.
+    /// Returns the run of a day, if there was one: the last attempt that came to its end when the day was over.
+    pub(crate) async fn days_run(&self, run_date: Date) -> Result<Option<RunRecord>, DailyError> {
+        let attempts = self.attempts(run_date).await?;
+        Ok(attempts.into_iter().rfind(RunRecord::is_days_run))
+    }
+
+    /// Returns the attempts before this one that came to their end: what they merged belongs to the same day. Of one that was
+    /// made again, those before the first time.
     pub(crate) async fn succeeded_before(
         &self,
         record: &RunRecord,
     ) -> Result<Vec<RunRecord>, DailyError> {
         let mut earlier = self.attempts(record.run_date).await?;
         earlier.retain(|earlier| {
-            earlier.attempt < record.attempt && earlier.state == RunState::Succeeded
+            let first = record.as_of.unwrap_or(record.attempt);
+            earlier.attempt < first && earlier.state == RunState::Succeeded
         });
         Ok(earlier)
     }
 
     /// Begins an attempt at a run date, unless somebody holds it, or it is done and the schedule asks.
+    ///
+    /// With `again`, the day's run, the attempt makes its reports again: it reads the same versions of the tables, and merges
+    /// nothing.
     ///
     /// A holder that asks again has died: Lambda starts a request a second time, under the same identifier, when the first
     /// time has ended. It takes its own attempt over at once.
@@ -122,6 +133,7 @@ impl Ledger {
         trigger: Trigger,
         holder: &str,
         steps: &[String],
+        again: Option<&RunRecord>,
     ) -> Result<Begun, DailyError> {
         loop {
             let keys = self.list(&format!("{RUNS_PREFIX}date={run_date}/")).await?;
@@ -155,7 +167,10 @@ impl Ledger {
                 }
             }
             let previous = previous.map(|(record, _)| record);
-            let record = self.next_attempt(previous.as_ref(), run_date, trigger, holder, steps);
+            let mut record = self.next_attempt(previous.as_ref(), run_date, trigger, holder, steps);
+            if let Some(again) = again {
+                make_again(&mut record, again);
+            }
             // `None`: somebody else took the number, so look again.
             if let Some(version) = self.put(&record, PutMode::Create).await? {
                 let is_partial = record.partial;
@@ -216,6 +231,7 @@ impl Ledger {
             holder: holder.to_owned(),
             state: RunState::Running,
             partial,
+            as_of: None,
             started_at: now,
             expires_at: now.saturating_add(self.expiry).unwrap_or(Timestamp::MAX),
             finished_at: None,
@@ -382,6 +398,29 @@ impl Attempt {
         let step = self.record.steps.get(place);
         step.is_none_or(|step| step.state == RunState::Kept)
     }
+}
+
+/// Makes an attempt one that writes the reports of the day's run again.
+fn make_again(record: &mut RunRecord, again: &RunRecord) {
+    record.as_of = Some(again.as_of.unwrap_or(again.attempt));
+    record.tables.clone_from(&again.tables);
+    for step in &mut record.steps {
+        if is_written_again(&step.name) {
+            *step = resumed_step(&step.name, None);
+            continue;
+        }
+        if let Some(done) = again.steps.iter().find(|done| done.name == step.name) {
+            *step = StepRecord {
+                state: RunState::Kept,
+                ..done.clone()
+            };
+        }
+    }
+}
+
+/// Returns whether a step writes what a repeated run writes again.
+fn is_written_again(step: &str) -> bool {
+    [super::REPORTS, super::PAGE].contains(&step)
 }
 
 /// Returns the day of a time, in UTC.

@@ -105,7 +105,7 @@ impl Runner {
     }
 
     /// Opens the tables at the versions that the run has noted.
-    async fn tables(&self, record: &RunRecord) -> Result<Vec<CuratedTable>, DailyError> {
+    pub(super) async fn tables(&self, record: &RunRecord) -> Result<Vec<CuratedTable>, DailyError> {
         let mut tables = Vec::new();
         for kind in Kind::ALL {
             let version = record.tables.get(kind.as_str()).copied();

@@ -58,6 +58,7 @@ async fn run(runner: &Runner, trigger: Trigger) -> Result<RunRecord, DailyError>
 async fn run_as(runner: &Runner, trigger: Trigger, holder: &str) -> Result<RunRecord, DailyError> {
     let start = Start {
         trigger,
+        as_of_now: true,
         holder,
         deadline: Some(runner.ledger().now() + SignedDuration::from_secs(45)),
     };
@@ -80,7 +81,7 @@ async fn put(runner: &Runner, key: &str, bytes: &'static [u8]) {
 async fn begin(runner: &Runner) -> Attempt {
     let ledger = runner.ledger();
     let steps = steps();
-    let begun = ledger.begin(day(), Trigger::Manual, "another", &steps);
+    let begun = ledger.begin(day(), Trigger::Manual, "another", &steps, None);
     let Begun::Attempt(attempt) = begun.await.unwrap() else {
         panic!("the date is free")
     };
@@ -384,6 +385,7 @@ fn paused_runner() -> Runner {
 async fn start(runner: &Runner, request_id: &str) -> Result<Ended, DailyError> {
     let start = Start {
         trigger: Trigger::Schedule,
+        as_of_now: true,
         holder: request_id,
         deadline: Some(runner.ledger().now() + SignedDuration::from_mins(15)),
     };
@@ -404,7 +406,7 @@ async fn a_retry_of_the_same_request_takes_over_at_once_and_another_one_waits_fo
         let runner = paused_runner();
         let ledger = runner.ledger();
         let steps = steps();
-        let dead = ledger.begin(day(), Trigger::Schedule, "request", &steps);
+        let dead = ledger.begin(day(), Trigger::Schedule, "request", &steps, None);
         assert!(matches!(dead.await.unwrap(), Begun::Attempt(_)));
         tokio::time::sleep(Duration::from_secs(retry_after)).await;
         let before = runner.ledger().now();
@@ -425,7 +427,7 @@ async fn a_holder_that_renews_its_lease_is_left_alone() {
     let runner = paused_runner();
     let ledger = runner.ledger();
     let begun = ledger
-        .begin(day(), Trigger::Schedule, "alive", &steps())
+        .begin(day(), Trigger::Schedule, "alive", &steps(), None)
         .await;
     let Begun::Attempt(attempt) = begun.unwrap() else {
         panic!("the date is free")

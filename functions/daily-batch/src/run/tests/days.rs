@@ -165,3 +165,99 @@ async fn what_nothing_orders_is_counted_with_examples() {
             .contains("\"order_undecided\":1")
     );
 }
+
+/// Runs the day as a person does.
+async fn run_again(runner: &Runner, as_of_now: bool) -> Result<RunRecord, DailyError> {
+    let start = Start {
+        trigger: Trigger::Manual,
+        as_of_now,
+        holder: "person",
+        deadline: None,
+    };
+    match runner.run(day(), start, &|_| {}).await? {
+        Ended::Done(record) => Ok(record),
+        Ended::Paused(stop) => Err(stop),
+    }
+}
+
+async fn report_bytes(runner: &Runner) -> Vec<Bytes> {
+    let mut files = Vec::new();
+    for report in reports::all() {
+        for extension in ["csv", "parquet"] {
+            let key = format!("reports/date=1970-01-01/{}.{extension}", report.name);
+            files.push(read(runner, &key).await);
+        }
+    }
+    files
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_day_that_is_run_again_has_the_tables_of_then() {
+    let clock = TestClock::default();
+    let runner = runner(&clock);
+    test_lake::put(&runner.lake, &[posted(1, 20, 10, "100")]).await;
+    let first = run(&runner, Trigger::Schedule).await.unwrap();
+    let (reports, before) = (report_bytes(&runner).await, summary(&runner).await);
+    // Later days change the tables, and a row of the day comes late.
+    let later = [posted(1, 90, 100_000, "200"), posted(2, 30, 100_001, "201")];
+    test_lake::put(&runner.lake, &later).await;
+    test_lake::put(&runner.lake, &[posted(3, 40, 12, "150")]).await;
+    clock.advance(5 * 86_400);
+    let next: Date = "1970-01-02".parse().unwrap();
+    merge(&runner.work(), Kind::User, next, 1).await.unwrap();
+    let again = run_again(&runner, false).await.unwrap();
+    assert_eq!((again.attempt, again.as_of), (2, Some(1)));
+    assert_eq!(again.tables, first.tables);
+    assert_eq!(report_bytes(&runner).await, reports);
+    let after = summary(&runner).await;
+    assert_eq!(
+        (
+            &after.merges,
+            &after.tables,
+            &after.row_balance,
+            &after.rows_by_hour
+        ),
+        (
+            &before.merges,
+            &before.tables,
+            &before.row_balance,
+            &before.rows_by_hour
+        )
+    );
+    // And a third time, which goes by the first.
+    let third = run_again(&runner, false).await.unwrap();
+    assert_eq!((third.attempt, third.as_of), (3, Some(1)));
+    assert_eq!(summary(&runner).await.merges, before.merges);
+    // Of the tables as they are now it is only made when somebody says so.
+    let now = run_again(&runner, true).await.unwrap();
+    assert_eq!((now.attempt, now.as_of), (4, None));
+    assert_eq!(summary(&runner).await.tables["user"].rows, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_day_whose_tables_are_vacuumed_is_refused_and_nothing_changes() {
+    let runner = runner(&TestClock::default());
+    test_lake::put(&runner.lake, &[posted(1, 20, 10, "100")]).await;
+    run(&runner, Trigger::Schedule).await.unwrap();
+    let reports = report_bytes(&runner).await;
+    // A later version of the row makes a new file, and the old one is vacuumed.
+    test_lake::put(&runner.lake, &[posted(1, 90, 100_000, "200")]).await;
+    let table = CuratedTable::open_or_create(&runner.lake, Kind::User)
+        .await
+        .unwrap();
+    let old = table.files().await.unwrap();
+    merge(&runner.work(), Kind::User, "1970-01-02".parse().unwrap(), 1)
+        .await
+        .unwrap();
+    runner.lake.store().delete(&old[0].path).await.unwrap();
+    let refused = run_again(&runner, false).await.unwrap_err();
+    let text = refused.to_string();
+    assert!(
+        text.contains("1970-01-01 was run before") && text.contains("--as-of-now"),
+        "{text}"
+    );
+    assert_eq!(runner.ledger().attempts(day()).await.unwrap().len(), 1);
+    assert_eq!(report_bytes(&runner).await, reports);
+    let now = run_again(&runner, true).await.unwrap();
+    assert_eq!((now.attempt, now.as_of), (2, None));
+}
