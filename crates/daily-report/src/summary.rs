@@ -125,6 +125,9 @@ pub struct MergeCounts {
     /// within a second.
     #[serde(default)]
     pub order_undecided: u64,
+    /// Rows of earlier days whose run had been before they came; that day's reports lack them.
+    #[serde(default)]
+    pub late: u64,
     /// Rows of the table that were removed because their `ind` had a later row in it; another program must have added them.
     #[serde(default)]
     pub healed: u64,
@@ -153,6 +156,7 @@ impl AddAssign for MergeCounts {
             superseded,
             repeated,
             order_undecided,
+            late,
             healed,
         } = other;
         self.objects += objects;
@@ -162,6 +166,7 @@ impl AddAssign for MergeCounts {
         self.superseded += superseded;
         self.repeated += repeated;
         self.order_undecided += order_undecided;
+        self.late += late;
         self.healed += healed;
     }
 }

@@ -22,7 +22,7 @@ use tracing::{error, info, instrument};
 
 use crate::DailyError;
 use crate::error::RowsError;
-use crate::storage::clean::{self, CleanObject};
+use crate::storage::clean::{self, CleanObject, arrival_hour};
 use crate::storage::objects::fetch_version;
 use crate::storage::parquet_input::plain_types;
 use crate::table::change::{Change, Committed, MergeNote, Reason, RowChange, evolved};
@@ -128,16 +128,7 @@ impl Merge<'_> {
         let healed: usize = gone.iter().map(Vec::len).sum();
         let is_idle = read.objects.is_empty() && unreadable.is_empty() && healed == 0;
         if is_idle && new_schema.is_none() {
-            let rows = files.iter().map(|file| file.rows).sum();
-            return Ok(Some(MergeOutcome {
-                table: Committed {
-                    version: table.version(),
-                    rows_before: rows,
-                    rows_after: rows,
-                },
-                unreadable: manifest.unreadable().count() as u64,
-                ..MergeOutcome::default()
-            }));
+            return Ok(Some(unchanged(&table, &files, &manifest)));
         }
 
         let mut outcome = MergeOutcome {
@@ -183,6 +174,7 @@ impl Merge<'_> {
         for (object, rows) in &read.objects {
             manifest.insert(object, *rows);
         }
+        outcome.rows_of_earlier_days = rows_before(self.through, &read.objects);
         self.note_unreadable(&unreadable, &mut manifest);
         manifest.retain_listed(&listed, self.through);
         outcome.unreadable = manifest.unreadable().count() as u64;
@@ -217,6 +209,32 @@ impl Merge<'_> {
             manifest.insert_unreadable(object, reason);
         }
     }
+}
+
+/// Returns what a merge did that found nothing to do.
+fn unchanged(table: &CuratedTable, files: &[CuratedFile], manifest: &Manifest) -> MergeOutcome {
+    let rows = files.iter().map(|file| file.rows).sum();
+    MergeOutcome {
+        table: Committed {
+            version: table.version(),
+            rows_before: rows,
+            rows_after: rows,
+        },
+        unreadable: manifest.unreadable().count() as u64,
+        ..MergeOutcome::default()
+    }
+}
+
+/// Counts the rows of objects that arrived before a day, by their own day.
+fn rows_before(day: Date, objects: &[(CleanObject, u64)]) -> BTreeMap<Date, u64> {
+    let mut counts = BTreeMap::new();
+    for (object, rows) in objects {
+        let arrival = arrival_hour(object.path.as_ref()).map(|hour| hour.date);
+        if let Some(date) = arrival.filter(|date| *date < day) {
+            *counts.entry(date).or_default() += rows;
+        }
+    }
+    counts
 }
 
 /// Returns the files that lose rows, and makes sources of the rows that stay of them.

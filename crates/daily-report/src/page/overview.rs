@@ -194,6 +194,11 @@ fn problems(summary: &Summary) -> Vec<Tile> {
             "the next merge keeps the latest row of each",
         ),
         (
+            "Late rows",
+            merged(summary).late,
+            "of days that had been run before; those days' reports lack them",
+        ),
+        (
             "Undecided order",
             merged(summary).order_undecided,
             "keys whose latest row may be another: nothing orders its versions for sure",

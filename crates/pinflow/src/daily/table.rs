@@ -61,10 +61,14 @@ fn new(header: &[&str]) -> Table {
     table
 }
 
-/// Tells a preview from the run of its day.
+/// Tells a preview, and a run that was made again, from the run of its day.
 fn state(record: &RunRecord) -> String {
-    let preview = if record.partial { " (preview)" } else { "" };
-    format!("{}{preview}", record.state.as_str())
+    let state = record.state.as_str();
+    match record.as_of {
+        _ if record.partial => format!("{state} (preview)"),
+        Some(attempt) => format!("{state} (as of attempt {attempt})"),
+        None => state.to_owned(),
+    }
 }
 
 fn took(record: &RunRecord) -> String {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use daily_report::run::StepRecord;
 use daily_report::summary::{MergeCounts, RowBalance};
 use event_model::Kind;
+use jiff::civil::Date;
 use tracing::warn;
 
 use crate::table::change::Committed;
@@ -13,6 +14,8 @@ use crate::table::change::Committed;
 const CHANGED: &str = "changed.";
 /// The count of keys whose latest version nothing decides.
 const ORDER_UNDECIDED: &str = "order_undecided";
+/// The count of rows of days that had been run before.
+const LATE: &str = "late";
 /// Prefix of the counts that name examples of keys whose latest version nothing decides.
 const UNDECIDED: &str = "undecided.";
 /// How many there are of a merge.
@@ -25,6 +28,8 @@ pub(crate) struct MergeOutcome {
     pub(crate) changes: BTreeMap<String, u64>,
     /// The version that it made or found, and the table's rows.
     pub(crate) table: Committed,
+    /// New rows that arrived on days before the run date.
+    pub(crate) rows_of_earlier_days: BTreeMap<Date, u64>,
     /// Some of the keys whose latest version nothing decides.
     pub(crate) undecided: Vec<i64>,
     /// Objects of the table, of this and of earlier merges, that cannot be read.
@@ -66,6 +71,7 @@ pub(crate) fn merge_counts(outcome: &MergeOutcome) -> BTreeMap<String, u64> {
         superseded,
         repeated,
         order_undecided,
+        late,
         healed,
     } = outcome.counts;
     let counts = [
@@ -87,10 +93,11 @@ pub(crate) fn merge_counts(outcome: &MergeOutcome) -> BTreeMap<String, u64> {
     let undecided = outcome.undecided.iter();
     let undecided = undecided.map(|ind| (format!("{UNDECIDED}{ind}"), 1));
     // Most merges have none.
-    let undecided_keys =
-        (order_undecided > 0).then(|| (ORDER_UNDECIDED.to_owned(), order_undecided));
+    let seldom = [(ORDER_UNDECIDED, order_undecided), (LATE, late)];
+    let seldom = seldom.into_iter().filter(|(_, count)| *count > 0);
+    let seldom = seldom.map(|(name, count)| (name.to_owned(), count));
     counts
-        .chain(undecided_keys)
+        .chain(seldom)
         .chain(changes)
         .chain(undecided)
         .collect()
@@ -107,6 +114,7 @@ pub(crate) fn read_merge_counts(step: &StepRecord) -> MergeCounts {
         superseded: count("superseded"),
         repeated: count("repeated"),
         order_undecided: count(ORDER_UNDECIDED),
+        late: count(LATE),
         healed: count("healed"),
     }
 }

@@ -98,6 +98,7 @@ fn work(record: &RunRecord) -> Vec<Metric> {
         .iter()
         .map(|merge| merge.inserted + merge.updated)
         .sum();
+    let rows_late = merges.iter().map(|merge| merge.late).sum();
     let order_undecided = merges.iter().map(|merge| merge.order_undecided).sum();
     let is_complete = of_page(IS_COMPLETE);
     let mut metrics = vec![
@@ -105,6 +106,7 @@ fn work(record: &RunRecord) -> Vec<Metric> {
         Metric::count("accepted_checked", of_page(ACCEPTED)),
         Metric::count("duplicate_keys", of_page(DUPLICATE_KEYS)),
         Metric::count("order_undecided", order_undecided),
+        Metric::count("rows_late", rows_late),
         Metric::count("objects_unreadable", unreadable.sum()),
         Metric::count("rows_in", rows_in),
         Metric::count("rows_merged", rows_merged),

@@ -59,7 +59,12 @@ impl Runner {
     /// Merges a kind, and counts what unfinished attempts at the same date merged before, too.
     async fn merge(&self, kind: Kind, record: &RunRecord) -> Result<StepDone, DailyError> {
         let (run_date, attempt) = (record.run_date, record.attempt);
-        let outcome = merge(&self.work(), kind, run_date, attempt).await?;
+        let mut outcome = merge(&self.work(), kind, run_date, attempt).await?;
+        for (date, rows) in &outcome.rows_of_earlier_days {
+            if self.ledger().days_run(*date).await?.is_some() {
+                outcome.counts.late += rows;
+            }
+        }
         let mut counts = merge_counts(&outcome);
         let unfinished = self.ledger().unfinished(record).await?;
         if !unfinished.is_empty() {

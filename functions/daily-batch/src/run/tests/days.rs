@@ -235,6 +235,43 @@ async fn a_day_that_is_run_again_has_the_tables_of_then() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn rows_of_a_day_that_was_run_are_late_and_of_a_missed_day_are_not() {
+    let clock = TestClock::default();
+    let runner = runner(&clock);
+    clock.advance(3 * 86_400);
+    test_lake::put(&runner.lake, &[posted(1, 20, 10, "100")]).await;
+    run(&runner, Trigger::Schedule).await.unwrap();
+    // Of the first day, which was run, and of the second, which was not.
+    test_lake::put(
+        &runner.lake,
+        &[posted(2, 20, 11, "101"), posted(3, 20, 12, "102")],
+    )
+    .await;
+    test_lake::put(&runner.lake, &[posted(4, 20, 90_000, "103")]).await;
+    let start = Start {
+        trigger: Trigger::Schedule,
+        as_of_now: false,
+        holder: "test",
+        deadline: None,
+    };
+    let third: Date = "1970-01-03".parse().unwrap();
+    let Ended::Done(record) = runner.run(third, start, &|_| {}).await.unwrap() else {
+        panic!("there is time enough")
+    };
+    let key = summary::summary_key(third);
+    let summary: Summary = serde_json::from_slice(&read(&runner, &key).await).unwrap();
+    assert_eq!(
+        (summary.merges["user"].rows_in, summary.merges["user"].late),
+        (3, 2)
+    );
+    assert!(
+        metrics::line(&record, "")
+            .unwrap()
+            .contains("\"rows_late\":2")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_day_whose_tables_are_vacuumed_is_refused_and_nothing_changes() {
     let runner = runner(&TestClock::default());
     test_lake::put(&runner.lake, &[posted(1, 20, 10, "100")]).await;
