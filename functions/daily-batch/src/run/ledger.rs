@@ -4,9 +4,12 @@
 //! expired attempt writes its end into it first, on the condition that nobody has changed it: either the old holder's next
 //! write fails, or the new one's first.
 
+mod resume;
+
+use std::collections::BTreeSet;
 use std::ops::Range;
 
-use daily_report::run::{RunRecord, RunState, StepRecord, Trigger};
+use daily_report::run::{RunRecord, RunState, Trigger};
 use event_model::Clock;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -14,6 +17,7 @@ use jiff::{SignedDuration, Timestamp};
 use object_store::path::Path;
 use object_store::{ObjectStoreExt as _, PutMode, PutOptions, UpdateVersion};
 
+use self::resume::{done, is_resumable, make_again, resumed_step};
 use crate::storage::objects;
 use crate::{Config, DailyError, Lake};
 use event_model::chain;
@@ -98,6 +102,27 @@ impl Ledger {
             .last()
             .map_or(record.attempt, |record| record.attempt);
         Ok(first..record.attempt)
+    }
+
+    /// Returns which of these days were run.
+    pub(crate) async fn days_that_ran(
+        &self,
+        days: impl Iterator<Item = Date>,
+    ) -> Result<BTreeSet<Date>, DailyError> {
+        let asked: BTreeSet<Date> = days.collect();
+        let mut ran = BTreeSet::new();
+        if asked.is_empty() {
+            return Ok(ran);
+        }
+        // One list: after an import there are years of days, and of most no attempt.
+        let attempts = self.list(RUNS_PREFIX).await?;
+        let tried: BTreeSet<Date> = attempts.into_iter().map(|(date, _)| date).collect();
+        for day in asked.intersection(&tried) {
+            if self.days_run(*day).await?.is_some() {
+                ran.insert(*day);
+            }
+        }
+        Ok(ran)
     }
 
     /// Returns the run of a day, if there was one: the last attempt that came to its end when the day was over.
@@ -400,73 +425,9 @@ impl Attempt {
     }
 }
 
-/// Makes an attempt one that writes the reports of the day's run again.
-fn make_again(record: &mut RunRecord, again: &RunRecord) {
-    record.as_of = Some(again.as_of.unwrap_or(again.attempt));
-    record.tables.clone_from(&again.tables);
-    for step in &mut record.steps {
-        if is_written_again(&step.name) {
-            *step = resumed_step(&step.name, None);
-            continue;
-        }
-        if let Some(done) = again.steps.iter().find(|done| done.name == step.name) {
-            *step = StepRecord {
-                state: RunState::Kept,
-                ..done.clone()
-            };
-        }
-    }
-}
-
-/// Returns whether a step writes what a repeated run writes again.
-fn is_written_again(step: &str) -> bool {
-    [super::REPORTS, super::PAGE].contains(&step)
-}
-
 /// Returns the day of a time, in UTC.
 pub(crate) fn day_of(time: Timestamp) -> Date {
     time.to_zoned(TimeZone::UTC).date()
-}
-
-/// Returns whether another attempt goes on from this one.
-///
-/// What a preview merged is not all of its day, so the day's run begins anew; and so does another preview, unless it is the
-/// next part of one whose time was over.
-fn is_resumable(record: &RunRecord, is_partial: bool) -> bool {
-    let is_same = !record.partial || (is_partial && record.state == RunState::Paused);
-    record.state != RunState::Succeeded && is_same
-}
-
-fn resumed_step(name: &str, previous: Option<&RunRecord>) -> StepRecord {
-    match previous.and_then(|record| done_step(record, name)) {
-        Some(step) => StepRecord {
-            state: RunState::Kept,
-            ..step.clone()
-        },
-        None => StepRecord {
-            name: name.to_owned(),
-            state: RunState::Pending,
-            started_at: None,
-            duration_ms: None,
-            counts: std::collections::BTreeMap::new(),
-            error: None,
-        },
-    }
-}
-
-/// Counts the steps of an attempt that are done.
-fn done(record: &RunRecord) -> usize {
-    let steps = record.steps.iter();
-    steps
-        .filter(|step| matches!(step.state, RunState::Succeeded | RunState::Kept))
-        .count()
-}
-
-fn done_step<'a>(record: &'a RunRecord, name: &str) -> Option<&'a StepRecord> {
-    let mut steps = record.steps.iter();
-    steps.find(|step| {
-        step.name == name && matches!(step.state, RunState::Succeeded | RunState::Kept)
-    })
 }
 
 fn path(record: &RunRecord) -> Path {

@@ -60,10 +60,10 @@ impl Runner {
     async fn merge(&self, kind: Kind, record: &RunRecord) -> Result<StepDone, DailyError> {
         let (run_date, attempt) = (record.run_date, record.attempt);
         let mut outcome = merge(&self.work(), kind, run_date, attempt).await?;
-        for (date, rows) in &outcome.rows_of_earlier_days {
-            if self.ledger().days_run(*date).await?.is_some() {
-                outcome.counts.late += rows;
-            }
+        let earlier = outcome.rows_of_earlier_days.keys().copied();
+        for date in self.ledger().days_that_ran(earlier).await? {
+            let rows = outcome.rows_of_earlier_days.get(&date);
+            outcome.counts.late += rows.copied().unwrap_or_default();
         }
         let mut counts = merge_counts(&outcome);
         let unfinished = self.ledger().unfinished(record).await?;
