@@ -13,8 +13,8 @@ use serde_json::Value;
 use tracing::{error, info, instrument};
 
 use crate::maintenance::remerge::{Remerge, remerge};
-use crate::payload::Request;
-use crate::run::ledger::{Ledger, day_of};
+use crate::payload::{Request, day_of};
+use crate::run::ledger::Ledger;
 use crate::run::metrics;
 use crate::run::reconciliation::Stream;
 use crate::run::{Ended, Progress, Runner, Start};

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
-use event_model::Kind;
+use event_model::{Kind, chain};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::civil::Date;
 use lake::schema;
@@ -32,7 +32,6 @@ use crate::table::manifest::Manifest;
 use crate::table::rewrite::{Rows, Source, Target, conform, rewrite};
 use crate::work::{Work, join, join_reader, workers};
 use counts::{MergeOutcome, merge_counts};
-use event_model::chain;
 use matching::{Places, find_duplicates, match_table};
 use versions::{KEY_COLUMNS, RowKey, append_keys, keep_latest};
 
@@ -159,7 +158,7 @@ impl Merge<'_> {
             return Ok(None);
         };
         outcome.counts.inserted = keys.len() as u64 - outcome.counts.updated;
-        outcome.tell_undecided(kind, undecided);
+        outcome.count_undecided(kind, undecided);
 
         let mut sources = sources(&read.objects, keys);
         let removes = replace(files, replaced, gone, &mut sources);

@@ -134,9 +134,14 @@ fn wrong(field: &str, text: &str, wanted: &str) -> DailyError {
     DailyError::Payload(format!("`{field}` is {text:?}; write {wanted}"))
 }
 
+/// Returns the day of a time, in UTC.
+pub(crate) fn day_of(time: Timestamp) -> Date {
+    time.to_zoned(TimeZone::UTC).date()
+}
+
 fn day_before(time: Timestamp) -> Result<Date, DailyError> {
-    let day = time.to_zoned(TimeZone::UTC).date();
-    day.yesterday()
+    day_of(time)
+        .yesterday()
         .map_err(|error| DailyError::Payload(error.to_string()))
 }
 

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use daily_report::table::{Cell, Chart, ReportTable};
 use datafusion::error::DataFusionError;
 use datafusion::prelude::SessionContext;
+use event_model::chain;
 use jiff::civil::Date;
 use object_store::path::Path;
 
@@ -22,7 +23,6 @@ pub(crate) use self::posts::provider;
 use crate::storage::objects::{fetch, put};
 use crate::table::delta::CuratedTable;
 use crate::{DailyError, Lake};
-use event_model::chain;
 
 mod csv;
 mod posts;

@@ -12,8 +12,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use daily_report::run::{RunRecord, RunState, Trigger};
-use event_model::{Clock, Kind};
-use futures::FutureExt as _;
+use event_model::{Clock, Kind, chain};
+use futures::{FutureExt as _, StreamExt as _, stream};
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use object_store::ObjectStoreExt as _;
@@ -22,9 +22,9 @@ use tokio::task::JoinSet;
 use tracing::{error, info, instrument, warn};
 
 use crate::merge::counts::{imbalance, merge_step};
+use crate::table::delta::CuratedTable;
 use crate::work::{Sizes, Work};
 use crate::{Config, DailyError, Lake, reports};
-use event_model::chain;
 use ledger::{Attempt, Begun, Ledger};
 use reconciliation::Stream;
 
@@ -54,6 +54,8 @@ fn steps() -> Vec<String> {
 
 /// Time that is left to an invocation when its run is stopped: enough to write the ledger and to start again.
 const MARGIN: SignedDuration = SignedDuration::from_secs(20);
+/// Files that are looked for at once.
+const HEADS: usize = 16;
 /// Time between two looks at a date that somebody else holds.
 const LOOK: Duration = Duration::from_secs(5);
 
@@ -189,22 +191,36 @@ impl Runner {
         }
     }
 
-    /// Makes sure that the tables can be read as the day's run left them.
+    /// Makes sure that the tables can be read as the day's run left them. What cannot be looked at is no reason to call it gone.
     async fn find_versions(&self, days_run: &RunRecord) -> Result<(), DailyError> {
-        let is_there = async {
-            let store = self.lake.store();
-            for table in self.tables(days_run).await? {
-                for file in table.files().await? {
-                    let found = store.head(&file.path).await;
-                    found.map_err(DailyError::lake("read", file.path.as_ref()))?;
-                }
-            }
-            Ok::<(), DailyError>(())
-        };
-        is_there.await.map_err(|source| DailyError::Vacuumed {
+        let gone = |source| DailyError::Vacuumed {
             run_date: days_run.run_date,
             source: Box::new(source),
-        })
+        };
+        let store = self.lake.store();
+        let tables = match self.tables(days_run).await {
+            Ok(tables) => tables,
+            Err(error) => {
+                // The newest version tells whether it is the lake that cannot be read.
+                for kind in Kind::ALL {
+                    CuratedTable::open(&self.lake, kind).await?;
+                }
+                return Err(gone(error));
+            }
+        };
+        for table in tables {
+            let heads = stream::iter(table.files().await?).map(|file| {
+                let store = Arc::clone(&store);
+                async move { (store.head(&file.path).await, file.path) }
+            });
+            let mut heads = heads.buffered(HEADS);
+            while let Some((head, path)) = heads.next().await {
+                let is_gone = matches!(head, Err(object_store::Error::NotFound { .. }));
+                head.map_err(DailyError::lake("read", path.as_ref()))
+                    .map_err(|error| if is_gone { gone(error) } else { error })?;
+            }
+        }
+        Ok(())
     }
 
     /// Does the steps while the lease is renewed, until they are done, the lease is lost or the time is over.

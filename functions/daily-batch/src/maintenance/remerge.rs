@@ -1,6 +1,6 @@
 //! The repair of a curated table: everything in `clean/` is merged again.
 
-use event_model::Kind;
+use event_model::{Kind, chain};
 use tracing::warn;
 
 use crate::DailyError;
@@ -12,7 +12,6 @@ use crate::table::delta::CuratedTable;
 use crate::table::files::CuratedFile;
 use crate::table::manifest::Manifest;
 use crate::work::{Work, join_reader};
-use event_model::chain;
 
 /// What was done to a table so that the next run merges everything again.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -38,7 +38,7 @@ pub(crate) struct MergeOutcome {
 
 impl MergeOutcome {
     /// Counts the keys whose latest version nothing decides, and keeps some as examples.
-    pub(crate) fn tell_undecided(&mut self, kind: Kind, mut inds: Vec<i64>) {
+    pub(crate) fn count_undecided(&mut self, kind: Kind, mut inds: Vec<i64>) {
         inds.sort_unstable();
         inds.dedup();
         self.counts.order_undecided = inds.len() as u64;

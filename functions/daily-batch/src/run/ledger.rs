@@ -10,17 +10,16 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 
 use daily_report::run::{RunRecord, RunState, Trigger};
-use event_model::Clock;
+use event_model::{Clock, chain};
 use jiff::civil::Date;
-use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use object_store::path::Path;
 use object_store::{ObjectStoreExt as _, PutMode, PutOptions, UpdateVersion};
 
 use self::resume::{done, is_resumable, make_again, resumed_step};
+use crate::payload::day_of;
 use crate::storage::objects;
 use crate::{Config, DailyError, Lake};
-use event_model::chain;
 
 /// Prefix of the ledger's objects.
 const RUNS_PREFIX: &str = "runs/";
@@ -423,11 +422,6 @@ impl Attempt {
         let step = self.record.steps.get(place);
         step.is_none_or(|step| step.state == RunState::Kept)
     }
-}
-
-/// Returns the day of a time, in UTC.
-pub(crate) fn day_of(time: Timestamp) -> Date {
-    time.to_zoned(TimeZone::UTC).date()
 }
 
 fn path(record: &RunRecord) -> Path {

@@ -6,7 +6,7 @@ use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::error::DisplayErrorContext;
 use aws_sdk_kinesis::types::{ShardIteratorType, StreamDescriptionSummary, StreamModeDetails};
 use daily_report::summary::{Reconciliation, StreamMode, StreamUsage};
-use event_model::{Clock, Kind, SequenceNumber, ShardId};
+use event_model::{Clock, Kind, SequenceNumber, ShardId, chain};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -17,7 +17,6 @@ use tracing::{error, warn};
 use crate::error::RowsError;
 use crate::storage::objects::{fetch, list};
 use crate::{DailyError, Lake};
-use event_model::chain;
 
 /// Most records that are looked for: they are kept in memory until they are found.
 const MAX_RECORDS: usize = 4_000_000;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use cleaning::RejectionCode;
 use daily_report::run::RunRecord;
-use event_model::Kind;
+use event_model::{Kind, chain};
 use object_store::path::Path;
 use tracing::{error, warn};
 
@@ -19,7 +19,6 @@ use crate::merge::merge;
 use crate::storage::objects;
 use crate::table::delta::CuratedTable;
 use crate::{DailyError, reports};
-use event_model::chain;
 
 impl Runner {
     /// Does a step.

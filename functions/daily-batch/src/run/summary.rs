@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use daily_report::run::RunRecord;
 use daily_report::summary::{Quarantine, RejectedExample, Summary, Triples};
-use event_model::Kind;
+use event_model::{Kind, chain};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::ToSpan as _;
 use jiff::civil::Date;
@@ -20,7 +20,6 @@ use crate::reports::folder;
 use crate::storage::objects::{fetch, fetch_if_there, list};
 use crate::table::delta::CuratedTable;
 use crate::{DailyError, Lake};
-use event_model::chain;
 
 /// Examples of each code of rejection.
 const EXAMPLES: usize = 3;
