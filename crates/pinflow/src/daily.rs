@@ -6,7 +6,6 @@ mod table;
 
 use std::sync::Mutex;
 
-use anyhow::Context as _;
 use daily_batch::{App, Config, Lake, Request, Stream, days};
 use daily_report::{RunRecord, RunState, Trigger};
 use event_model::Clock;
@@ -140,7 +139,15 @@ pub(crate) async fn run_days(app: &App, request: &Request) -> anyhow::Result<Vec
     };
     let records = app.run(request, &holder, &on_step).await;
     spinner.finish_and_clear();
-    records.context("the daily run failed; the ledger has it, and the next one goes on from there")
+    records.map_err(|error| {
+        let is_refused = matches!(error.error_type(), "Held" | "Payload" | "Vacuumed");
+        let error = anyhow::Error::from(error);
+        if is_refused {
+            return error;
+        }
+        error
+            .context("the daily run failed; the ledger has it, and the next one goes on from there")
+    })
 }
 
 /// Returns the day under way, in UTC.
