@@ -176,7 +176,9 @@ module "daily_batch" {
     BUCKET_NAME   = aws_s3_bucket.lake.id
     CATCH_UP_DAYS = "7"
     # Lambda tries a run that died again after one minute, and then after two: by then nobody else holds its day.
-    RUN_EXPIRY_SECONDS     = "60"
+    RUN_EXPIRY_SECONDS = "60"
+    # A day more than the stream keeps its records, so that the last of them have been delivered.
+    SEAL_AFTER_HOURS       = tostring(var.stream_retention_hours + 24)
     STREAM_NAME            = aws_kinesis_stream.events.name
     VACUUM_RETENTION_HOURS = "168"
   }

@@ -14,6 +14,7 @@ locals {
     (local.athena_results_prefix) = 7
     "clean/"                      = 90
     "quarantine/"                 = 365
+    "replays/"                    = 90
   }
 }
 

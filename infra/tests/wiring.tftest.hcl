@@ -40,6 +40,7 @@ run "each_function_gets_exactly_its_variables" {
       RUN_EXPIRY_SECONDS     = "60"
       STREAM_NAME            = "pinflow-test-events"
       VACUUM_RETENTION_HOURS = "168"
+      SEAL_AFTER_HOURS       = "48"
     })
     error_message = "daily-batch gets other variables."
   }

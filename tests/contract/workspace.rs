@@ -44,7 +44,7 @@ fn dependencies_point_one_way() {
         ("event-model", &["json-reader"][..]),
         ("aws-request", &["event-model"]),
         ("test-server", &[]),
-        ("conditional-put", &[]),
+        ("conditional-put", &["event-model"]),
         ("aws-access", &["conditional-put"]),
         ("posting", &["aws-access", "event-model", "json-reader"]),
         ("json-reader", &[]),

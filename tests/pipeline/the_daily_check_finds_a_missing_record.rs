@@ -26,7 +26,9 @@ async fn check(stack: &TestStack, later: Duration) -> Value {
         Config::new("pinflow-lake"),
         Clock::new(now),
     );
-    let request = Request::from_event(json!({}), now().try_into().unwrap()).unwrap();
+    // Each time anew: a day that is run again has the summary that it had.
+    let event = json!({"as_of_now": true});
+    let request = Request::from_event(event, now().try_into().unwrap()).unwrap();
     let records = app.run(&request, "test", &|_| {}).await.unwrap();
     let [record] = records.as_slice() else {
         panic!("{records:?}")

@@ -1,21 +1,23 @@
 #![doc = include_str!("../README.md")]
 
+use std::fmt::Write as _;
+
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::SdkError;
 use aws_sdk_s3::operation::head_object::HeadObjectError;
 use aws_sdk_s3::operation::put_object::PutObjectError;
 use aws_sdk_s3::primitives::ByteStream;
 use bytes::Bytes;
+use event_model::metadata::{DIGEST, RECORDS};
+use sha2::{Digest as _, Sha256};
 
-/// Name of an object's metadata that holds how many rows or rejected records it has.
-const RECORDS: &str = "records";
 /// How often an object is written whose key somebody else writes at the same time.
 const TRIES: u32 = 4;
 
 /// What became of an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Put {
-    /// It is there, durable.
+    /// It is there, durable: written now, or with these very bytes before.
     Written,
     /// There is one of more records, which stays.
     Kept {
@@ -47,6 +49,7 @@ pub async fn put(
     records: u64,
     body: Bytes,
 ) -> Result<Put, PutError> {
+    let digest = digest(&body);
     let mut present: Option<String> = None;
     let mut tries = 0;
     loop {
@@ -55,6 +58,7 @@ pub async fn put(
             .bucket(bucket)
             .key(key)
             .metadata(RECORDS, records.to_string())
+            .metadata(DIGEST, &digest)
             .body(ByteStream::from(body.clone()));
         let put = match &present {
             Some(e_tag) => put.if_match(e_tag),
@@ -69,8 +73,12 @@ pub async fn put(
         let head = s3.head_object().bucket(bucket).key(key).send().await;
         present = match head {
             Ok(head) => {
-                let known = head.metadata().and_then(|metadata| metadata.get(RECORDS));
-                match known.and_then(|known| known.parse().ok()) {
+                let known = |name| head.metadata().and_then(|metadata| metadata.get(name));
+                let length = i64::try_from(body.len()).ok();
+                if known(DIGEST) == Some(&digest) && head.content_length() == length {
+                    return Ok(Put::Written);
+                }
+                match known(RECORDS).and_then(|known| known.parse().ok()) {
                     Some(present) if present > records => {
                         return Ok(Put::Kept { records: present });
                     }
@@ -87,6 +95,18 @@ pub async fn put(
             Err(error) => return Err(PutError::Head(Box::new(error))),
         };
     }
+}
+
+/// Returns the first 128 bits of the SHA-256 of an object's bytes, as 32 hexadecimal digits. The tag that S3 gives it is none where KMS encrypts
+/// (<https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html>).
+#[must_use]
+pub fn digest(body: &[u8]) -> String {
+    let mut text = String::with_capacity(32);
+    for byte in Sha256::digest(body).iter().take(16) {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
 }
 
 /// Tells whether S3 did not write because the object is not as the condition says.

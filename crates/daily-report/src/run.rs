@@ -101,6 +101,9 @@ pub struct RunRecord {
     /// The attempt that was the day's run before, whose versions of the tables the reports of this one read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub as_of: Option<u32>,
+    /// Whether it merges what came late and reports the tables as they are, because somebody said so.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub as_of_now: bool,
     /// When it began.
     pub started_at: Timestamp,
     /// Until when nobody else may begin an attempt at the same date, as long as this one is running.

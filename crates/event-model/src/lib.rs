@@ -6,6 +6,7 @@ pub mod field;
 pub mod key;
 pub mod kind;
 pub mod limits;
+pub mod metadata;
 pub mod position;
 pub mod row;
 

@@ -127,6 +127,8 @@ pub enum ObjectKey {
 pub const CLEAN_PREFIX: &str = "clean/";
 /// Prefix of every quarantine object.
 pub const QUARANTINE_PREFIX: &str = "quarantine/";
+/// Prefix of the announcements of clean objects that are written long after their rows arrived.
+pub const REPLAYS_PREFIX: &str = "replays/";
 /// What the names of clean objects begin with whose rows come from quarantine.
 const REPLAY: &str = "replay-";
 
@@ -200,6 +202,42 @@ impl ObjectKey {
             replay,
         };
         levels.next().is_none().then_some(key)
+    }
+}
+
+/// An announcement of a clean object, so that the merge looks for it although nothing arrives any more on its date.
+///
+/// It is an empty object under the key `replays/<kind>/date=…/hour=…/<name>-<digest>`. It is written first: what is announced and not
+/// there yet is looked for again.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Announcement {
+    /// Key of the clean object.
+    pub key: String,
+    /// Digest of its bytes, as its metadata has it.
+    pub digest: String,
+}
+
+impl Announcement {
+    /// Makes the announcement of an object; `None` when it is not one of clean rows.
+    pub fn new(key: &str, digest: &str) -> Option<Self> {
+        key.starts_with(CLEAN_PREFIX).then(|| Self {
+            key: key.to_owned(),
+            digest: digest.to_owned(),
+        })
+    }
+
+    /// Reads an announcement from its own key.
+    pub fn parse(key: &str) -> Option<Self> {
+        let (rest, digest) = key.strip_prefix(REPLAYS_PREFIX)?.rsplit_once('-')?;
+        let key: ObjectKey = format!("{CLEAN_PREFIX}{rest}").parse().ok()?;
+        Self::new(&key.to_string(), digest)
+    }
+}
+
+impl fmt::Display for Announcement {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rest = self.key.strip_prefix(CLEAN_PREFIX).unwrap_or(&self.key);
+        write!(formatter, "{REPLAYS_PREFIX}{rest}-{}", self.digest)
     }
 }
 
@@ -324,6 +362,30 @@ mod tests {
         assert_ne!(replay(&["10", "7:2"]), key);
         assert_ne!(replay(&["7:0"]), replay(&["7:1"]));
         assert_ne!(replay(&["7"]), replay(&["7:0"]));
+    }
+
+    #[test]
+    fn an_announcement_names_its_object_and_reads_back() {
+        let key = replay(&["10", "7:2"]).to_string();
+        let announcement = Announcement::new(&key, "0f1e").unwrap();
+        let text = announcement.to_string();
+        assert!(
+            text.starts_with("replays/geo/date=2020-08-28/hour=03/replay-")
+                && text.ends_with(".parquet-0f1e"),
+            "{text}"
+        );
+        assert_eq!(Announcement::parse(&text), Some(announcement));
+        for other in [
+            "replays/geo/x-0f",
+            &key,
+            "replays/geo/date=2020-08-28/hour=03/a.parquet",
+        ] {
+            assert_eq!(Announcement::parse(other), None, "{other}");
+        }
+        assert_eq!(
+            Announcement::new("quarantine/date=2020-08-28/x", "0f"),
+            None
+        );
     }
 
     #[test]

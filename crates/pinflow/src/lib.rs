@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod announced;
 mod bill;
 mod clean;
 pub mod cli;

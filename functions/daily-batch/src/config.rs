@@ -19,16 +19,20 @@ pub struct Config {
     /// Age from which files that no version of a table names any more are deleted (`VACUUM_RETENTION_HOURS`, default
     /// 168, at least 1).
     pub vacuum_retention_hours: u32,
+    /// Time after the end of a date from which on nothing arrives for it any more (`SEAL_AFTER_HOURS`, default 192, at least 1): longer
+    /// than the stream keeps its records. Later objects are merged if they are announced.
+    pub seal_after_hours: u32,
 }
 
 impl Config {
     /// Every variable that is read.
-    pub const VARS: [&str; 5] = [
+    pub const VARS: [&str; 6] = [
         "BUCKET_NAME",
         "STREAM_NAME",
         "CATCH_UP_DAYS",
         "RUN_EXPIRY_SECONDS",
         "VACUUM_RETENTION_HOURS",
+        "SEAL_AFTER_HOURS",
     ];
 
     /// Makes the configuration for a bucket, with the defaults.
@@ -39,6 +43,7 @@ impl Config {
             catch_up_days: 7,
             run_expiry_seconds: 60,
             vacuum_retention_hours: 168,
+            seal_after_hours: 192,
         }
     }
 
@@ -56,6 +61,7 @@ impl Config {
             catch_up_days,
             run_expiry,
             retention,
+            seal_after,
         ] = Self::VARS;
         let bucket = var(bucket_name)
             .with_context(|| format!("set `{bucket_name}` to the name of the lake's bucket"))?;
@@ -79,6 +85,7 @@ impl Config {
             catch_up_days: number(catch_up_days, 0, defaults.catch_up_days)?,
             run_expiry_seconds: number(run_expiry, 1, defaults.run_expiry_seconds)?,
             vacuum_retention_hours: number(retention, 1, defaults.vacuum_retention_hours)?,
+            seal_after_hours: number(seal_after, 1, defaults.seal_after_hours)?,
             ..defaults
         })
     }

@@ -35,6 +35,17 @@ pub enum DailyError {
         #[source]
         source: Box<DailyError>,
     },
+    /// Nobody knows any more which version of a table is the one of a day that was not run.
+    #[error(
+        "{run_date} was not run when it was over, and which version of `{kind}` had its rows and no later ones is not known any more. \
+         Nothing was changed; as_of_now (`--as-of-now`) writes the day's reports of the tables as they are now"
+    )]
+    NoVersion {
+        /// The table's kind.
+        kind: Kind,
+        /// The run date.
+        run_date: Date,
+    },
     /// This run was taken over by another one after it had expired.
     #[error("the run of {run_date} was taken over by attempt {attempt}")]
     TakenOver {
@@ -240,6 +251,7 @@ impl DailyError {
             Self::Payload(_) => "Payload",
             Self::Held { .. } => "Held",
             Self::Vacuumed { .. } => "Vacuumed",
+            Self::NoVersion { .. } => "NoVersion",
             Self::TakenOver { .. } => "TakenOver",
             Self::LedgerRecord { .. } => "LedgerRecord",
             Self::Lake { .. } => "LakeUnavailable",

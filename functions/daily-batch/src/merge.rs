@@ -2,120 +2,186 @@
 
 pub(crate) mod counts;
 pub(crate) mod matching;
+pub(crate) mod plan;
+mod read;
 mod versions;
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 
-use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use bytes::Bytes;
 use event_model::{Kind, chain};
-use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::civil::Date;
-use lake::schema;
-use object_store::ObjectStore;
-use object_store::path::Path;
-use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use tracing::{error, info, instrument};
 
 use crate::DailyError;
 use crate::error::RowsError;
-use crate::storage::clean::{self, CleanObject, arrival_hour};
-use crate::storage::objects::fetch_version;
-use crate::storage::parquet_input::plain_types;
 use crate::table::change::{Change, Committed, MergeNote, Reason, RowChange, evolved};
 use crate::table::delta::CuratedTable;
-use crate::table::files::CuratedFile;
+use crate::table::files::{CuratedFile, NewFile};
 use crate::table::manifest::Manifest;
-use crate::table::rewrite::{Rows, Source, Target, conform, rewrite};
-use crate::work::{Work, join, join_reader, workers};
-use counts::{MergeOutcome, merge_counts};
+use crate::table::rewrite::{Rows, Source, Target, rewrite};
+use crate::work::{Work, join};
+use counts::{MergeOutcome, add_counts, merge_counts};
 use matching::{Places, find_duplicates, match_table};
-use versions::{KEY_COLUMNS, RowKey, append_keys, keep_latest};
+use plan::{MergeDay, Pending, Plan, plan};
+use read::read_keys;
+use versions::{RowKey, keep_latest};
 
-/// Most bytes of objects that are kept between the two times that a merge reads them.
-const CACHE_BYTES: usize = 192 << 20;
-/// Objects that are fetched at once: a request waits some 30 ms for its first byte.
-const FETCHES: usize = 16;
 /// How often a merge begins again because somebody else changed the table, or an object that it was reading.
 const ATTEMPTS: u32 = 10;
+/// Days after whose end a manifest is written for nothing but that they are sealed.
+const SEALED_AT_ONCE: i32 = 7;
 
-/// Merges every clean object of a kind that arrived by the end of `through` and that the table does not hold yet.
+/// The merge of a table, in slices: each is one commit, of rows that count under one date.
 ///
-/// The result depends on the set of rows alone: objects may come late, twice, or cut in other ways, the merge may be killed
-/// and repeated, and two may run at once. One commit makes the new rows visible, and notes which attempt at `through` made
-/// it. An object that cannot be read is noted in the manifest and left alone until it changes.
-#[instrument(skip_all, fields(kind = %kind))]
-pub(crate) async fn merge(
-    work: &Work,
-    kind: Kind,
-    through: Date,
-    attempt: u32,
-) -> Result<MergeOutcome, DailyError> {
-    let mut merge = Merge {
-        work,
-        through,
-        attempt,
-        unreadable: HashMap::new(),
-        has_duplicates: false,
-    };
-    let mut times = 0;
-    while times < ATTEMPTS {
-        let table = CuratedTable::open_or_create(&work.lake, kind).await?;
-        match merge.merge(table).await {
-            Ok(Some(outcome)) => {
-                info!(
-                    merge.objects = outcome.counts.objects,
-                    merge.rows_in = outcome.counts.rows_in,
-                    merge.inserted = outcome.counts.inserted,
-                    merge.updated = outcome.counts.updated,
-                    "Merged {} objects of {kind}: {} rows",
-                    outcome.counts.objects,
-                    outcome.counts.rows_in,
-                );
-                return Ok(outcome);
-            }
-            // Each time, one object less is read.
-            Err(DailyError::CleanObject { key, source }) => {
-                merge.unreadable.insert(key, source);
-            }
-            Ok(None) | Err(DailyError::Changed { .. }) => times += 1,
-            Err(error) => return Err(error),
-        }
-    }
-    Err(DailyError::Contention { kind, times })
-}
-
-/// One merge, which may begin several times.
-struct Merge<'a> {
+/// The tables depend on the set of rows alone: objects may come late, twice, or cut in other ways, the merge may be killed and
+/// repeated, and two may run at once. Dates are merged one after the other, so that each has a version of the table
+/// ([`Manifest::version_of`]). A commit notes which attempt at which run made it. An object that cannot be read is noted in the manifest
+/// and left alone until it changes.
+#[derive(Debug)]
+pub(crate) struct Merge<'a> {
     work: &'a Work,
-    through: Date,
-    attempt: u32,
+    kind: Kind,
+    day: MergeDay,
+    /// What unfinished attempts at the same run counted.
+    base: BTreeMap<String, u64>,
+    /// What this merge has done so far.
+    outcome: MergeOutcome,
+    slices: u64,
+    /// What is to be done, and the version of the table that it was found for.
+    plan: Option<(u64, Plan)>,
     /// Objects that turned out to be unreadable, by key.
     unreadable: HashMap<String, RowsError>,
     /// Whether the table was found to have an `ind` twice.
     has_duplicates: bool,
 }
 
-impl Merge<'_> {
-    /// Merges into this version of the table; `None` when it has to begin again.
-    async fn merge(&mut self, table: CuratedTable) -> Result<Option<MergeOutcome>, DailyError> {
-        let (store, kind) = (self.work.lake.store(), table.kind());
+/// A slice that is ready to be committed.
+struct Slice {
+    table: CuratedTable,
+    manifest: Manifest,
+    plan: Plan,
+    /// The date under which its rows count.
+    date: Date,
+    /// Its objects, each with its rows.
+    objects: Vec<(Pending, u64)>,
+    unreadable: Vec<Pending>,
+    adds: Vec<NewFile>,
+    removes: Vec<CuratedFile>,
+    schema: Option<SchemaRef>,
+}
+
+/// How a slice ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum SliceEnd {
+    /// Its rows are in the table.
+    Committed,
+    /// There was nothing to do.
+    Idle,
+    /// Somebody else changed the table, or the table is not as it seemed: the slice has to begin again.
+    Again,
+}
+
+impl<'a> Merge<'a> {
+    /// Makes the merge of a table; `base` is what unfinished attempts at the same run counted.
+    pub(crate) fn new(
+        work: &'a Work,
+        kind: Kind,
+        day: MergeDay,
+        base: BTreeMap<String, u64>,
+    ) -> Self {
+        Self {
+            work,
+            kind,
+            day,
+            base,
+            outcome: MergeOutcome::default(),
+            slices: 0,
+            plan: None,
+            unreadable: HashMap::new(),
+            has_duplicates: false,
+        }
+    }
+
+    /// Merges the next slice; false when there was nothing left to do.
+    #[instrument(skip_all, fields(kind = %self.kind))]
+    pub(crate) async fn next(&mut self) -> Result<bool, DailyError> {
+        let mut times = 0;
+        while times < ATTEMPTS {
+            let table = CuratedTable::open_or_create(&self.work.lake, self.kind).await?;
+            match self.slice(table).await {
+                Ok(SliceEnd::Committed) => {
+                    self.slices += 1;
+                    return Ok(true);
+                }
+                Ok(SliceEnd::Idle) => {
+                    let MergeOutcome { counts, .. } = &self.outcome;
+                    info!(
+                        merge.slices = self.slices,
+                        merge.objects = counts.objects,
+                        merge.rows_in = counts.rows_in,
+                        merge.inserted = counts.inserted,
+                        merge.updated = counts.updated,
+                        "Merged {} objects of {}: {} rows",
+                        counts.objects,
+                        self.kind,
+                        counts.rows_in,
+                    );
+                    return Ok(false);
+                }
+                // Each time, one object less is read.
+                Err(DailyError::CleanObject { key, source }) => {
+                    self.unreadable.insert(key, source);
+                }
+                Ok(SliceEnd::Again) | Err(DailyError::Changed { .. }) => {
+                    self.plan = None;
+                    times += 1;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let kind = self.kind;
+        Err(DailyError::Contention { kind, times })
+    }
+
+    /// Returns what the merge has counted so far, together with unfinished attempts at the same run.
+    pub(crate) fn counts(&self) -> BTreeMap<String, u64> {
+        let mut counts = self.base.clone();
+        add_counts(&mut counts, merge_counts(&self.outcome));
+        counts
+    }
+
+    /// Returns the objects that are left.
+    pub(crate) fn objects_left(&self) -> u64 {
+        let plan = self.plan.as_ref();
+        plan.map_or(0, |(_, plan)| plan.pending.len() as u64)
+    }
+
+    /// Returns what the merge did, once nothing is left.
+    pub(crate) fn outcome(self) -> MergeOutcome {
+        self.outcome
+    }
+
+    /// Merges the next slice into this version of the table.
+    async fn slice(&mut self, table: CuratedTable) -> Result<SliceEnd, DailyError> {
+        let (work, kind) = (self.work, self.kind);
+        let store = work.lake.store();
         let (mut manifest, is_own_state) = table.manifest().await?;
-        let listed = clean::list(store.as_ref(), kind, self.through).await?;
-        let new: Vec<_> = listed
-            .iter()
-            .filter(|object| !manifest.holds(object))
-            .cloned()
-            .collect();
-        let (unreadable, new): (Vec<_>, Vec<_>) = new
-            .into_iter()
-            .partition(|object| self.unreadable.contains_key(object.path.as_ref()));
-        let table_schema = table.schema()?;
         let files = table.files().await?;
-        let read = read_keys(&store, kind, new, &table_schema).await?;
+        let plan = match self.plan.take() {
+            Some((version, plan)) if version == table.version() => plan,
+            _ => self.plan(&files, &mut manifest).await?,
+        };
+        let taken = plan.slice(work.sizes.slice_bytes);
+        for pending in &taken {
+            manifest.objects(store.as_ref(), kind, pending.part).await?;
+        }
+        let date = taken.first().map_or(self.day.through, |first| first.under);
+        let (unreadable, readable): (Vec<_>, Vec<_>) = taken
+            .into_iter()
+            .partition(|pending| self.unreadable.contains_key(pending.object.path.as_ref()));
+        let table_schema = table.schema()?;
+        let read = read_keys(&store, kind, readable, &table_schema, work.sizes.slice_rows).await?;
         let new_schema = evolved(&table_schema, &read.schema);
 
         // Only other programs put an `ind` into a table twice, and they leave a state that has no manifest.
@@ -127,113 +193,214 @@ impl Merge<'_> {
         let healed: usize = gone.iter().map(Vec::len).sum();
         let is_idle = read.objects.is_empty() && unreadable.is_empty() && healed == 0;
         if is_idle && new_schema.is_none() {
-            return Ok(Some(unchanged(&table, &files, &manifest)));
+            self.finish(&table, &files, manifest, &plan).await?;
+            return Ok(SliceEnd::Idle);
         }
 
-        let mut outcome = MergeOutcome {
+        let mut done = MergeOutcome {
             changes: read.changes,
             ..MergeOutcome::default()
         };
-        outcome.counts.objects = read.objects.len() as u64;
-        outcome.counts.healed = healed as u64;
-        let (mut keys, mut counts) = (read.keys, outcome.counts);
+        done.counts.objects = read.objects.len() as u64;
+        done.counts.healed = healed as u64;
+        let (mut keys, mut counts) = (read.keys, done.counts);
         let sorted = tokio::task::spawn_blocking(move || {
             let undecided = keep_latest(&mut keys, &mut counts);
             (keys, counts, undecided)
         });
         let (mut keys, mut undecided);
-        (keys, outcome.counts, undecided) = join(sorted).await?;
-        let counts = &mut outcome.counts;
+        (keys, done.counts, undecided) = join(sorted).await?;
         let matched = match_table(
             &store,
             kind,
             &files,
             &mut keys,
-            counts,
+            &mut done.counts,
             &gone,
             &mut undecided,
         );
         let Some(replaced) = matched.await? else {
             self.has_duplicates = true;
-            return Ok(None);
+            return Ok(SliceEnd::Again);
         };
-        outcome.counts.inserted = keys.len() as u64 - outcome.counts.updated;
-        outcome.count_undecided(kind, undecided);
+        done.counts.inserted = keys.len() as u64 - done.counts.updated;
+        done.count_undecided(kind, undecided);
 
         let mut sources = sources(&read.objects, keys);
         let removes = replace(files, replaced, gone, &mut sources);
         let target = Target {
             kind,
             schema: new_schema.clone().unwrap_or(table_schema),
-            sizes: self.work.sizes,
-            at_ms: self.work.clock.unix_millis(),
+            sizes: work.sizes,
+            at_ms: work.clock.unix_millis(),
         };
         let adds = rewrite(&store, sources, read.cached, target).await?;
 
-        for (object, rows) in &read.objects {
-            manifest.insert(object, *rows);
-        }
-        outcome.rows_of_earlier_days = rows_before(self.through, &read.objects);
-        self.note_unreadable(&unreadable, &mut manifest);
-        manifest.retain_listed(&listed, self.through);
-        outcome.unreadable = manifest.unreadable().count() as u64;
-        let change = Change {
+        let slice = Slice {
+            table,
+            manifest,
+            plan,
+            date,
+            objects: read.objects,
+            unreadable,
             adds,
             removes,
             schema: new_schema,
+        };
+        self.commit(slice, done).await
+    }
+
+    /// Makes the rows of a slice visible.
+    async fn commit(
+        &mut self,
+        slice: Slice,
+        mut done: MergeOutcome,
+    ) -> Result<SliceEnd, DailyError> {
+        let Slice {
+            table,
+            mut manifest,
+            mut plan,
+            date,
+            objects,
+            unreadable,
+            ..
+        } = slice;
+        manifest.merge_under(date, table.version());
+        for (pending, rows) in &objects {
+            manifest.insert(pending.part, &pending.object, *rows, pending.under);
+            if self.day.is_late(pending.arrival, pending.under) {
+                done.counts.late += rows;
+            }
+        }
+        self.note_unreadable(&unreadable, &mut manifest);
+        if objects.len() + unreadable.len() == plan.pending.len() {
+            manifest.sealed_through = plan.sealed_through;
+        }
+        let change = Change {
+            adds: slice.adds,
+            removes: slice.removes,
+            schema: slice.schema,
             manifest,
             rows: RowChange {
-                inserted: outcome.counts.inserted,
-                removed: outcome.counts.healed,
+                inserted: done.counts.inserted,
+                removed: done.counts.healed,
             },
         };
+        let earlier = self.outcome.clone();
+        self.outcome.add(&done);
         let reason = Reason::Merge(MergeNote {
-            run_date: self.through,
-            attempt: self.attempt,
-            counts: merge_counts(&outcome),
+            run_date: self.day.through,
+            attempt: self.day.attempt,
+            date,
+            counts: self.counts(),
         });
-        let Some(committed) = table.commit(change, reason).await? else {
-            return Ok(None);
+        let committed = match table.commit(change, reason).await {
+            Ok(Some(committed)) => committed,
+            other => {
+                self.outcome = earlier;
+                return other.map(|_| SliceEnd::Again);
+            }
         };
-        outcome.table = committed;
-        Ok(Some(outcome))
+        self.outcome.table = Committed {
+            rows_before: match self.slices {
+                0 => committed.rows_before,
+                // Somebody else may have changed the table between two slices.
+                _ => (earlier.table.rows_before + committed.rows_before)
+                    .saturating_sub(earlier.table.rows_after),
+            },
+            ..committed
+        };
+        plan.take(&objects, &unreadable);
+        self.plan = Some((committed.version, plan));
+        Ok(SliceEnd::Committed)
+    }
+
+    /// Finds what the table lacks.
+    async fn plan(
+        &self,
+        files: &[CuratedFile],
+        manifest: &mut Manifest,
+    ) -> Result<Plan, DailyError> {
+        if manifest.is_empty() && !files.is_empty() {
+            manifest.know_from(self.day.through);
+        }
+        let store = self.work.lake.store();
+        let now = self.work.now();
+        let seal_after = self.work.seal_after;
+        plan(
+            store.as_ref(),
+            self.kind,
+            &self.day,
+            manifest,
+            now,
+            seal_after,
+        )
+        .await
+    }
+
+    /// Notes what was found of a table that lacks nothing.
+    async fn finish(
+        &mut self,
+        table: &CuratedTable,
+        files: &[CuratedFile],
+        mut manifest: Manifest,
+        plan: &Plan,
+    ) -> Result<(), DailyError> {
+        let (current, through) = (table.version(), self.day.through);
+        self.outcome.unreadable = manifest.unreadable();
+        let version = match manifest.version_of(through, current) {
+            _ if self.day.as_of_now => current,
+            Some(version) => version,
+            None => {
+                return Err(DailyError::NoVersion {
+                    kind: self.kind,
+                    run_date: through,
+                });
+            }
+        };
+        let rows = if version == current {
+            files.iter().map(|file| file.rows).sum()
+        } else {
+            let lake = table.lake();
+            CuratedTable::open_at(lake, self.kind, version)
+                .await?
+                .rows()
+                .await?
+        };
+        self.outcome.table.version = version;
+        if self.slices == 0 {
+            self.outcome.table.rows_before = rows;
+            self.outcome.table.rows_after = rows;
+        }
+        let is_seal_due = match (manifest.sealed_through, plan.sealed_through) {
+            (Some(sealed), Some(due)) => (due - sealed).get_days() >= SEALED_AT_ONCE,
+            _ => false,
+        };
+        if manifest.has_news() || is_seal_due {
+            manifest.sealed_through = plan.sealed_through;
+            let store = self.work.lake.store();
+            manifest
+                .write(store.as_ref(), self.kind, table.digest()?)
+                .await?;
+        }
+        Ok(())
     }
 
     /// Notes the objects that this merge leaves out.
-    fn note_unreadable(&self, objects: &[CleanObject], manifest: &mut Manifest) {
-        for object in objects {
+    fn note_unreadable(&self, pending: &[Pending], manifest: &mut Manifest) {
+        for Pending {
+            object,
+            part,
+            under,
+            ..
+        } in pending
+        {
             let reason = self.unreadable.get(object.path.as_ref());
             let reason = reason.map(chain).unwrap_or_default();
             error!(lake.key = %object.path, lake.version = object.version, error = reason, "Left `{}` out: it cannot be read", object.path);
-            manifest.insert_unreadable(object, reason);
+            manifest.insert_unreadable(*part, object, reason, *under);
         }
     }
-}
-
-/// Returns what a merge did that found nothing to do.
-fn unchanged(table: &CuratedTable, files: &[CuratedFile], manifest: &Manifest) -> MergeOutcome {
-    let rows = files.iter().map(|file| file.rows).sum();
-    MergeOutcome {
-        table: Committed {
-            version: table.version(),
-            rows_before: rows,
-            rows_after: rows,
-        },
-        unreadable: manifest.unreadable().count() as u64,
-        ..MergeOutcome::default()
-    }
-}
-
-/// Counts the rows of objects that arrived before a day, by their own day.
-fn rows_before(day: Date, objects: &[(CleanObject, u64)]) -> BTreeMap<Date, u64> {
-    let mut counts = BTreeMap::new();
-    for (object, rows) in objects {
-        let arrival = arrival_hour(object.path.as_ref()).map(|hour| hour.date);
-        if let Some(date) = arrival.filter(|date| *date < day) {
-            *counts.entry(date).or_default() += rows;
-        }
-    }
-    counts
 }
 
 /// Returns the files that lose rows, and makes sources of the rows that stay of them.
@@ -264,114 +431,8 @@ fn replace(
     removes
 }
 
-/// What the first reading of the new objects brought.
-struct ReadKeys {
-    /// The objects, each with its rows.
-    objects: Vec<(CleanObject, u64)>,
-    keys: Vec<RowKey>,
-    /// The columns that the pipeline knows, and those that only the objects have.
-    schema: SchemaRef,
-    changes: BTreeMap<String, u64>,
-    /// Objects that need not be fetched again.
-    cached: HashMap<Path, Bytes>,
-}
-
-/// What one object brought.
-struct ReadObject {
-    object: CleanObject,
-    bytes: Bytes,
-    keys: Vec<RowKey>,
-    schema: SchemaRef,
-    changes: BTreeMap<String, u64>,
-}
-
-async fn read_keys(
-    store: &Arc<dyn ObjectStore>,
-    kind: Kind,
-    objects: Vec<CleanObject>,
-    table: &SchemaRef,
-) -> Result<ReadKeys, DailyError> {
-    let mut read = ReadKeys {
-        objects: Vec::with_capacity(objects.len()),
-        keys: Vec::new(),
-        schema: schema::schema(kind),
-        changes: BTreeMap::new(),
-        cached: HashMap::new(),
-    };
-    let mut cached_bytes = 0;
-    let fetched = stream::iter(objects.into_iter().zip(0..))
-        .map(|(object, index)| async move {
-            let e_tag = object.e_tag.as_deref();
-            let bytes = fetch_version(store.as_ref(), &object.path, e_tag).await?;
-            Ok::<_, DailyError>((object, index, bytes))
-        })
-        .buffered(FETCHES);
-    // Few are decoded at once, so that those which wait do not fill the memory.
-    let mut decoded = fetched
-        .map_ok(|(object, index, bytes)| {
-            let table = Arc::clone(table);
-            read_object(object, index, bytes, table)
-        })
-        .try_buffered(workers());
-    while let Some(object) = decoded.try_next().await? {
-        if let Some(schema) = evolved(&read.schema, &object.schema) {
-            read.schema = schema;
-        }
-        for (rule, count) in object.changes {
-            *read.changes.entry(rule).or_default() += count;
-        }
-        if cached_bytes + object.bytes.len() <= CACHE_BYTES {
-            cached_bytes += object.bytes.len();
-            read.cached.insert(object.object.path.clone(), object.bytes);
-        }
-        read.objects.push((object.object, object.keys.len() as u64));
-        read.keys.extend(object.keys);
-    }
-    Ok(read)
-}
-
-async fn read_object(
-    object: CleanObject,
-    index: u32,
-    bytes: Bytes,
-    table: SchemaRef,
-) -> Result<ReadObject, DailyError> {
-    let read = bytes.clone();
-    let task = tokio::task::spawn_blocking(move || read_rows(index, read, &table));
-    match join_reader(task).await {
-        Ok((keys, schema, changes)) => Ok(ReadObject {
-            object,
-            bytes,
-            keys,
-            schema,
-            changes,
-        }),
-        Err(source) => Err(DailyError::CleanObject {
-            key: object.path.into(),
-            source,
-        }),
-    }
-}
-
-type Read = (Vec<RowKey>, SchemaRef, BTreeMap<String, u64>);
-
-fn read_rows(index: u32, bytes: Bytes, table: &SchemaRef) -> Result<Read, RowsError> {
-    let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(bytes, plain_types())?;
-    let schema = Arc::clone(builder.schema());
-    // A column of another type is found before any row is merged.
-    conform(&RecordBatch::new_empty(Arc::clone(&schema)), table)?;
-    let changes = lake::writer::changes(builder.metadata().file_metadata());
-    let mask = ProjectionMask::columns(builder.parquet_schema(), KEY_COLUMNS);
-    let mut keys = Vec::new();
-    for batch in builder.with_projection(mask).build()? {
-        let first_row = u32::try_from(keys.len()).unwrap_or(u32::MAX);
-        append_keys(&mut keys, &batch?, index, first_row)?;
-    }
-    Ok((keys, schema, changes))
-}
-
 /// Returns the chosen rows of each object, and takes the keys apart.
-fn sources(objects: &[(CleanObject, u64)], keys: Vec<RowKey>) -> Vec<Source> {
+fn sources(objects: &[(Pending, u64)], keys: Vec<RowKey>) -> Vec<Source> {
     let mut rows: Vec<Vec<u32>> = vec![Vec::new(); objects.len()];
     for key in keys {
         if let Some(rows) = rows.get_mut(key.object as usize) {
@@ -383,7 +444,7 @@ fn sources(objects: &[(CleanObject, u64)], keys: Vec<RowKey>) -> Vec<Source> {
         .zip(rows)
         .filter(|(_, rows)| !rows.is_empty());
     sources
-        .map(|((object, _), mut rows)| {
+        .map(|((Pending { object, .. }, _), mut rows)| {
             // They come sorted by `ind`.
             rows.sort_unstable();
             Source {
@@ -395,6 +456,26 @@ fn sources(objects: &[(CleanObject, u64)], keys: Vec<RowKey>) -> Vec<Source> {
             }
         })
         .collect()
+}
+
+/// Merges all slices of a day, as a run does.
+#[cfg(test)]
+pub(crate) async fn merge(
+    work: &Work,
+    kind: Kind,
+    through: Date,
+    attempt: u32,
+) -> Result<MergeOutcome, DailyError> {
+    let day = MergeDay {
+        through,
+        attempt,
+        last_run: None,
+        first_run: None,
+        as_of_now: false,
+    };
+    let mut merge = Merge::new(work, kind, day, BTreeMap::new());
+    while merge.next().await? {}
+    Ok(merge.outcome())
 }
 
 #[cfg(test)]

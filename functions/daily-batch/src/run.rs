@@ -37,6 +37,8 @@ pub(crate) const REJECTED: &str = "rejected";
 pub(crate) const UNACCOUNTED: &str = "unaccounted";
 pub(crate) const IS_COMPLETE: &str = "reconciliation_complete";
 pub(crate) const DUPLICATE_KEYS: &str = "duplicate_keys";
+/// Rows of the day that came after the tables were as they are reported.
+pub(crate) const ROWS_LACKING: &str = "rows_lacking";
 
 /// Steps that keep the tables in shape: when one fails, it is reported, and the reports are made all the same.
 pub(crate) const MAINTENANCE: [&str; 2] = ["compact", "vacuum"];
@@ -111,6 +113,7 @@ impl Runner {
             lake: self.lake.clone(),
             sizes: self.sizes,
             clock: self.clock.clone(),
+            seal_after: SignedDuration::from_hours(i64::from(self.config.seal_after_hours)),
         }
     }
 
@@ -122,7 +125,7 @@ impl Runner {
         start: Start<'_>,
         progress: Progress<'_>,
     ) -> Result<Ended, DailyError> {
-        let attempt = match self.begin(run_date, start).await? {
+        let mut attempt = match self.begin(run_date, start).await? {
             Begun::Attempt(attempt) => *attempt,
             Begun::AlreadyDone(record) => {
                 info!(
@@ -132,6 +135,7 @@ impl Runner {
                 return Ok(Ended::Done(*record));
             }
         };
+        attempt.record.as_of_now = start.as_of_now;
         progress(&attempt.record);
         let attempt = Arc::new(Mutex::new(attempt));
         let worked = self.renewed_steps(&attempt, start, progress).await;
@@ -298,7 +302,7 @@ impl Runner {
             };
             progress(&record);
             let started_at = self.ledger().now();
-            let outcome = self.step(name, &record).boxed_local().await;
+            let outcome = self.step(name, &record, attempt).boxed_local().await;
             let mut attempt = attempt.lock().await;
             let elapsed = attempt.now().duration_since(started_at);
             let mut error = None;

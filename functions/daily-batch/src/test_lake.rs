@@ -191,13 +191,31 @@ pub(crate) fn with_damaged_values(bytes: &Bytes, column: &str) -> Bytes {
 }
 
 pub(crate) fn batch(rows: &[Posted]) -> RecordBatch {
+    batch_of(Kind::User, rows)
+}
+
+/// Returns the rows of a kind that belong to users as posted.
+pub(crate) fn batch_of(kind: Kind, rows: &[Posted]) -> RecordBatch {
     let shard = ShardId::from_number(0);
-    let mut writer = CleanWriter::new(Kind::User);
+    let mut writer = CleanWriter::new(kind);
     for row in rows {
-        let text = format!(
-            r#"{{"ind":{},"first_name":"Ada","age":{}}}"#,
-            row.ind, row.age
-        );
+        let Posted { ind, age, .. } = row;
+        let text = match kind {
+            Kind::User => format!(
+                r#"{{"ind":{ind},"first_name":"Ada","age":{age},"date_joined":"2016-05-0{}T10:00:00"}}"#,
+                ind % 9 + 1
+            ),
+            Kind::Geo => format!(
+                r#"{{"ind":{ind},"country":"{}","timestamp":"201{}-08-28T03:52:47"}}"#,
+                ["Ghana", "Peru", "Chad"][age.unsigned_abs() as usize % 3],
+                ind % 10
+            ),
+            Kind::Pin => format!(
+                r#"{{"index":{ind},"unique_id":"6ad84e6b-7cb0-4a28-9c5d-1ff6d9e7c8e{}","category":"{}","poster_name":"p{age}","follower_count":"{age}k"}}"#,
+                ind % 10,
+                ["art", "travel"][age.unsigned_abs() as usize % 2]
+            ),
+        };
         let text = cleaning::decode(text.as_bytes()).unwrap();
         let lineage = Lineage {
             shard: &shard,
@@ -236,12 +254,24 @@ pub(crate) fn with_rules(batch: &RecordBatch, rules: i32) -> RecordBatch {
     RecordBatch::try_new(batch.schema(), columns).unwrap()
 }
 
+/// Writes users as posted, with the pins and places that belong to them.
+pub(crate) async fn put_posts(lake: &Lake, rows: &[Posted]) {
+    for kind in Kind::ALL {
+        let bytes = lake::writer::write_parquet(&batch_of(kind, rows)).unwrap();
+        put_bytes_of(kind, lake, 0, rows, bytes).await;
+    }
+}
+
 pub(crate) async fn put_bytes(lake: &Lake, shard: u32, rows: &[Posted], bytes: Bytes) -> Path {
+    put_bytes_of(Kind::User, lake, shard, rows, bytes).await
+}
+
+async fn put_bytes_of(kind: Kind, lake: &Lake, shard: u32, rows: &[Posted], bytes: Bytes) -> Path {
     let sequences = rows
         .iter()
         .map(|row| row.sequence.parse::<Sequence>().unwrap().number);
     let key = ObjectKey::Clean {
-        kind: Kind::User,
+        kind,
         hour: ArrivalHour::of(rows[0].arrival_seconds * 1_000_000),
         range: SequenceRange {
             shard: ShardId::from_number(shard),

@@ -1,6 +1,7 @@
 //! Where a run works, the sizes that bound its memory and the files of a table, and its threads.
 
 use event_model::Clock;
+use jiff::{SignedDuration, Timestamp};
 use tokio::task::JoinHandle;
 
 use crate::error::RowsError;
@@ -12,6 +13,15 @@ pub(crate) struct Work {
     pub(crate) lake: Lake,
     pub(crate) sizes: Sizes,
     pub(crate) clock: Clock,
+    /// Time after the end of a date from which on nothing arrives for it any more, but what is announced.
+    pub(crate) seal_after: SignedDuration,
+}
+
+impl Work {
+    /// Returns the time.
+    pub(crate) fn now(&self) -> Timestamp {
+        Timestamp::from_millisecond(self.clock.unix_millis()).unwrap_or(Timestamp::MAX)
+    }
 }
 
 /// Sizes of what is read and written. Tests make them small, so that small tables have several files and writers.
@@ -29,6 +39,10 @@ pub(crate) struct Sizes {
     pub(crate) bytes_per_writer: u64,
     /// Writers that work at once, at most.
     pub(crate) writers: usize,
+    /// Rows after which a merge begins another slice. Each costs 64 bytes of memory while it is sorted.
+    pub(crate) slice_rows: usize,
+    /// Bytes of clean objects after which a merge begins another slice.
+    pub(crate) slice_bytes: u64,
 }
 
 impl Sizes {
@@ -46,6 +60,8 @@ impl Default for Sizes {
             batch_bytes: 32 << 20,
             bytes_per_writer: 128 << 20,
             writers: workers(),
+            slice_rows: 6_000_000,
+            slice_bytes: 1 << 30,
         }
     }
 }

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use aws_lambda_events::event::streams::KinesisEventResponse;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::DisplayErrorContext;
+use aws_sdk_s3::primitives::ByteStream;
 use conditional_put::{Put, PutError};
 use event_model::position::InvalidShardId;
 use event_model::{Clock, SequenceNumber};
 use futures::future::join_all;
+use lake::key::Announcement;
 use lambda_runtime::LambdaEvent;
 use tracing::{info, instrument, warn};
 
@@ -26,6 +28,7 @@ pub struct App {
     config: Config,
     clock: Clock,
     publish: Publish,
+    announces: bool,
 }
 
 impl App {
@@ -36,7 +39,16 @@ impl App {
             config,
             clock,
             publish,
+            announces: false,
         }
+    }
+
+    /// Announces each object of clean rows before it is written: for batches that are cleaned so late that the daily merge does not list
+    /// their date any more.
+    #[must_use]
+    pub fn with_announcements(mut self) -> Self {
+        self.announces = true;
+        self
     }
 
     /// Cleans a batch and writes its objects; the batch is acknowledged only as far as all of it is written.
@@ -108,6 +120,18 @@ impl App {
     async fn put(&self, object: &PreparedObject) -> Result<Put, PutError> {
         let (bucket, key) = (&self.config.bucket_name, object.key.to_string());
         let records = object.contents.records();
+        if self.announces
+            && let Some(announcement) =
+                Announcement::new(&key, &conditional_put::digest(&object.body))
+        {
+            let put = self
+                .s3
+                .put_object()
+                .bucket(bucket)
+                .key(announcement.to_string());
+            let put = put.body(ByteStream::from_static(b"")).send().await;
+            put.map_err(|error| PutError::Put(Box::new(error)))?;
+        }
         conditional_put::put(&self.s3, bucket, &key, records, object.body.clone()).await
     }
 }

@@ -2,10 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use aws_access::{Bucket, BucketError};
-use bytes::Bytes;
+use aws_access::Bucket;
 use cleaning::{KindSource, Piece, RejectionCode, clean_record, unpack};
-use conditional_put::Put;
 use event_model::{Kind, SequenceNumber, ShardId, SubNumber};
 use futures::future::try_join_all;
 use jiff::Timestamp;
@@ -17,6 +15,7 @@ use lake::{
 };
 
 use super::sink::SinkObject;
+use crate::announced::write_announced;
 
 /// Rows after which a chunk is written.
 const MAX_ROWS: u64 = 50_000;
@@ -196,20 +195,10 @@ impl Chunk {
         }
         let writes = objects
             .into_iter()
-            .map(|(key, records, body)| write(lake, key, records, body));
+            .map(|(key, records, body)| write_announced(lake, key.to_string(), records, body));
         try_join_all(writes).await?;
         Ok((self.names, self.counts))
     }
-}
-
-async fn write(
-    lake: &Bucket,
-    key: ObjectKey,
-    records: u64,
-    body: Bytes,
-) -> Result<Put, BucketError> {
-    lake.write_unless_more(&key.to_string(), records, body)
-        .await
 }
 
 impl Times {

@@ -123,7 +123,7 @@ impl Cleaner {
         });
         let config = Config::new(&lake.bucket);
         Self {
-            app: App::new(lake.aws.s3(), config, clock, publish),
+            app: App::new(lake.aws.s3(), config, clock, publish).with_announcements(),
             done,
         }
     }

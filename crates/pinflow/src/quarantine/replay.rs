@@ -15,6 +15,7 @@ use lake::{LakeError, Lineage, ObjectKey, Partition, PartitionedWriter, Sequence
 use super::walk::{Line, Walk};
 use super::{Damaged, counted, listed, rules};
 use crate::Terminal;
+use crate::announced::write_announced;
 use crate::cli::ReplayOptions;
 
 /// Cleans the selected records again and writes the rows, or only prints what would become of them.
@@ -49,15 +50,14 @@ pub(super) async fn command(
                 writer,
                 state: sequences,
             } = partition;
-            *tally.rows.entry(kind).or_default() += writer.rows() as u64;
+            let rows = writer.rows() as u64;
+            *tally.rows.entry(kind).or_default() += rows;
             let Some(key) = ObjectKey::replay(kind, hour, shard, sequences) else {
                 continue;
             };
             tally.objects += 1;
             if !options.dry_run {
-                bucket
-                    .write(&key.to_string(), writer.finish_parquet()?)
-                    .await?;
+                write_announced(bucket, key.to_string(), rows, writer.finish_parquet()?).await?;
             }
         }
     }

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use daily_report::run::StepRecord;
 use daily_report::summary::{MergeCounts, RowBalance};
 use event_model::Kind;
-use jiff::civil::Date;
 use tracing::warn;
 
 use crate::table::change::Committed;
@@ -16,6 +15,8 @@ const CHANGED: &str = "changed.";
 const ORDER_UNDECIDED: &str = "order_undecided";
 /// The count of rows of days that had been run before.
 const LATE: &str = "late";
+/// The count of objects that a merge has still to read, while it is at work.
+pub(crate) const OBJECTS_LEFT: &str = "objects_left";
 /// Prefix of the counts that name examples of keys whose latest version nothing decides.
 const UNDECIDED: &str = "undecided.";
 /// How many there are of a merge.
@@ -28,8 +29,6 @@ pub(crate) struct MergeOutcome {
     pub(crate) changes: BTreeMap<String, u64>,
     /// The version that it made or found, and the table's rows.
     pub(crate) table: Committed,
-    /// New rows that arrived on days before the run date.
-    pub(crate) rows_of_earlier_days: BTreeMap<Date, u64>,
     /// Some of the keys whose latest version nothing decides.
     pub(crate) undecided: Vec<i64>,
     /// Objects of the table, of this and of earlier merges, that cannot be read.
@@ -37,6 +36,18 @@ pub(crate) struct MergeOutcome {
 }
 
 impl MergeOutcome {
+    /// Adds what a slice did, but for what it found of the table.
+    pub(super) fn add(&mut self, slice: &Self) {
+        self.counts += slice.counts;
+        for (rule, count) in &slice.changes {
+            *self.changes.entry(rule.clone()).or_default() += count;
+        }
+        self.undecided.extend(&slice.undecided);
+        self.undecided.sort_unstable();
+        self.undecided.dedup();
+        self.undecided.truncate(UNDECIDED_EXAMPLES);
+    }
+
     /// Counts the keys whose latest version nothing decides, and keeps some as examples.
     pub(crate) fn count_undecided(&mut self, kind: Kind, mut inds: Vec<i64>) {
         inds.sort_unstable();
@@ -101,6 +112,13 @@ pub(crate) fn merge_counts(outcome: &MergeOutcome) -> BTreeMap<String, u64> {
         .chain(changes)
         .chain(undecided)
         .collect()
+}
+
+/// Adds the counts of a merge to those of others.
+pub(crate) fn add_counts(counts: &mut BTreeMap<String, u64>, more: BTreeMap<String, u64>) {
+    for (name, count) in more {
+        *counts.entry(name).or_default() += count;
+    }
 }
 
 /// Reads what a merge did from the counts of its step.

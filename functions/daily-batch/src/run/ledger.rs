@@ -6,7 +6,7 @@
 
 mod resume;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use daily_report::run::{RunRecord, RunState, Trigger};
@@ -41,6 +41,8 @@ pub(crate) struct Attempt {
     pub(crate) record: RunRecord,
     /// Steps that the attempt before this one had done.
     pub(crate) done_before: usize,
+    /// Whether it has merged a slice.
+    has_merged: bool,
     version: UpdateVersion,
     ledger: Ledger,
 }
@@ -103,25 +105,23 @@ impl Ledger {
         Ok(first..record.attempt)
     }
 
-    /// Returns which of these days were run.
-    pub(crate) async fn days_that_ran(
-        &self,
-        days: impl Iterator<Item = Date>,
-    ) -> Result<BTreeSet<Date>, DailyError> {
-        let asked: BTreeSet<Date> = days.collect();
-        let mut ran = BTreeSet::new();
-        if asked.is_empty() {
-            return Ok(ran);
-        }
-        // One list: after an import there are years of days, and of most no attempt.
+    /// Returns the latest day that was run.
+    pub(crate) async fn last_days_run(&self) -> Result<Option<Date>, DailyError> {
         let attempts = self.list(RUNS_PREFIX).await?;
-        let tried: BTreeSet<Date> = attempts.into_iter().map(|(date, _)| date).collect();
-        for day in asked.intersection(&tried) {
-            if self.days_run(*day).await?.is_some() {
-                ran.insert(*day);
+        let mut dates: Vec<Date> = attempts.into_iter().map(|(date, _)| date).collect();
+        dates.dedup();
+        for date in dates.into_iter().rev() {
+            if self.days_run(date).await?.is_some() {
+                return Ok(Some(date));
             }
         }
-        Ok(ran)
+        Ok(None)
+    }
+
+    /// Returns the first date of the ledger.
+    pub(crate) async fn first_date(&self) -> Result<Option<Date>, DailyError> {
+        let attempts = self.list(RUNS_PREFIX).await?;
+        Ok(attempts.first().map(|(date, _)| *date))
     }
 
     /// Returns the run of a day, if there was one: the last attempt that came to its end when the day was over.
@@ -201,6 +201,7 @@ impl Ledger {
                 let previous = previous.filter(|record| is_resumable(record, is_partial));
                 return Ok(Begun::Attempt(Box::new(Attempt {
                     done_before: previous.map_or(0, |record| done(&record)),
+                    has_merged: false,
                     record,
                     version,
                     ledger: self.clone(),
@@ -256,6 +257,7 @@ impl Ledger {
             state: RunState::Running,
             partial,
             as_of: None,
+            as_of_now: false,
             started_at: now,
             expires_at: now.saturating_add(self.expiry).unwrap_or(Timestamp::MAX),
             finished_at: None,
@@ -399,9 +401,18 @@ impl Attempt {
         (self.ledger.expiry / 4).unsigned_abs()
     }
 
-    /// Tells whether this attempt has come further than those before it.
+    /// Tells whether this attempt has come further than those before it: by a step, or by a slice of one.
     pub(crate) fn has_progressed(&self) -> bool {
-        done(&self.record) > self.done_before
+        self.has_merged || done(&self.record) > self.done_before
+    }
+
+    /// Notes how far a merge is.
+    pub(crate) fn record_slice(&mut self, step: &str, counts: BTreeMap<String, u64>) {
+        self.has_merged = true;
+        let mut steps = self.record.steps.iter_mut();
+        if let Some(step) = steps.find(|found| found.name == step) {
+            step.counts = counts;
+        }
     }
 
     pub(crate) fn now(&self) -> Timestamp {

@@ -156,6 +156,7 @@ mod tests {
             state,
             partial: false,
             as_of: None,
+            as_of_now: false,
             started_at: "2026-03-02T06:00:00Z".parse().unwrap(),
             expires_at: "2026-03-02T06:15:00Z".parse().unwrap(),
             finished_at: Some("2026-03-02T06:00:12.5Z".parse().unwrap()),

@@ -3,19 +3,23 @@
 use std::collections::BTreeMap;
 
 use cleaning::RejectionCode;
+use daily_report::Summary;
 use daily_report::run::RunRecord;
 use event_model::{Kind, chain};
 use object_store::path::Path;
+use tokio::sync::Mutex;
 use tracing::{error, warn};
 
+use super::ledger::Attempt;
 use super::reconciliation::reconcile;
 use super::{
-    ACCEPTED, DUPLICATE_KEYS, IS_COMPLETE, REJECTED, REPORTS, Runner, UNACCOUNTED, page_key,
-    summary, usage,
+    ACCEPTED, DUPLICATE_KEYS, IS_COMPLETE, REJECTED, REPORTS, ROWS_LACKING, Runner, UNACCOUNTED,
+    page_key, summary, usage,
 };
 use crate::maintenance::compact::compact;
-use crate::merge::counts::{merge_counts, merge_step, table_counts};
-use crate::merge::merge;
+use crate::merge::Merge;
+use crate::merge::counts::{OBJECTS_LEFT, merge_step, table_counts};
+use crate::merge::plan::MergeDay;
 use crate::storage::objects;
 use crate::table::delta::CuratedTable;
 use crate::{DailyError, reports};
@@ -26,12 +30,13 @@ impl Runner {
         &self,
         name: &str,
         record: &RunRecord,
+        attempt: &Mutex<Attempt>,
     ) -> Result<StepDone, DailyError> {
         if let Some(kind) = Kind::ALL
             .into_iter()
             .find(|kind| merge_step(*kind) == *name)
         {
-            return self.merge(kind, record).await;
+            return self.merge(kind, record, attempt).await;
         }
         match name {
             "compact" => self.compact(record).await,
@@ -39,6 +44,9 @@ impl Runner {
                 let mut files = 0;
                 for kind in Kind::ALL {
                     let table = CuratedTable::open_or_create(&self.lake, kind).await?;
+                    let (manifest, _) = table.manifest().await?;
+                    let (store, now) = (self.lake.store(), self.ledger().now());
+                    manifest.delete_unnamed(store.as_ref(), kind, now).await?;
                     files += table.vacuum(self.config.vacuum_retention_hours).await?;
                 }
                 Ok(StepDone::files(files))
@@ -55,27 +63,26 @@ impl Runner {
         }
     }
 
-    /// Merges a kind, and counts what unfinished attempts at the same date merged before, too.
-    async fn merge(&self, kind: Kind, record: &RunRecord) -> Result<StepDone, DailyError> {
-        let (run_date, attempt) = (record.run_date, record.attempt);
-        let mut outcome = merge(&self.work(), kind, run_date, attempt).await?;
-        let earlier = outcome.rows_of_earlier_days.keys().copied();
-        for date in self.ledger().days_that_ran(earlier).await? {
-            let rows = outcome.rows_of_earlier_days.get(&date);
-            outcome.counts.late += rows.copied().unwrap_or_default();
+    /// Merges a kind, slice by slice; the ledger says after each how far it is.
+    async fn merge(
+        &self,
+        kind: Kind,
+        record: &RunRecord,
+        attempt: &Mutex<Attempt>,
+    ) -> Result<StepDone, DailyError> {
+        let day = self.merge_day(record).await?;
+        let before = self.merged_before(kind, record).await?;
+        let work = self.work();
+        let mut merge = Merge::new(&work, kind, day, before);
+        while merge.next().await? {
+            let mut attempt = attempt.lock().await;
+            let mut counts = merge.counts();
+            counts.insert(OBJECTS_LEFT.to_owned(), merge.objects_left());
+            attempt.record_slice(&merge_step(kind), counts);
+            attempt.save().await?;
         }
-        let mut counts = merge_counts(&outcome);
-        let unfinished = self.ledger().unfinished(record).await?;
-        if !unfinished.is_empty() {
-            let table = CuratedTable::open_or_create(&self.lake, kind).await?;
-            for note in table.merge_notes().await? {
-                if note.run_date == run_date && unfinished.contains(&note.attempt) {
-                    for (name, count) in note.counts {
-                        *counts.entry(name).or_default() += count;
-                    }
-                }
-            }
-        }
+        let mut counts = merge.counts();
+        let outcome = merge.outcome();
         let of_table = table_counts(&outcome);
         counts.extend(of_table.map(|(name, count)| (name.to_owned(), count)));
         Ok(StepDone {
@@ -83,6 +90,35 @@ impl Runner {
             tables: BTreeMap::from([(kind.to_string(), outcome.table.version)]),
             error: None,
         })
+    }
+
+    /// Returns which day is merged, and what the ledger says of others.
+    pub(super) async fn merge_day(&self, record: &RunRecord) -> Result<MergeDay, DailyError> {
+        let ledger = self.ledger();
+        Ok(MergeDay {
+            through: record.run_date,
+            attempt: record.attempt,
+            last_run: ledger.last_days_run().await?,
+            first_run: ledger.first_date().await?,
+            as_of_now: record.as_of_now,
+        })
+    }
+
+    /// Returns what unfinished attempts at the same date merged.
+    pub(super) async fn merged_before(
+        &self,
+        kind: Kind,
+        record: &RunRecord,
+    ) -> Result<BTreeMap<String, u64>, DailyError> {
+        let unfinished = self.ledger().unfinished(record).await?;
+        if unfinished.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let table = CuratedTable::open_or_create(&self.lake, kind).await?;
+        let note = table.last_merge_note().await?;
+        let of_run = note
+            .filter(|note| note.run_date == record.run_date && unfinished.contains(&note.attempt));
+        Ok(of_run.map(|note| note.counts).unwrap_or_default())
     }
 
     /// Compacts every table. The version that the reports read moves along, as no row changes.
@@ -121,16 +157,49 @@ impl Runner {
         Ok(tables)
     }
 
+    /// Counts the rows that arrived by the end of a day and that its reports lack, since they came after the day was merged.
+    async fn lacking_rows(
+        &self,
+        record: &RunRecord,
+        tables: &[CuratedTable],
+    ) -> Result<u64, DailyError> {
+        let mut rows = 0;
+        for table in tables {
+            let newest = CuratedTable::open_or_create(&self.lake, table.kind()).await?;
+            if newest.version() > table.version() {
+                let (manifest, _) = newest.manifest().await?;
+                rows += manifest.rows_merged_after(record.run_date, table.version());
+            }
+        }
+        if rows > 0 {
+            warn!(
+                rows_lacking = rows,
+                "The reports of {} lack {rows} rows that came later; as_of_now has them",
+                record.run_date
+            );
+        }
+        Ok(rows)
+    }
+
     /// Writes the summary and the page.
     async fn page(&self, record: &RunRecord) -> Result<BTreeMap<String, u64>, DailyError> {
         let tables = self.tables(record).await?;
+        let lacking = self.lacking_rows(record, &tables).await?;
         let run_date = record.run_date;
         let earlier = self.ledger().succeeded_before(record).await?;
         let mut summary = summary::gather(&self.lake, record, &earlier, &tables).await?;
-        let (reconciliation, stream) =
-            reconcile(&self.lake, self.stream.as_ref(), run_date, &self.clock).await?;
-        summary.reconciliation = reconciliation;
-        summary.usage = usage::of_day(&self.lake, &summary, record, stream, &self.clock).await?;
+        if let Some(before) = self.summary_before(record).await? {
+            summary.quarantine = before.quarantine;
+            summary.reconciliation = before.reconciliation;
+            summary.usage = before.usage;
+        } else {
+            summary.quarantine = summary::quarantine(&self.lake, run_date).await?;
+            let (reconciliation, stream) =
+                reconcile(&self.lake, self.stream.as_ref(), run_date, &self.clock).await?;
+            summary.reconciliation = reconciliation;
+            summary.usage =
+                usage::of_day(&self.lake, &summary, record, stream, &self.clock).await?;
+        }
         if summary.reconciliation.unaccounted > 0 {
             warn!(
                 unaccounted = summary.reconciliation.unaccounted,
@@ -159,7 +228,7 @@ impl Runner {
             .filter(|(code, _)| is_loss(code))
             .map(|(_, count)| count)
             .sum();
-        Ok(BTreeMap::from([
+        let mut counts = BTreeMap::from([
             (ACCEPTED.to_owned(), summary.reconciliation.accepted),
             (REJECTED.to_owned(), rejected),
             (UNACCOUNTED.to_owned(), summary.reconciliation.unaccounted),
@@ -171,7 +240,19 @@ impl Runner {
                 DUPLICATE_KEYS.to_owned(),
                 summary.duplicate_keys.values().sum(),
             ),
-        ]))
+        ]);
+        if lacking > 0 {
+            counts.insert(ROWS_LACKING.to_owned(), lacking);
+        }
+        Ok(counts)
+    }
+
+    /// Returns the summary of the run that this one makes again, for what cannot be looked up as it was then.
+    async fn summary_before(&self, record: &RunRecord) -> Result<Option<Summary>, DailyError> {
+        if record.as_of.is_none() {
+            return Ok(None);
+        }
+        summary::read(&self.lake, record.run_date).await
     }
 
     async fn put(&self, key: &str, bytes: Vec<u8>) -> Result<(), DailyError> {

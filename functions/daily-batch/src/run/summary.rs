@@ -26,7 +26,7 @@ const EXAMPLES: usize = 3;
 /// Earlier days of the trend.
 const TREND_DAYS: i64 = 30;
 
-/// Gathers the summary of a date, but for what its reconciliation found, and what the day cost.
+/// Gathers the summary of a date, but for what was rejected, what its reconciliation found, and what the day cost.
 pub(crate) async fn gather(
     lake: &Lake,
     record: &RunRecord,
@@ -38,7 +38,6 @@ pub(crate) async fn gather(
         attempt: record.attempt,
         trigger: Some(record.trigger),
         partial: record.partial,
-        quarantine: quarantine(lake, record.run_date).await?,
         steps: record.steps.clone(),
         ..Summary::default()
     };
@@ -74,16 +73,16 @@ pub(crate) async fn gather(
         summary
             .tables
             .insert(kind.to_string(), table.counts().await?);
-        let (manifest, _) = table.manifest().await?;
-        summary
-            .rows_by_hour
-            .insert(kind.to_string(), manifest.rows_by_hour(record.run_date));
+        let (mut manifest, _) = table.manifest().await?;
+        let store = lake.store();
+        let rows = manifest.rows_by_hour(store.as_ref(), kind, record.run_date);
+        summary.rows_by_hour.insert(kind.to_string(), rows.await?);
     }
     Ok(summary)
 }
 
 /// Counts what was rejected on a date; a record that was delivered twice counts once.
-async fn quarantine(lake: &Lake, date: Date) -> Result<Quarantine, DailyError> {
+pub(crate) async fn quarantine(lake: &Lake, date: Date) -> Result<Quarantine, DailyError> {
     let prefix = format!("{QUARANTINE_PREFIX}date={date}/");
     let mut seen = BTreeSet::new();
     let mut quarantine = Quarantine::default();
@@ -165,19 +164,20 @@ pub fn summary_key(run_date: Date) -> String {
     format!("{}/summary.json", folder(run_date))
 }
 
+/// Reads the summary of a day; `None` for one that an older or newer release wrote.
+pub(crate) async fn read(lake: &Lake, run_date: Date) -> Result<Option<Summary>, DailyError> {
+    let path = Path::from(summary_key(run_date));
+    let found = fetch_if_there(lake.store().as_ref(), &path).await?;
+    Ok(found.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
+}
+
 /// Reads the summaries of earlier days, oldest first; days without one are left out.
 pub(crate) async fn trend(lake: &Lake, run_date: Date) -> Result<Vec<Summary>, DailyError> {
     let days = (1..=TREND_DAYS)
         .rev()
         .map(|days| run_date.saturating_sub(days.days()));
     let summaries: Vec<Option<Summary>> = stream::iter(days)
-        .map(|day| async move {
-            let found =
-                fetch_if_there(lake.store().as_ref(), &Path::from(summary_key(day))).await?;
-            // One that an older or newer release wrote is left out.
-            let summary = found.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-            Ok::<_, DailyError>(summary)
-        })
+        .map(|day| read(lake, day))
         .buffered(8)
         .try_collect()
         .await?;

@@ -9,10 +9,11 @@ use object_store::ObjectStoreExt as _;
 use object_store::path::Path;
 
 use super::*;
-use crate::merge::merge;
+use crate::merge::{Merge, merge};
 use crate::table::delta::CuratedTable;
 use crate::test_lake::{self, memory, posted};
 
+mod calendar;
 mod days;
 
 const DAY_SECONDS: u64 = 86_400;
@@ -255,10 +256,13 @@ async fn what_a_killed_attempt_committed_is_counted_once() {
         (2, vec![posted(3, 20, 10, "102")]),
     ] {
         test_lake::put(&runner.lake, &rows).await;
-        assert_eq!(begin(&runner).await.record.attempt, attempt);
-        let work = runner.work();
-        let merged = merge(&work, Kind::User, day(), attempt).await.unwrap();
-        assert_eq!(merged.counts.inserted, rows.len() as u64);
+        let record = begin(&runner).await.record;
+        assert_eq!(record.attempt, attempt);
+        let (work, day) = (runner.work(), runner.merge_day(&record).await.unwrap());
+        let before = runner.merged_before(Kind::User, &record).await.unwrap();
+        let mut killed = Merge::new(&work, Kind::User, day, before);
+        while killed.next().await.unwrap() {}
+        assert_eq!(killed.outcome().counts.inserted, rows.len() as u64);
         clock.advance(61);
     }
     test_lake::put(&runner.lake, &[posted(4, 20, 10, "103")]).await;

@@ -1,9 +1,12 @@
 //! The bucket's objects: listed, fetched and put, with errors that name them.
 
 use bytes::Bytes;
+use event_model::metadata;
 use futures::TryStreamExt as _;
 use object_store::path::Path;
-use object_store::{Error, GetOptions, ObjectMeta, ObjectStore, ObjectStoreExt as _};
+use object_store::{
+    Attribute, Attributes, Error, GetOptions, ObjectMeta, ObjectStore, ObjectStoreExt as _,
+};
 
 use crate::DailyError;
 
@@ -25,19 +28,36 @@ pub(crate) async fn fetch(store: &dyn ObjectStore, path: &Path) -> Result<Bytes,
         .map_err(DailyError::lake("read", path.as_ref()))
 }
 
+/// An object's bytes, and what its writer says of them.
+#[derive(Clone, Debug)]
+pub(crate) struct Fetched {
+    pub(crate) bytes: Bytes,
+    pub(crate) digest: Option<String>,
+}
+
+/// Returns the digest in an object's metadata.
+pub(crate) fn digest(attributes: &Attributes) -> Option<String> {
+    let digest = attributes.get(&Attribute::Metadata(metadata::DIGEST.into()));
+    digest.map(|digest| digest.to_string())
+}
+
 /// Fetches the version of an object that a listing showed. One that has been written again, or taken away, since then is
 /// [`DailyError::Changed`].
 pub(crate) async fn fetch_version(
     store: &dyn ObjectStore,
     path: &Path,
     e_tag: Option<&str>,
-) -> Result<Bytes, DailyError> {
+) -> Result<Fetched, DailyError> {
     let options = GetOptions {
         if_match: e_tag.map(str::to_owned),
         ..GetOptions::default()
     };
     let got = match store.get_opts(path, options).await {
-        Ok(got) => got.bytes().await,
+        Ok(got) => {
+            let digest = digest(&got.attributes);
+            let bytes = got.bytes().await;
+            bytes.map(|bytes| Fetched { bytes, digest })
+        }
         Err(error) => Err(error),
     };
     got.map_err(|error| match error {

@@ -54,7 +54,9 @@ pub(crate) enum Reason {
 pub(crate) struct MergeNote {
     pub(crate) run_date: Date,
     pub(crate) attempt: u32,
-    /// The counts of its step.
+    /// The date of arrival under which its rows are, for the reports of that date and of later ones.
+    pub(crate) date: Date,
+    /// The counts of its step, those of the merges before it included that belong to the same run.
     pub(crate) counts: BTreeMap<String, u64>,
 }
 

@@ -26,7 +26,7 @@ impl CuratedTable {
     /// Returns `None` when somebody else has committed since: the change was made for a table that is no more.
     pub(crate) async fn commit(
         self,
-        change: Change,
+        mut change: Change,
         reason: Reason,
     ) -> Result<Option<Committed>, DailyError> {
         let failed = table_error("write", self.kind);
@@ -51,8 +51,7 @@ impl CuratedTable {
         balance((rows_before + added).saturating_sub(gone))?;
 
         let store = self.lake.store();
-        let manifest = change
-            .manifest
+        let manifest = std::mem::take(&mut change.manifest)
             .write(store.as_ref(), self.kind, digest_after(&files, &change))
             .await?;
         let operation = operation(&reason);

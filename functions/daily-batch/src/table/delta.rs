@@ -30,8 +30,8 @@ use crate::storage::remote_file::row_count;
 
 /// Name of the pipeline's own note in a commit.
 pub(super) const NOTE: &str = "pinflow";
-/// Newest commits whose notes are read: those of a month, when a day makes three.
-const NOTED_COMMITS: usize = 100;
+/// Newest commits among which the newest merge is looked for.
+const NOTED_COMMITS: usize = 20;
 /// Newest commits in which the manifest of a state is looked for that somebody else made.
 const SEARCHED_COMMITS: usize = 1000;
 
@@ -144,7 +144,7 @@ impl CuratedTable {
     pub(crate) async fn manifest(&self) -> Result<(Manifest, bool), DailyError> {
         let store = self.lake.store();
         let digest = self.digest()?;
-        if let Some(manifest) = Manifest::find(store.as_ref(), self.kind, &digest).await? {
+        if let Some(manifest) = Manifest::of_state(store.as_ref(), self.kind, &digest).await? {
             return Ok((manifest, true));
         }
         let mut version = self.version();
@@ -185,20 +185,21 @@ impl CuratedTable {
         Ok(Some(infos.next().unwrap_or_default()))
     }
 
-    /// Returns the notes of the newest merges.
-    pub(crate) async fn merge_notes(&self) -> Result<Vec<MergeNote>, DailyError> {
-        let mut notes = Vec::new();
-        let newest = self.version();
-        for version in (0..=newest).rev().take(NOTED_COMMITS) {
+    /// Returns the note of the newest merge.
+    pub(crate) async fn last_merge_note(&self) -> Result<Option<MergeNote>, DailyError> {
+        for version in (0..=self.version()).rev().take(NOTED_COMMITS) {
             let Some(info) = self.commit_info(version).await? else {
                 break;
             };
-            notes.extend(note(&info).and_then(|note| note.merge));
+            if let Some(merge) = note(&info).and_then(|note| note.merge) {
+                return Ok(Some(merge));
+            }
         }
-        Ok(notes)
+        Ok(None)
     }
 
-    fn digest(&self) -> Result<FilesDigest, DailyError> {
+    /// Returns the digest of the table's files, which names its manifest.
+    pub(crate) fn digest(&self) -> Result<FilesDigest, DailyError> {
         let snapshot = self
             .delta
             .snapshot()

@@ -4,21 +4,26 @@
 //! says: these files hold the outcome of these objects. That stays true whatever happens to the table later, so a table that
 //! anybody restores to an earlier version finds the manifest of that version again, and a run that is killed before its
 //! commit leaves a manifest that no table asks for.
+//!
+//! The objects are kept by the date of their arrival, in segments that are written once ([`parts`]), so that what a commit reads and
+//! writes grows with its own objects, not with the age of the stack.
 
-use std::collections::BTreeMap;
+mod parts;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::io::{Read as _, Write as _};
 
 use event_model::Kind;
-use flate2::read::GzDecoder;
-use flate2::write::GzEncoder;
 use jiff::civil::Date;
+use jiff::{SignedDuration, Timestamp};
+use lake::key::Announcement;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt as _};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use tracing::warn;
 
+use self::parts::{Objects, Part};
 use crate::DailyError;
 use crate::storage::clean::{CleanObject, arrival_hour};
 use crate::storage::objects;
@@ -26,31 +31,62 @@ use crate::table::files::folder;
 
 /// Folder of the manifests in a table; readers of Delta pass over names that begin with `_`.
 const FOLDER: &str = "_merged";
-/// How many manifests are kept besides the newest. A table that is restored to a version whose manifest is gone merges
-/// everything again, which changes no row.
-const KEPT: usize = 30;
+/// How many manifests are kept besides the newest: those of a month, when a day makes ten commits. A table that is restored to a version
+/// whose manifest is gone merges everything again, which changes no row.
+const KEPT: usize = 300;
+/// How many manifests there are more before the old ones are deleted.
+const DELETED_AT_ONCE: usize = 20;
+/// How many dates are kept whose version is known; files of older versions are vacuumed.
+pub(crate) const DATED: usize = 100;
+/// Age of a segment that the newest manifest does not name, from which on it is deleted: that of Delta's log.
+const SEGMENT_AGE: SignedDuration = SignedDuration::from_hours(30 * 24);
 
-/// The objects that a state of a table holds, by key.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// Whose objects a part of a manifest has: those that arrived on a date, or those that were put into `clean/` long after their
+/// arrival.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum PartOf {
+    Date(Date),
+    Replays,
+}
+
+/// The objects that a state of a table holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Manifest {
-    objects: BTreeMap<String, Merged>,
+    /// The newest date under which rows were merged.
+    pub(crate) through: Option<Date>,
+    /// For a date under which rows were merged: the version of the table when the next date's first row came.
+    #[serde(default)]
+    versions: BTreeMap<Date, u64>,
+    /// Of dates before this one, no version of the table is known.
+    #[serde(default)]
+    known_from: Option<Date>,
+    /// Up to this date, nothing arrives any more, and all that had is merged.
+    #[serde(default)]
+    pub(crate) sealed_through: Option<Date>,
+    dates: BTreeMap<Date, Part>,
+    #[serde(default)]
+    replays: Part,
+    /// The objects of the parts that were read.
+    #[serde(skip)]
+    read: BTreeMap<PartOf, Objects>,
+    /// Of them, those that no segment has yet.
+    #[serde(skip)]
+    unwritten: BTreeMap<PartOf, Objects>,
 }
 
 /// What became of an object.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Merged {
+pub(crate) struct Merged {
     version: String,
-    rows: u64,
+    /// What stream-cleaner says of the object's bytes; the bucket's own version may change when they do not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) digest: Option<String>,
+    pub(crate) rows: u64,
+    /// The date under which its rows were merged.
+    under: Date,
     /// Why no row could be read from this version of the object; it is tried again when it changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    error: Option<String>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Line {
-    key: String,
-    #[serde(flatten)]
-    object: Merged,
+    pub(crate) error: Option<String>,
 }
 
 /// Digest of a table's set of files, as 16 hexadecimal digits.
@@ -81,7 +117,7 @@ struct Name {
 
 impl Name {
     fn parse(name: &str) -> Option<Self> {
-        let (number, digest) = name.strip_suffix(".ndjson.gz")?.split_once('-')?;
+        let (number, digest) = name.strip_suffix(".json")?.split_once('-')?;
         Some(Self {
             number: number.parse().ok()?,
             digest: FilesDigest(digest.to_owned()),
@@ -89,72 +125,203 @@ impl Name {
     }
 
     fn to_text(&self) -> String {
-        format!("{:020}-{}.ndjson.gz", self.number, self.digest.0)
+        format!("{:020}-{}.json", self.number, self.digest.0)
     }
 }
 
 impl Manifest {
+    /// Tells whether nothing is known to be merged.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.through.is_none() && self.dates.is_empty() && self.replays.objects == 0
+    }
+
+    /// Returns the version of the table in which `date` was the newest under which rows were merged; `current`, the version that
+    /// this manifest belongs to, when no later one was. `None` when that is not known any more.
+    pub(crate) fn version_of(&self, date: Date, current: u64) -> Option<u64> {
+        if self.known_from.is_some_and(|known| date < known) {
+            return None;
+        }
+        if self.through.is_none_or(|through| through <= date) {
+            return Some(current);
+        }
+        let (_, version) = self.versions.range(..=date).next_back()?;
+        Some(*version)
+    }
+
+    /// Notes that rows of all dates before one are merged together, under that date: nobody will know which version was which date's.
+    pub(crate) fn know_from(&mut self, date: Date) {
+        self.versions = self.versions.split_off(&date);
+        self.known_from = self.known_from.max(Some(date));
+    }
+
+    /// Returns the first date of which a version of the table is known.
+    pub(crate) fn known_from(&self) -> Option<Date> {
+        self.known_from
+    }
+
+    /// Notes that rows are merged under a date on top of a version of the table.
+    pub(crate) fn merge_under(&mut self, date: Date, version: u64) {
+        if self.through.is_some_and(|through| through >= date) {
+            return;
+        }
+        // Before the first date, the table was as it is.
+        let before = self.through.unwrap_or(Date::MIN);
+        self.versions.insert(before, version);
+        while self.versions.len() > DATED {
+            self.versions.pop_first();
+        }
+        self.through = Some(date);
+    }
+
+    /// Returns what became of an object of a part that was read, if it was merged.
+    pub(crate) fn find(&self, part: PartOf, object: &CleanObject) -> Option<&Merged> {
+        self.read.get(&part)?.get(object.path.as_ref())
+    }
+
     /// Tells whether this version of the object is merged, or is known to be unreadable.
-    pub(crate) fn holds(&self, object: &CleanObject) -> bool {
-        self.objects
-            .get(object.path.as_ref())
+    pub(crate) fn holds(&self, part: PartOf, object: &CleanObject) -> bool {
+        self.find(part, object)
             .is_some_and(|merged| merged.version == object.version)
     }
 
-    pub(crate) fn insert(&mut self, object: &CleanObject, rows: u64) {
-        self.insert_outcome(object, rows, None);
+    /// Notes that the rows of an object were merged under a date.
+    pub(crate) fn insert(&mut self, part: PartOf, object: &CleanObject, rows: u64, under: Date) {
+        let merged = Merged {
+            version: object.version.clone(),
+            digest: object.digest.clone(),
+            rows,
+            under,
+            error: None,
+        };
+        self.insert_merged(part, object, merged);
     }
 
     /// Notes that no row of this version of the object could be read, and why.
-    pub(crate) fn insert_unreadable(&mut self, object: &CleanObject, error: String) {
-        self.insert_outcome(object, 0, Some(error));
-    }
-
-    fn insert_outcome(&mut self, object: &CleanObject, rows: u64, error: Option<String>) {
+    pub(crate) fn insert_unreadable(
+        &mut self,
+        part: PartOf,
+        object: &CleanObject,
+        error: String,
+        under: Date,
+    ) {
         let merged = Merged {
             version: object.version.clone(),
-            rows,
-            error,
+            digest: None,
+            rows: 0,
+            under,
+            error: Some(error),
         };
-        self.objects.insert(object.path.to_string(), merged);
+        self.insert_merged(part, object, merged);
     }
 
-    /// Returns the keys of the objects that could not be read, each with the reason.
-    pub(crate) fn unreadable(&self) -> impl Iterator<Item = (&str, &str)> {
-        let objects = self.objects.iter();
-        objects.filter_map(|(key, merged)| Some((key.as_str(), merged.error.as_deref()?)))
+    /// Notes that an object's bytes are those that were merged, whatever the bucket says of its version.
+    pub(crate) fn insert_same(&mut self, part: PartOf, object: &CleanObject) {
+        if let Some(merged) = self.find(part, object).cloned() {
+            let merged = Merged {
+                version: object.version.clone(),
+                ..merged
+            };
+            self.insert_merged(part, object, merged);
+        }
     }
 
-    /// Forgets the objects of past dates that `listed` does not have: the bucket's lifecycle took them away.
-    pub(crate) fn retain_listed(&mut self, listed: &[CleanObject], through: Date) {
-        self.objects.retain(|key, _| {
-            let is_later = arrival_hour(key).is_some_and(|hour| hour.date > through);
-            is_later
-                || listed
-                    .binary_search_by(|object| object.path.as_ref().cmp(key.as_str()))
-                    .is_ok()
-        });
+    fn insert_merged(&mut self, part: PartOf, object: &CleanObject, merged: Merged) {
+        let key = object.path.to_string();
+        let unwritten = self.unwritten.entry(part).or_default();
+        unwritten.insert(key.clone(), merged.clone());
+        self.read.entry(part).or_default().insert(key, merged);
+    }
+
+    /// Tells whether something was noted that no segment has yet.
+    pub(crate) fn has_news(&self) -> bool {
+        !self.unwritten.is_empty()
+    }
+
+    /// Forgets the objects of a date that `listed` does not have: somebody took them away.
+    pub(crate) fn retain_listed(&mut self, part: PartOf, listed: &[CleanObject]) {
+        let Some(read) = self.read.get_mut(&part) else {
+            return;
+        };
+        let keys: BTreeSet<&str> = listed.iter().map(|object| object.path.as_ref()).collect();
+        let before = read.len();
+        read.retain(|key, _| keys.contains(key.as_str()));
+        if read.len() < before {
+            // All of the part is written again.
+            self.unwritten.insert(part, read.clone());
+            self.part_mut(part).segments.clear();
+        }
+    }
+
+    /// Tells whether an object is merged as it was announced.
+    pub(crate) async fn holds_announced(
+        &mut self,
+        store: &dyn ObjectStore,
+        kind: Kind,
+        announced: &Announcement,
+    ) -> Result<bool, DailyError> {
+        let replays = self.objects(store, kind, PartOf::Replays).await?;
+        let merged = replays.get(&announced.key);
+        Ok(merged.is_some_and(|merged| merged.digest.as_ref() == Some(&announced.digest)))
+    }
+
+    /// Counts the objects that could not be read.
+    pub(crate) fn unreadable(&self) -> u64 {
+        let parts = self.dates.values().chain([&self.replays]);
+        parts.map(|part| part.unreadable).sum()
+    }
+
+    /// Counts the rows that arrived by the end of a day and were merged under a later date than the newest of a version of the table.
+    pub(crate) fn rows_merged_after(&self, day: Date, version: u64) -> u64 {
+        let mut ended = self.versions.iter();
+        let newest = ended.find(|(_, last)| **last >= version);
+        let Some(newest) = newest.map(|(date, _)| *date).or(self.through) else {
+            return 0;
+        };
+        let of_dates = self.dates.range(..=day).map(|(_, part)| part);
+        let late = of_dates.chain([&self.replays]).flat_map(|part| &part.late);
+        late.filter(|late| late.arrival <= day && late.under > newest)
+            .map(|late| late.rows)
+            .sum()
     }
 
     /// Returns the rows of the objects of a date, for each hour of arrival.
-    pub(crate) fn rows_by_hour(&self, date: Date) -> Vec<u64> {
+    pub(crate) async fn rows_by_hour(
+        &mut self,
+        store: &dyn ObjectStore,
+        kind: Kind,
+        date: Date,
+    ) -> Result<Vec<u64>, DailyError> {
         let mut hours = vec![0; 24];
-        for (key, object) in &self.objects {
-            let Some(hour) = arrival_hour(key).filter(|hour| hour.date == date) else {
-                continue;
-            };
-            if let Some(rows) = usize::try_from(hour.hour)
-                .ok()
-                .and_then(|hour| hours.get_mut(hour))
-            {
-                *rows += object.rows;
+        for part in [PartOf::Date(date), PartOf::Replays] {
+            for (key, object) in self.objects(store, kind, part).await? {
+                let Some(hour) = arrival_hour(key).filter(|hour| hour.date == date) else {
+                    continue;
+                };
+                let hour = usize::try_from(hour.hour).ok();
+                if let Some(rows) = hour.and_then(|hour| hours.get_mut(hour)) {
+                    *rows += object.rows;
+                }
             }
         }
-        hours
+        Ok(hours)
+    }
+
+    fn part_mut(&mut self, part: PartOf) -> &mut Part {
+        match part {
+            PartOf::Date(date) => self.dates.entry(date).or_default(),
+            PartOf::Replays => &mut self.replays,
+        }
+    }
+
+    fn part(&self, part: PartOf) -> Option<&Part> {
+        match part {
+            PartOf::Date(date) => self.dates.get(&date),
+            PartOf::Replays => Some(&self.replays),
+        }
     }
 
     /// Finds the newest manifest of a state; `None` when no manifest was written for it.
-    pub(crate) async fn find(
+    pub(crate) async fn of_state(
         store: &dyn ObjectStore,
         kind: Kind,
         digest: &FilesDigest,
@@ -178,51 +345,29 @@ impl Manifest {
             warn!(lake.key = %path, "Merges everything again: `{path}` is gone");
             return Ok(Self::default());
         };
-        Ok(Self::decode(&bytes).unwrap_or_else(|error| {
+        Ok(serde_json::from_slice(&bytes).unwrap_or_else(|error| {
             warn!(lake.key = %path, error = %error, "Merges everything again: `{path}` is damaged");
             Self::default()
         }))
     }
 
-    fn decode(bytes: &[u8]) -> std::io::Result<Self> {
-        let mut text = String::new();
-        GzDecoder::new(bytes).read_to_string(&mut text)?;
-        let mut objects = BTreeMap::new();
-        for line in text.lines() {
-            let Line { key, object } = serde_json::from_str(line)?;
-            objects.insert(key, object);
-        }
-        Ok(Self { objects })
-    }
-
-    fn encode(&self) -> std::io::Result<Vec<u8>> {
-        let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::default());
-        for (key, object) in &self.objects {
-            let line = Line {
-                key: key.clone(),
-                object: object.clone(),
-            };
-            serde_json::to_writer(&mut encoder, &line)?;
-            encoder.write_all(b"\n")?;
-        }
-        encoder.finish()
-    }
-
     /// Writes the manifest of a state, newer than all others, and returns its name.
     pub(crate) async fn write(
-        &self,
+        mut self,
         store: &dyn ObjectStore,
         kind: Kind,
         digest: FilesDigest,
     ) -> Result<String, DailyError> {
+        for (part, objects) in std::mem::take(&mut self.unwritten) {
+            self.write_segment(store, kind, part, objects).await?;
+        }
         let newest = names(store, kind).await?.pop();
         let name = Name {
             number: newest.map_or(1, |newest| newest.number.saturating_add(1)),
             digest,
         };
-        let bytes = self
-            .encode()
-            .map_err(|error| DailyError::Bug(error.to_string()))?;
+        let bytes =
+            serde_json::to_vec(&self).map_err(|error| DailyError::Bug(error.to_string()))?;
         let name = name.to_text();
         // A run at the same time may take the same number, for a state of its own. For the same state, both are true.
         objects::put(store, &path(kind, &name), bytes.into()).await?;
@@ -232,20 +377,45 @@ impl Manifest {
     /// Deletes all manifests but the newest.
     pub(crate) async fn delete_old(store: &dyn ObjectStore, kind: Kind) -> Result<(), DailyError> {
         let mut names = names(store, kind).await?;
-        names.truncate(names.len().saturating_sub(KEPT + 1));
-        delete(store, kind, &names).await
+        let old = names.len().saturating_sub(KEPT + 1);
+        names.truncate(if old < DELETED_AT_ONCE { 0 } else { old });
+        let paths = names.iter().map(|name| path(kind, &name.to_text()));
+        delete(store, paths.collect()).await
+    }
+
+    /// Deletes the segments that this manifest does not name and that no version of the log may need any more.
+    pub(crate) async fn delete_unnamed(
+        &self,
+        store: &dyn ObjectStore,
+        kind: Kind,
+        now: Timestamp,
+    ) -> Result<(), DailyError> {
+        let parts = self.dates.values().chain([&self.replays]);
+        let named: BTreeSet<&str> = parts
+            .flat_map(|part| &part.segments)
+            .map(String::as_str)
+            .collect();
+        let oldest = now.saturating_sub(SEGMENT_AGE).unwrap_or(Timestamp::MIN);
+        let found = objects::list(store, &parts::prefix(kind)).await?;
+        let unnamed = found.into_iter().filter(|meta| {
+            let is_named = meta
+                .location
+                .filename()
+                .is_some_and(|name| named.contains(name));
+            !is_named && meta.last_modified.timestamp() < oldest.as_second()
+        });
+        delete(store, unnamed.map(|meta| meta.location).collect()).await
     }
 
     /// Forgets what every state of a table holds: the next merge reads each clean object again.
     pub(crate) async fn delete_all(store: &dyn ObjectStore, kind: Kind) -> Result<(), DailyError> {
-        let names = names(store, kind).await?;
-        delete(store, kind, &names).await
+        let found = objects::list(store, &format!("{}/{FOLDER}/", folder(kind))).await?;
+        delete(store, found.into_iter().map(|meta| meta.location).collect()).await
     }
 }
 
-async fn delete(store: &dyn ObjectStore, kind: Kind, names: &[Name]) -> Result<(), DailyError> {
-    for name in names {
-        let path = path(kind, &name.to_text());
+async fn delete(store: &dyn ObjectStore, paths: Vec<Path>) -> Result<(), DailyError> {
+    for path in paths {
         match store.delete(&path).await {
             // Another run cleans up as well.
             Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
@@ -257,12 +427,15 @@ async fn delete(store: &dyn ObjectStore, kind: Kind, names: &[Name]) -> Result<(
 
 /// Lists the manifests of a table, oldest first.
 async fn names(store: &dyn ObjectStore, kind: Kind) -> Result<Vec<Name>, DailyError> {
-    let prefix = format!("{}/{FOLDER}/", folder(kind));
+    let prefix = format!("{}/{FOLDER}/states/", folder(kind));
     let found = objects::list(store, &prefix).await?;
     let names = found.iter().filter_map(|meta| meta.location.filename());
     Ok(names.filter_map(Name::parse).collect())
 }
 
 fn path(kind: Kind, name: &str) -> Path {
-    Path::from(format!("{}/{FOLDER}/{name}", folder(kind)))
+    Path::from(format!("{}/{FOLDER}/states/{name}", folder(kind)))
 }
+
+#[cfg(test)]
+mod tests;

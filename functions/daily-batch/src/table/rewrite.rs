@@ -158,7 +158,10 @@ async fn work(
 
 async fn fetch(store: &dyn ObjectStore, source: &Source, kind: Kind) -> Result<Bytes, DailyError> {
     if source.is_clean {
-        return objects::fetch_version(store, &source.path, source.e_tag.as_deref()).await;
+        let e_tag = source.e_tag.as_deref();
+        return Ok(objects::fetch_version(store, &source.path, e_tag)
+            .await?
+            .bytes);
     }
     match objects::fetch_if_there(store, &source.path).await? {
         Some(bytes) => Ok(bytes),

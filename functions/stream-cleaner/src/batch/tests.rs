@@ -259,8 +259,14 @@ fn a_record_of_many_bad_rows_has_one_line_and_keeps_the_good_ones() {
 }
 
 fn payload() -> impl Strategy<Value = Vec<u8>> {
+    // Bytes that are not several values, as `0{` are: broken JSON ends at a line that begins a value.
+    let bytes = any::<Vec<u8>>().prop_map(|mut bytes| {
+        bytes.retain(|byte| !byte.is_ascii_whitespace());
+        bytes.insert(0, b'!');
+        bytes
+    });
     prop_oneof![
-        any::<Vec<u8>>(),
+        bytes,
         any::<i64>()
             .prop_map(|ind| format!("{{\"ind\": {ind}, \"first_name\": \"A\"}}").into_bytes()),
         any::<i64>()

@@ -1,5 +1,7 @@
 //! Records that are cleaned again.
 
+use lake::key::Announcement;
+
 use super::*;
 
 #[tokio::test]
@@ -41,8 +43,17 @@ async fn a_record_that_passes_by_now_is_replayed_once_and_keeps_its_place() {
     ]);
     assert_eq!(clean_rows(&stack), rows);
     let after = stack.objects("pinflow-lake");
+    // Each object of rows is announced to the merge.
+    let announced: Vec<_> = stack.objects("pinflow-lake/replays");
+    let announced = announced.iter().map(|(key, _)| {
+        let key = key.strip_prefix("pinflow-lake/").unwrap();
+        format!("pinflow-lake/{}", Announcement::parse(key).unwrap().key)
+    });
+    let clean = stack.objects("pinflow-lake/clean");
+    assert!(announced.eq(clean.into_iter().map(|(key, _)| key)));
     let keys: Vec<_> = after
         .iter()
+        .filter(|(key, _)| !key.starts_with("pinflow-lake/replays/"))
         .map(|(key, _)| key.rsplit_once('-').unwrap().0)
         .collect();
     insta::assert_debug_snapshot!(keys, @r#"

@@ -1,5 +1,7 @@
 //! Files and batches of bounded size.
 
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
 use super::*;
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,0 +1,257 @@
+//! Which clean objects a merge has to read, and under which date each of them counts.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use event_model::Kind;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use jiff::civil::Date;
+use jiff::{SignedDuration, Timestamp, ToSpan as _};
+use object_store::ObjectStore;
+use object_store::path::Path;
+use tracing::info;
+
+use crate::DailyError;
+use crate::payload::day_of;
+use crate::storage::clean::{self, CleanObject};
+use crate::table::manifest::{DATED, Manifest, PartOf};
+
+/// Open dates from which on one listing of everything costs less than one of each date.
+const MAX_LISTED_DATES: usize = 60;
+
+/// Announced objects that are looked for at once.
+const HEADS: usize = 16;
+
+/// The day whose run merges, and what the ledger says of others.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct MergeDay {
+    /// What arrived by the end of this day is merged.
+    pub(crate) through: Date,
+    pub(crate) attempt: u32,
+    /// The latest day that was run: its reports are made, so nothing is merged under it any more.
+    pub(crate) last_run: Option<Date>,
+    /// The first day that was run: rows of earlier ones are not late, nobody has waited for them.
+    pub(crate) first_run: Option<Date>,
+    /// Whether rows are merged although later days were, and the table is reported as it is.
+    pub(crate) as_of_now: bool,
+}
+
+impl MergeDay {
+    /// Returns the first date under which rows may still be merged.
+    fn first_open(&self, manifest: &Manifest) -> Option<Date> {
+        let after_last = self.last_run.and_then(|day| day.tomorrow().ok());
+        manifest.through.max(after_last).max(manifest.known_from())
+    }
+
+    /// Returns the date under which the rows of an object count: that of their arrival, or the first that is not closed.
+    fn under(&self, arrival: Date, manifest: &Manifest) -> Date {
+        match self.first_open(manifest) {
+            Some(open) => arrival.max(open),
+            None => arrival,
+        }
+    }
+
+    /// Tells whether rows of a date that count under another one are late.
+    pub(super) fn is_late(&self, arrival: Date, under: Date) -> bool {
+        arrival < under && self.first_run.is_some_and(|first| first <= arrival)
+    }
+}
+
+/// An object to merge.
+#[derive(Clone, Debug)]
+pub(super) struct Pending {
+    pub(super) object: CleanObject,
+    pub(super) part: PartOf,
+    pub(super) arrival: Date,
+    pub(super) under: Date,
+}
+
+/// What is to be merged into one version of a table.
+#[derive(Debug, Default)]
+pub(super) struct Plan {
+    /// By the dates under which they count, oldest first.
+    pub(super) pending: VecDeque<Pending>,
+    /// The date up to which nothing arrives any more, once all of it is merged.
+    pub(super) sealed_through: Option<Date>,
+}
+
+impl Plan {
+    /// Returns the first objects that count under one date and have so many bytes, or one.
+    pub(super) fn slice(&self, max_bytes: u64) -> Vec<Pending> {
+        let Some(under) = self.pending.front().map(|first| first.under) else {
+            return Vec::new();
+        };
+        let mut bytes = 0;
+        let pending = self.pending.iter().take_while(|pending| {
+            let is_first = bytes == 0;
+            bytes += pending.object.size;
+            pending.under == under && (is_first || bytes <= max_bytes)
+        });
+        pending.cloned().collect()
+    }
+
+    /// Takes the objects of a slice off that were merged or noted as unreadable.
+    pub(super) fn take(&mut self, merged: &[(Pending, u64)], unreadable: &[Pending]) {
+        let merged = merged.iter().map(|(pending, _)| pending);
+        let done: BTreeSet<&Path> = merged
+            .chain(unreadable)
+            .map(|pending| &pending.object.path)
+            .collect();
+        self.pending
+            .retain(|pending| !done.contains(&pending.object.path));
+    }
+}
+
+/// Finds what a table lacks. Dates that are sealed are not listed: what comes for them is announced.
+pub(super) async fn plan(
+    store: &dyn ObjectStore,
+    kind: Kind,
+    day: &MergeDay,
+    manifest: &mut Manifest,
+    now: Timestamp,
+    seal_after: SignedDuration,
+) -> Result<Plan, DailyError> {
+    let mut plan = Plan::default();
+    let announced = clean::list_announced(store, kind).await?;
+    let mut unmerged = Vec::new();
+    for announcement in &announced {
+        if !manifest.holds_announced(store, kind, announcement).await? {
+            unmerged.push(Path::from(announcement.key.as_str()));
+        }
+    }
+    unmerged.dedup();
+    // What is not there yet is announced by somebody who is about to write it.
+    let found: Vec<_> = stream::iter(&unmerged)
+        .map(|path| clean::find(store, path))
+        .buffered(HEADS)
+        .try_collect()
+        .await?;
+    let replayed = found.into_iter().flatten();
+    let mut found: Vec<_> = replayed.map(|object| (PartOf::Replays, object)).collect();
+    let announced: BTreeSet<&str> = announced.iter().map(|found| found.key.as_str()).collect();
+    for listed in listings(store, kind, day.through, manifest).await? {
+        let Some(date) = listed.first().map(CleanObject::date) else {
+            continue;
+        };
+        let part = PartOf::Date(date);
+        manifest.objects(store, kind, part).await?;
+        manifest.retain_listed(part, &listed);
+        let of_stream = listed
+            .into_iter()
+            .filter(|object| !announced.contains(object.path.as_ref()));
+        found.extend(of_stream.map(|object| (part, object)));
+    }
+    let mut unmerged = Vec::new();
+    for (part, object) in found {
+        if !manifest.holds(part, &object) && !is_same(store, part, &object, manifest).await? {
+            unmerged.push((part, object));
+        }
+    }
+    // A first merge of years is not one commit a day: of what is long ago, nobody asks for each day's tables.
+    let dated = day
+        .through
+        .saturating_sub(i64::try_from(DATED).unwrap_or(i64::MAX).days());
+    if unmerged
+        .iter()
+        .any(|(_, object)| day.under(object.date(), manifest) < dated)
+    {
+        manifest.know_from(dated);
+    }
+    for (part, object) in unmerged {
+        let arrival = object.date();
+        // A replayed row may be of a day that is yet to be merged.
+        if arrival > day.through {
+            continue;
+        }
+        let under = day.under(arrival, manifest);
+        if under > day.through && !day.as_of_now {
+            continue;
+        }
+        plan.pending.push_back(Pending {
+            object,
+            part,
+            arrival,
+            under,
+        });
+    }
+    let pending = plan.pending.make_contiguous();
+    pending.sort_by(|a, b| (a.under, &a.object.path).cmp(&(b.under, &b.object.path)));
+    let is_past = day
+        .first_open(manifest)
+        .is_some_and(|open| open > day.through);
+    if !is_past || day.as_of_now {
+        let sealed = now
+            .saturating_sub(seal_after)
+            .ok()
+            .and_then(|then| day_of(then).yesterday().ok());
+        plan.sealed_through = sealed
+            .map(|sealed| sealed.min(day.through))
+            .max(manifest.sealed_through);
+    }
+    Ok(plan)
+}
+
+/// Lists the objects of each date that is not sealed.
+async fn listings(
+    store: &dyn ObjectStore,
+    kind: Kind,
+    through: Date,
+    manifest: &Manifest,
+) -> Result<Vec<Vec<CleanObject>>, DailyError> {
+    let open: Option<Vec<Date>> = manifest.sealed_through.map(|sealed| {
+        let dates = sealed.series(1.day()).skip(1);
+        dates
+            .take_while(|date| *date <= through)
+            .take(MAX_LISTED_DATES + 1)
+            .collect()
+    });
+    match open {
+        Some(dates) if dates.len() <= MAX_LISTED_DATES => {
+            let mut listings = Vec::new();
+            for date in dates {
+                listings.push(clean::list_date(store, kind, date).await?);
+            }
+            Ok(listings)
+        }
+        _ => {
+            let all = clean::list_all(store, kind).await?;
+            let after = |object: &CleanObject| {
+                manifest
+                    .sealed_through
+                    .is_none_or(|sealed| object.date() > sealed)
+            };
+            let open = all
+                .into_iter()
+                .filter(|object| object.date() <= through && after(object));
+            let open: Vec<_> = open.collect();
+            Ok(open
+                .chunk_by(|a, b| a.date() == b.date())
+                .map(<[_]>::to_vec)
+                .collect())
+        }
+    }
+}
+
+/// Tells whether an object whose version is another has the bytes that were merged, and notes the version if so: keys of KMS and a
+/// bucket that is encrypted anew change a version, and no byte.
+async fn is_same(
+    store: &dyn ObjectStore,
+    part: PartOf,
+    object: &CleanObject,
+    manifest: &mut Manifest,
+) -> Result<bool, DailyError> {
+    let Some(digest) = manifest
+        .find(part, object)
+        .and_then(|merged| merged.digest.clone())
+    else {
+        return Ok(false);
+    };
+    let found = clean::find(store, &object.path).await?;
+    let is_same = found.is_some_and(|found| {
+        found.version == object.version && found.digest.as_ref() == Some(&digest)
+    });
+    if is_same {
+        info!(lake.key = %object.path, "`{}` has another version and the same bytes", object.path);
+        manifest.insert_same(part, object);
+    }
+    Ok(is_same)
+}

@@ -1,0 +1,147 @@
+//! The keys and versions of the rows of clean objects.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use bytes::Bytes;
+use event_model::Kind;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use lake::schema;
+use object_store::ObjectStore;
+use object_store::path::Path;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+use super::plan::Pending;
+use super::versions::{KEY_COLUMNS, RowKey, append_keys};
+use crate::DailyError;
+use crate::error::RowsError;
+use crate::storage::clean::CleanObject;
+use crate::storage::objects::{Fetched, fetch_version};
+use crate::storage::parquet_input::plain_types;
+use crate::table::change::evolved;
+use crate::table::rewrite::conform;
+use crate::work::{join_reader, workers};
+
+/// Most bytes of objects that are kept between the two times that a merge reads them.
+const CACHE_BYTES: usize = 192 << 20;
+/// Objects that are fetched at once: a request waits some 30 ms for its first byte.
+const FETCHES: usize = 16;
+
+/// What the first reading of a slice's objects brought.
+pub(super) struct ReadKeys {
+    /// The objects, each with its rows.
+    pub(super) objects: Vec<(Pending, u64)>,
+    pub(super) keys: Vec<RowKey>,
+    /// The columns that the pipeline knows, and those that only the objects have.
+    pub(super) schema: SchemaRef,
+    pub(super) changes: BTreeMap<String, u64>,
+    /// Objects that need not be fetched again.
+    pub(super) cached: HashMap<Path, Bytes>,
+}
+
+/// What one object brought.
+struct ReadObject {
+    pending: Pending,
+    bytes: Bytes,
+    keys: Vec<RowKey>,
+    schema: SchemaRef,
+    changes: BTreeMap<String, u64>,
+}
+
+/// Reads the keys of objects, until there are `max_rows` of them: the objects that are left are another slice's.
+pub(super) async fn read_keys(
+    store: &Arc<dyn ObjectStore>,
+    kind: Kind,
+    objects: Vec<Pending>,
+    table: &SchemaRef,
+    max_rows: usize,
+) -> Result<ReadKeys, DailyError> {
+    let mut read = ReadKeys {
+        objects: Vec::with_capacity(objects.len()),
+        keys: Vec::new(),
+        schema: schema::schema(kind),
+        changes: BTreeMap::new(),
+        cached: HashMap::new(),
+    };
+    let mut cached_bytes = 0;
+    let fetched = stream::iter(objects.into_iter().zip(0..))
+        .map(|(mut pending, index)| async move {
+            let object: &mut CleanObject = &mut pending.object;
+            let e_tag = object.e_tag.as_deref();
+            let fetched = fetch_version(store.as_ref(), &object.path, e_tag).await?;
+            let Fetched { bytes, digest } = fetched;
+            object.digest = digest;
+            Ok::<_, DailyError>((pending, index, bytes))
+        })
+        .buffered(FETCHES);
+    // Few are decoded at once, so that those which wait do not fill the memory.
+    let mut decoded = fetched
+        .map_ok(|(pending, index, bytes)| {
+            let table = Arc::clone(table);
+            read_object(pending, index, bytes, table)
+        })
+        .try_buffered(workers());
+    while let Some(object) = decoded.try_next().await? {
+        if let Some(schema) = evolved(&read.schema, &object.schema) {
+            read.schema = schema;
+        }
+        for (rule, count) in object.changes {
+            *read.changes.entry(rule).or_default() += count;
+        }
+        if cached_bytes + object.bytes.len() <= CACHE_BYTES {
+            cached_bytes += object.bytes.len();
+            read.cached
+                .insert(object.pending.object.path.clone(), object.bytes);
+        }
+        read.objects
+            .push((object.pending, object.keys.len() as u64));
+        read.keys.extend(object.keys);
+        if read.keys.len() >= max_rows {
+            break;
+        }
+    }
+    Ok(read)
+}
+
+async fn read_object(
+    pending: Pending,
+    index: u32,
+    bytes: Bytes,
+    table: SchemaRef,
+) -> Result<ReadObject, DailyError> {
+    let read = bytes.clone();
+    let task = tokio::task::spawn_blocking(move || read_rows(index, read, &table));
+    match join_reader(task).await {
+        Ok((keys, schema, changes)) => Ok(ReadObject {
+            pending,
+            bytes,
+            keys,
+            schema,
+            changes,
+        }),
+        Err(source) => Err(DailyError::CleanObject {
+            key: pending.object.path.into(),
+            source,
+        }),
+    }
+}
+
+type Read = (Vec<RowKey>, SchemaRef, BTreeMap<String, u64>);
+
+fn read_rows(index: u32, bytes: Bytes, table: &SchemaRef) -> Result<Read, RowsError> {
+    let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(bytes, plain_types())?;
+    let schema = Arc::clone(builder.schema());
+    // A column of another type is found before any row is merged.
+    conform(&RecordBatch::new_empty(Arc::clone(&schema)), table)?;
+    let changes = lake::writer::changes(builder.metadata().file_metadata());
+    let mask = ProjectionMask::columns(builder.parquet_schema(), KEY_COLUMNS);
+    let mut keys = Vec::new();
+    for batch in builder.with_projection(mask).build()? {
+        let first_row = u32::try_from(keys.len()).unwrap_or(u32::MAX);
+        append_keys(&mut keys, &batch?, index, first_row)?;
+    }
+    Ok((keys, schema, changes))
+}
