@@ -125,7 +125,7 @@ locals {
       period_s    = 86400
     }
     unaccounted = {
-      description = "An accepted record is neither clean nor in quarantine. daily-batch's log names it; it is still on the stream."
+      description = "Accepted records are neither clean nor in quarantine. daily-batch's log names them while the stream has them: fetch them again, or say with `pinflow daily explain` what became of them."
       namespace   = local.metrics_namespace
       metric      = "unaccounted"
       dimensions  = { function = module.daily_batch.name }
@@ -306,7 +306,7 @@ resource "aws_cloudwatch_metric_alarm" "daily_run_missing" {
 # A day on which nobody knows whether a record is missing: the check broke off, or there was no run at all.
 resource "aws_cloudwatch_metric_alarm" "reconciliation_incomplete" {
   alarm_actions       = [aws_sns_topic.alarms.arn]
-  alarm_description   = "The daily batch could not look for every accepted record, so `unaccounted` says nothing: daily-batch's log has the reason."
+  alarm_description   = "The daily batch could not compare what the stream took with what the lake has, so `unaccounted` says nothing: daily-batch's log has the reason."
   alarm_name          = "${local.name}-reconciliation-incomplete"
   comparison_operator = "LessThanThreshold"
   dimensions          = { function = module.daily_batch.name }

@@ -225,6 +225,13 @@ data "aws_iam_policy_document" "daily_batch" {
     resources = [aws_kinesis_stream.events.arn]
   }
 
+  # CloudWatch knows no resources for it (https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatch.html).
+  statement {
+    sid       = "CountRecords"
+    actions   = ["cloudwatch:GetMetricStatistics"]
+    resources = ["*"]
+  }
+
   statement {
     sid       = "DecryptAndEncrypt"
     actions   = ["kms:Decrypt", "kms:GenerateDataKey"]

@@ -108,6 +108,7 @@ run "daily_batch_may_not_write_what_others_write" {
       ["WriteLake", tolist(["s3:AbortMultipartUpload", "s3:PutObject"]), tolist(["arn:aws:s3:::lake/curated/*", "arn:aws:s3:::lake/reports/*", "arn:aws:s3:::lake/runs/*"])],
       ["VacuumTables", tolist(["s3:DeleteObject"]), tolist(["arn:aws:s3:::lake/curated/*"])],
       ["CountStream", tolist(["kinesis:DescribeStreamSummary", "kinesis:GetRecords", "kinesis:GetShardIterator", "kinesis:ListShards"]), tolist(["arn:aws:kinesis:us-east-1:123456789012:stream/events"])],
+      ["CountRecords", tolist(["cloudwatch:GetMetricStatistics"]), tolist(["*"])],
       ["DecryptAndEncrypt", tolist(["kms:Decrypt", "kms:GenerateDataKey"]), tolist(["arn:aws:kms:us-east-1:123456789012:key/key"])],
       ["GiveUp", tolist(["sqs:SendMessage"]), tolist(["arn:aws:sqs:us-east-1:123456789012:queue"])],
       ["StartAgain", tolist(["lambda:InvokeFunction"]), tolist(["arn:aws:lambda:us-east-1:123456789012:function:pinflow-test-daily-batch"])],

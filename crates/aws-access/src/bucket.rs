@@ -183,7 +183,7 @@ impl Bucket {
         records: u64,
         body: Bytes,
     ) -> Result<Put, BucketError> {
-        let put = conditional_put::put(&self.s3, &self.name, key, records, body).await;
+        let put = conditional_put::put(&self.s3, &self.name, key, records, None, body).await;
         let action = || format!("write `{key}`");
         put.map_err(|error| match error {
             PutError::Put(error) => self.error(action(), key, *error),

@@ -8,7 +8,7 @@ use aws_sdk_s3::operation::head_object::HeadObjectError;
 use aws_sdk_s3::operation::put_object::PutObjectError;
 use aws_sdk_s3::primitives::ByteStream;
 use bytes::Bytes;
-use event_model::metadata::{DIGEST, RECORDS};
+use event_model::metadata::{DIGEST, POSITIONS, PositionCounts, RECORDS};
 use sha2::{Digest as _, Sha256};
 
 /// How often an object is written whose key somebody else writes at the same time.
@@ -37,7 +37,8 @@ pub enum PutError {
     Head(Box<SdkError<HeadObjectError>>),
 }
 
-/// Writes an object of so many records, unless there is one of more under its key.
+/// Writes an object of so many records, unless there is one of more under its key. `positions` says how many stream records it accounts
+/// for, if it does.
 ///
 /// # Errors
 ///
@@ -47,6 +48,7 @@ pub async fn put(
     bucket: &str,
     key: &str,
     records: u64,
+    positions: Option<&PositionCounts>,
     body: Bytes,
 ) -> Result<Put, PutError> {
     let digest = digest(&body);
@@ -60,6 +62,10 @@ pub async fn put(
             .metadata(RECORDS, records.to_string())
             .metadata(DIGEST, &digest)
             .body(ByteStream::from(body.clone()));
+        let put = match positions {
+            Some(positions) => put.metadata(POSITIONS, positions.to_string()),
+            None => put,
+        };
         let put = match &present {
             Some(e_tag) => put.if_match(e_tag),
             None => put.if_none_match("*"),

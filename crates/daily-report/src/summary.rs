@@ -245,13 +245,24 @@ pub struct Triples {
 
 /// What became of the accepted records.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Reconciliation {
-    /// Records that were looked for: those from the run date on that the stream still had, but for the last minutes'.
+    /// Records that the stream took on the run date, as CloudWatch counts them.
     pub accepted: u64,
-    /// How many of them are in `clean/` or in `quarantine/`.
+    /// Distinct records of that date in `clean/` and in `quarantine/`. At midnight, some may be counted on one day by the one and on the
+    /// next by the other.
     pub found: u64,
-    /// How many are in neither. Anything but 0 needs a person.
+    /// Records since the stream was made that it took and that are in neither. Anything but 0 needs a person.
     pub unaccounted: u64,
-    /// Whether the stream was read to the end; `false` when the time for it ran out, or no stream was given.
+    /// Whether the check could be made; `false` when CloudWatch did not answer, or no stream was given.
     pub is_complete: bool,
+    /// Records that the stream took from its first hour to the end of the run date.
+    pub accepted_in_all: u64,
+    /// Distinct records of that time in the lake.
+    pub found_in_all: u64,
+    /// Records whose difference was found to be none, or that somebody has given up.
+    pub explained: u64,
+    /// The end of the last hour in which nothing was missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub missing_since: Option<jiff::Timestamp>,
 }

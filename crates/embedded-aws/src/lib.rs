@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod api_gateway;
+mod cloudwatch;
 mod destination;
 mod disk;
 mod error;

@@ -1,4 +1,4 @@
-//! One port: decides whether a request is for Kinesis, for S3, for the page or for the API.
+//! One port: decides whether a request is for Kinesis or CloudWatch, for S3, for the page or for the API.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use crate::api_gateway::{ApiGateway, gateway_error, is_announced_too_large};
+use crate::cloudwatch::{self, CloudWatch};
 use crate::kinesis::api::Kinesis;
 use crate::page::Page;
 use crate::visitor;
@@ -38,7 +39,8 @@ const NO_CBOR: &str = "The body is CBOR, and this stack reads JSON: set the SDK'
 /// What a request is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Target {
-    Kinesis,
+    /// Kinesis or CloudWatch.
+    Service,
     S3,
     Page,
     Api,
@@ -49,6 +51,7 @@ enum Target {
 pub(crate) struct Services {
     pub(crate) api_gateway: ApiGateway,
     pub(crate) kinesis: Kinesis,
+    pub(crate) cloudwatch: CloudWatch,
     pub(crate) s3: S3Service,
     pub(crate) page: Page,
     /// Name of the bucket, by which unsigned requests for objects are recognised.
@@ -142,7 +145,7 @@ impl Services {
         let (parts, body) = request.into_parts();
         let too_large = || gateway_error(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large");
         // Kinesis takes 10 MiB of data, which is more in base64.
-        let limit = if target == Target::Kinesis {
+        let limit = if target == Target::Service {
             2 * HTTP_API_MAX_BYTES
         } else {
             HTTP_API_MAX_BYTES
@@ -174,6 +177,8 @@ impl Services {
         let (status, body) = if is_cbor {
             let body = json!({"__type": "SerializationException", "message": NO_CBOR});
             (StatusCode::BAD_REQUEST, body.to_string())
+        } else if target.starts_with(cloudwatch::TARGET) {
+            self.cloudwatch.call(target, &body)
         } else {
             self.kinesis.call(target, &body).await
         };
@@ -187,11 +192,12 @@ impl Services {
     }
 
     fn target(&self, method: &Method, uri: &http::Uri, headers: &HeaderMap) -> Target {
-        let is_kinesis = headers
-            .get("x-amz-target")
-            .is_some_and(|target| target.as_bytes().starts_with(b"Kinesis_"));
-        if is_kinesis && method == Method::POST {
-            return Target::Kinesis;
+        let service = headers.get("x-amz-target").map(HeaderValue::as_bytes);
+        let is_service = service.is_some_and(|target| {
+            target.starts_with(b"Kinesis_") || target.starts_with(cloudwatch::TARGET.as_bytes())
+        });
+        if is_service && method == Method::POST {
+            return Target::Service;
         }
         let scope = headers
             .get(AUTHORIZATION)

@@ -21,6 +21,7 @@ use tracing::info;
 use uuid::Uuid;
 
 use crate::api_gateway::ApiGateway;
+use crate::cloudwatch::CloudWatch;
 use crate::destination::Destination;
 use crate::disk::Disk;
 use crate::event_source_mapping::EventSourceMapping;
@@ -151,6 +152,7 @@ impl Stack {
             ingest = ingest.with_api_keys(api_keys);
         }
         let kinesis = Kinesis::new(store.clone(), config.stream.clone(), clock.clone());
+        let cloudwatch = CloudWatch::new(store.clone(), config.stream.clone());
         let stream_arn = kinesis.arn();
         let sums = Arc::<Mutex<Totals>>::default();
         let cleaner = cleaner(&aws, &config.bucket, clock.clone(), Arc::clone(&sums));
@@ -174,6 +176,7 @@ impl Stack {
         let services = Services {
             api_gateway: ApiGateway::new(ingest, config.stage.clone(), clock),
             kinesis,
+            cloudwatch,
             s3,
             page: Page::new(&config, totals.clone(), stream, &secret_file),
             bucket: config.bucket,

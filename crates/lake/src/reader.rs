@@ -1,6 +1,7 @@
 //! A Parquet object → record batches, or only the positions of its rows.
 
 use arrow::array::{AsArray, RecordBatch};
+use arrow::datatypes::TimestampMicrosecondType;
 use bytes::Bytes;
 use event_model::Position;
 use parquet::arrow::ProjectionMask;
@@ -37,6 +38,35 @@ pub fn read_positions(object: Bytes) -> Result<Vec<Position>, LakeError> {
         }));
     }
     Ok(positions)
+}
+
+/// Reads the sequence and the arrival of every row of a clean object, in microseconds since 1970-01-01 UTC, and nothing else of it.
+pub fn read_arrivals(object: Bytes) -> Result<Vec<(String, i64)>, LakeError> {
+    let builder = builder(object)?;
+    let mask = ProjectionMask::columns(
+        builder.parquet_schema(),
+        [schema::SEQUENCE, schema::ARRIVAL],
+    );
+    let reader = builder.with_projection(mask).build();
+    let mut arrivals = Vec::new();
+    for batch in collect(reader.map_err(LakeError::ReadParquet)?)? {
+        let column = |name: &'static str| {
+            let column = batch.column_by_name(name);
+            column.ok_or(LakeError::MissingColumn(name))
+        };
+        let sequences = column(schema::SEQUENCE)?.as_string_opt::<i32>();
+        let sequences = sequences.ok_or(LakeError::MissingColumn(schema::SEQUENCE))?;
+        let times = column(schema::ARRIVAL)?.as_primitive_opt::<TimestampMicrosecondType>();
+        let times = times.ok_or(LakeError::MissingColumn(schema::ARRIVAL))?;
+        let rows = sequences.iter().zip(times);
+        arrivals.extend(rows.map(|(sequence, micros)| {
+            (
+                sequence.unwrap_or_default().to_owned(),
+                micros.unwrap_or_default(),
+            )
+        }));
+    }
+    Ok(arrivals)
 }
 
 fn builder(object: Bytes) -> Result<ParquetRecordBatchReaderBuilder<Bytes>, LakeError> {

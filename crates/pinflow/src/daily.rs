@@ -62,6 +62,19 @@ pub(crate) async fn command(
             )?;
             Ok(Exit::Success)
         }
+        DailyCommand::Explain {
+            records,
+            reason,
+            lake,
+        } => {
+            let app = app(lake, None, clock).await?;
+            app.explain(*records, reason.clone()).await?;
+            writeln!(
+                terminal.out,
+                "From the next run on, {records} of the unaccounted records are explained: {reason}"
+            )?;
+            Ok(Exit::Success)
+        }
         DailyCommand::Show { date, open, lake } => {
             let found = find(lake).await?;
             let lake = Lake::from_bucket(&found.aws.sdk_config, &found.bucket)?;
@@ -89,10 +102,11 @@ async fn app(
     if let Some(settings) = settings {
         config.run_expiry_seconds = settings.expiry_seconds;
         config.vacuum_retention_hours = settings.vacuum_retention_hours;
-        stream = Some(Stream::new(
-            aws_sdk_kinesis::Client::new(&aws.sdk_config),
+        stream = Some(Stream::from_name(
+            &aws.sdk_config,
             &settings.stream,
-        ));
+            clock.clone(),
+        )?);
     }
     let lake = Lake::from_bucket(&aws.sdk_config, &bucket)?;
     Ok(App::new(lake, stream, config, clock))
@@ -140,7 +154,10 @@ pub(crate) async fn run_days(app: &App, request: &Request) -> anyhow::Result<Vec
     let records = app.run(request, &holder, &on_step).await;
     spinner.finish_and_clear();
     records.map_err(|error| {
-        let is_refused = matches!(error.error_type(), "Held" | "Payload" | "Vacuumed");
+        let is_refused = matches!(
+            error.error_type(),
+            "Held" | "Payload" | "Vacuumed" | "NoVersion"
+        );
         let error = anyhow::Error::from(error);
         if is_refused {
             return error;

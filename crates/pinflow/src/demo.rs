@@ -144,7 +144,7 @@ async fn merge_and_report(
     clock: Clock,
 ) -> anyhow::Result<Vec<RunRecord>> {
     let aws = stack.sdk_config();
-    let stream = Stream::new(aws_sdk_kinesis::Client::new(&aws), stream);
+    let stream = Stream::from_name(&aws, stream, clock.clone())?;
     let request = Request {
         run_dates: vec![daily::today(&clock)],
         trigger: Trigger::Manual,

@@ -30,7 +30,7 @@ pub(crate) async fn command(
         .or(options.daily_every.map(Schedule::Every));
     if let Some(schedule) = schedule {
         let aws = stack.sdk_config();
-        let stream = Stream::new(aws_sdk_kinesis::Client::new(&aws), stream);
+        let stream = Stream::from_name(&aws, stream, clock.clone())?;
         let lake = Lake::from_bucket(&aws, &bucket)?;
         let app = App::new(lake, Some(stream), Config::new(&bucket), clock.clone());
         runs = Some(schedule.keep(app, clock));

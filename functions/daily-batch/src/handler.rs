@@ -16,7 +16,7 @@ use crate::maintenance::remerge::{Remerge, remerge};
 use crate::payload::{Request, day_of};
 use crate::run::ledger::Ledger;
 use crate::run::metrics;
-use crate::run::reconciliation::Stream;
+use crate::run::reconciliation::{Stream, explain};
 use crate::run::{Ended, Progress, Runner, Start};
 use crate::work::Sizes;
 use crate::{Config, DailyError, Lake};
@@ -82,6 +82,16 @@ impl App {
     /// those files from the table that are gone or cannot be read.
     pub async fn remerge(&self, kind: Kind, drop_damaged: bool) -> Result<Remerge, DailyError> {
         remerge(&self.runner.work(), kind, drop_damaged).await
+    }
+
+    /// Notes what became of records that no run can find: they are not called unaccounted for any more.
+    pub async fn explain(&self, records: u64, reason: String) -> Result<(), DailyError> {
+        let at = self
+            .ledger()
+            .now()
+            .strftime("%Y%m%dT%H%M%S%3fZ")
+            .to_string();
+        explain(&self.runner.lake, &at, records, reason).await
     }
 
     /// Runs the days that the event asks for, oldest first, and before them those that the schedule missed.

@@ -27,7 +27,8 @@ async fn main() -> Result<(), Error> {
     let stream = config
         .stream_name
         .as_ref()
-        .map(|name| Stream::new(aws_sdk_kinesis::Client::new(&aws), name));
+        .map(|name| Stream::from_name(&aws, name, clock.clone()))
+        .transpose()?;
     // CloudWatch makes metrics of the lines on standard output that are in its embedded metric format.
     let publish = Arc::new(|line: &str| {
         let _ = writeln!(std::io::stdout(), "{line}");

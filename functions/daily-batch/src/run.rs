@@ -2,6 +2,7 @@
 
 pub(crate) mod ledger;
 pub(crate) mod metrics;
+mod quarantine;
 pub(crate) mod reconciliation;
 mod step;
 pub(crate) mod summary;

@@ -4,6 +4,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use cleaning::{Cleaned, KindSource, Piece, Rejection, RejectionCode, RuleCounts, clean_record};
+use event_model::metadata::{PositionCounts, minute_of};
 use event_model::{Kind, SequenceNumber, ShardId};
 use jiff::civil::Date;
 use lake::{
@@ -60,6 +61,8 @@ pub(crate) struct PreparedObject {
     pub(crate) body: Bytes,
     /// Place in the batch of the object's first record: where a retry must start when the object is not written.
     pub(crate) first_record: usize,
+    /// The stream records that the object accounts for: each of the batch in one object, the first that has rows of it, or quarantine.
+    pub(crate) positions: PositionCounts,
     pub(crate) contents: Contents,
 }
 
@@ -113,6 +116,7 @@ struct Objects {
 
 struct RowsState {
     first_record: usize,
+    positions: PositionCounts,
     changes: RuleCounts,
 }
 
@@ -120,6 +124,7 @@ struct RejectedRecords {
     shard: ShardId,
     date: Date,
     first_record: usize,
+    positions: PositionCounts,
     writer: QuarantineWriter,
     codes: Vec<RejectionCode>,
 }
@@ -138,12 +143,16 @@ impl Objects {
             return self.reject_position(index, record);
         }
         let mut rejected = RejectedPieces::new(std::mem::take(&mut self.lines));
+        let mut has_row = false;
         let mut each = |piece: Piece<'_>| {
             let lineage = lineage(piece.sub_number);
             self.user_records += 1;
             rejected.pieces += 1;
             match piece.outcome {
-                Ok(cleaned) => self.append_row(index, &cleaned, &lineage),
+                Ok(cleaned) => {
+                    let is_first = !std::mem::replace(&mut has_row, true);
+                    self.append_row(index, &cleaned, &lineage, is_first)
+                }
                 Err(rejection) => {
                     rejected.add(&RejectedRecord {
                         rejection: &rejection,
@@ -160,9 +169,11 @@ impl Objects {
         clean_record(data, key, None, KindSource::PartitionKey, &mut each)?;
         if !rejected.codes.is_empty() {
             rejected.bound(record, &lineage(None).sequence)?;
-            let hour = ArrivalHour::of(record.arrival_micros);
-            let object = self.quarantine(index, &record.shard, hour.date);
+            let day = ArrivalHour::of(record.arrival_micros).date;
+            let object = self.quarantine(index, &record.shard, day);
             object.writer.append(&rejected.lines)?;
+            let minute = minute_of(record.arrival_micros);
+            object.positions.add(minute, u64::from(!has_row));
             object.codes.append(&mut rejected.codes);
         }
         self.lines = rejected.lines;
@@ -185,6 +196,7 @@ impl Objects {
         self.user_records += 1;
         let day = ArrivalHour::of(record.arrival_micros).date;
         let object = self.quarantine(index, &record.shard, day);
+        object.positions.add(minute_of(record.arrival_micros), 1);
         object.codes.push(rejection.code);
         object.writer.append(&line)
     }
@@ -194,13 +206,18 @@ impl Objects {
         first_record: usize,
         cleaned: &Cleaned<'_>,
         lineage: &Lineage<'_>,
+        is_first: bool,
     ) -> Result<(), LakeError> {
         let state = || RowsState {
             first_record,
+            positions: PositionCounts::default(),
             changes: RuleCounts::default(),
         };
         let state = self.rows.append(cleaned, lineage, state)?;
         state.changes += cleaned.changes;
+        state
+            .positions
+            .add(minute_of(lineage.arrival_micros), u64::from(is_first));
         Ok(())
     }
 
@@ -220,6 +237,7 @@ impl Objects {
                 shard: shard.clone(),
                 date,
                 first_record,
+                positions: PositionCounts::default(),
                 writer: QuarantineWriter::default(),
                 codes: Vec::new(),
             });
@@ -231,6 +249,7 @@ impl Objects {
     fn finish(self, ranges: &SequenceRanges) -> Result<PreparedBatch, LakeError> {
         let rows = self.rows.into_partitions().into_iter().map(|partition| {
             Ok(PreparedObject {
+                positions: partition.state.positions,
                 key: ObjectKey::Clean {
                     kind: partition.kind,
                     hour: partition.hour,
@@ -253,6 +272,7 @@ impl Objects {
                     range: ranges.range(object.shard),
                 },
                 first_record: object.first_record,
+                positions: object.positions,
                 contents: Contents::Rejected(object.codes),
                 body: object.writer.finish()?,
             })

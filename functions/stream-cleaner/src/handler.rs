@@ -132,7 +132,8 @@ impl App {
             let put = put.body(ByteStream::from_static(b"")).send().await;
             put.map_err(|error| PutError::Put(Box::new(error)))?;
         }
-        conditional_put::put(&self.s3, bucket, &key, records, object.body.clone()).await
+        let (positions, body) = (Some(&object.positions), object.body.clone());
+        conditional_put::put(&self.s3, bucket, &key, records, positions, body).await
     }
 }
 

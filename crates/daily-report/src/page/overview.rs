@@ -25,7 +25,12 @@ impl LossCheck {
             found,
             unaccounted,
             is_complete,
+            missing_since,
+            ..
         } = reconciliation;
+        let since = missing_since.map_or_else(String::new, |since| {
+            format!(" since {}", since.strftime("%Y-%m-%d %H:%M UTC"))
+        });
         let records = format::counted(accepted, "accepted record");
         let numbers = format!("{} of {records} found", format::count(found));
         let (class, headline, detail) = match (unaccounted, is_complete) {
@@ -41,10 +46,8 @@ impl LossCheck {
             ),
             (0, false) => (
                 "warn",
-                "Not checked to the end".to_owned(),
-                format!(
-                    "The time ran out, or no stream was given. {numbers} so far; none is known to be missing."
-                ),
+                "Not checked".to_owned(),
+                "CloudWatch or the stream did not answer, or no stream was given. The log of the run says why.".to_owned(),
             ),
             (_, true) => (
                 "bad",
@@ -53,7 +56,7 @@ impl LossCheck {
                     format::counted(unaccounted, "accepted record")
                 ),
                 format!(
-                    "In neither clean/ nor quarantine/: {numbers}. Look for them while the stream still has them."
+                    "In neither clean/ nor quarantine/{since}: {numbers}. Look for them while the stream still has them."
                 ),
             ),
             (_, false) => (
@@ -63,7 +66,7 @@ impl LossCheck {
                     format::counted(unaccounted, "accepted record")
                 ),
                 format!(
-                    "In neither clean/ nor quarantine/: {numbers}, and the stream was not read to the end. \
+                    "In neither clean/ nor quarantine/{since}: {numbers}. \
                      Look for them while the stream still has them."
                 ),
             ),

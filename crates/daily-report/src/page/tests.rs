@@ -217,24 +217,26 @@ fn a_lost_record_is_said_aloud() {
         found: 34_988,
         unaccounted: 12,
         is_complete: true,
+        missing_since: Some("2026-08-21T13:00:00Z".parse().unwrap()),
+        ..Reconciliation::default()
     });
     assert!(
         page.contains("<title>pinflow 2026-08-21: 12 accepted records unaccounted for</title>")
     );
     assert!(page.contains(r#"<section class="loss_check bad" role="alert">"#));
-    assert!(page.contains("34,988 of 35,000 accepted records found"));
+    assert!(page.contains("since 2026-08-21 13:00 UTC: 34,988 of 35,000 accepted records found"));
     assert!(!page.contains("Every accepted record was found"));
 }
 
 #[test]
-fn a_check_that_did_not_end_claims_nothing() {
+fn a_check_that_was_not_made_claims_nothing() {
     let unfinished = Reconciliation {
         accepted: 900,
         found: 900,
         ..Reconciliation::default()
     };
     let page = page_of_check(unfinished);
-    assert!(page.contains("Not checked to the end") && page.contains(r#"class="loss_check warn""#));
+    assert!(page.contains("Not checked") && page.contains(r#"class="loss_check warn""#));
     assert!(!page.contains("Every accepted record was found"));
 
     let page = page_of_check(Reconciliation {

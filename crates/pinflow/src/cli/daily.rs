@@ -33,6 +33,17 @@ pub(crate) enum DailyCommand {
         #[command(flatten)]
         lake: LakeOptions,
     },
+    /// Say what became of records that no run can find, so that they are not called unaccounted for any more
+    Explain {
+        /// How many records, as the summary says
+        #[arg(value_name = "RECORDS", value_parser = clap::value_parser!(u64).range(1..))]
+        records: u64,
+        /// What became of them
+        #[arg(value_name = "REASON")]
+        reason: String,
+        #[command(flatten)]
+        lake: LakeOptions,
+    },
     /// Show the steps of a day's run, and save its page
     Show {
         /// The run date

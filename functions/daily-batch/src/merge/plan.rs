@@ -1,6 +1,6 @@
 //! Which clean objects a merge has to read, and under which date each of them counts.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use event_model::Kind;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
@@ -128,10 +128,7 @@ pub(super) async fn plan(
     let replayed = found.into_iter().flatten();
     let mut found: Vec<_> = replayed.map(|object| (PartOf::Replays, object)).collect();
     let announced: BTreeSet<&str> = announced.iter().map(|found| found.key.as_str()).collect();
-    for listed in listings(store, kind, day.through, manifest).await? {
-        let Some(date) = listed.first().map(CleanObject::date) else {
-            continue;
-        };
+    for (date, listed) in listings(store, kind, day.through, manifest).await? {
         let part = PartOf::Date(date);
         manifest.objects(store, kind, part).await?;
         manifest.retain_listed(part, &listed);
@@ -196,7 +193,7 @@ async fn listings(
     kind: Kind,
     through: Date,
     manifest: &Manifest,
-) -> Result<Vec<Vec<CleanObject>>, DailyError> {
+) -> Result<Vec<(Date, Vec<CleanObject>)>, DailyError> {
     let open: Option<Vec<Date>> = manifest.sealed_through.map(|sealed| {
         let dates = sealed.series(1.day()).skip(1);
         dates
@@ -208,25 +205,26 @@ async fn listings(
         Some(dates) if dates.len() <= MAX_LISTED_DATES => {
             let mut listings = Vec::new();
             for date in dates {
-                listings.push(clean::list_date(store, kind, date).await?);
+                listings.push((date, clean::list_date(store, kind, date).await?));
             }
             Ok(listings)
         }
         _ => {
-            let all = clean::list_all(store, kind).await?;
-            let after = |object: &CleanObject| {
-                manifest
-                    .sealed_through
-                    .is_none_or(|sealed| object.date() > sealed)
+            let is_open = |date: Date| {
+                date <= through && manifest.sealed_through.is_none_or(|sealed| date > sealed)
             };
-            let open = all
-                .into_iter()
-                .filter(|object| object.date() <= through && after(object));
-            let open: Vec<_> = open.collect();
-            Ok(open
-                .chunk_by(|a, b| a.date() == b.date())
-                .map(<[_]>::to_vec)
-                .collect())
+            let mut listings: BTreeMap<Date, Vec<CleanObject>> = BTreeMap::new();
+            // A date whose objects somebody took away has none.
+            for date in manifest.known_dates().filter(|date| is_open(*date)) {
+                listings.insert(date, Vec::new());
+            }
+            for object in clean::list_all(store, kind).await? {
+                let date = object.date();
+                if is_open(date) {
+                    listings.entry(date).or_default().push(object);
+                }
+            }
+            Ok(listings.into_iter().collect())
         }
     }
 }
@@ -247,7 +245,7 @@ async fn is_same(
     };
     let found = clean::find(store, &object.path).await?;
     let is_same = found.is_some_and(|found| {
-        found.version == object.version && found.digest.as_ref() == Some(&digest)
+        found.version == object.version && found.noted.digest.as_ref() == Some(&digest)
     });
     if is_same {
         info!(lake.key = %object.path, "`{}` has another version and the same bytes", object.path);

@@ -7,8 +7,9 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 use event_model::Kind;
+use event_model::metadata::{PositionCounts, minute_of};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use lake::schema;
+use lake::{ObjectKey, schema};
 use object_store::ObjectStore;
 use object_store::path::Path;
 use parquet::arrow::ProjectionMask;
@@ -72,8 +73,8 @@ pub(super) async fn read_keys(
             let object: &mut CleanObject = &mut pending.object;
             let e_tag = object.e_tag.as_deref();
             let fetched = fetch_version(store.as_ref(), &object.path, e_tag).await?;
-            let Fetched { bytes, digest } = fetched;
-            object.digest = digest;
+            let Fetched { bytes, noted } = fetched;
+            object.noted = noted;
             Ok::<_, DailyError>((pending, index, bytes))
         })
         .buffered(FETCHES);
@@ -107,7 +108,7 @@ pub(super) async fn read_keys(
 }
 
 async fn read_object(
-    pending: Pending,
+    mut pending: Pending,
     index: u32,
     bytes: Bytes,
     table: SchemaRef,
@@ -115,17 +116,48 @@ async fn read_object(
     let read = bytes.clone();
     let task = tokio::task::spawn_blocking(move || read_rows(index, read, &table));
     match join_reader(task).await {
-        Ok((keys, schema, changes)) => Ok(ReadObject {
-            pending,
-            bytes,
-            keys,
-            schema,
-            changes,
-        }),
+        Ok((keys, schema, changes)) => {
+            let rules = keys.iter().map(|key| key.version.rules());
+            pending.object.rules = rules.max().unwrap_or_default();
+            count_positions(&mut pending.object, &keys);
+            Ok(ReadObject {
+                pending,
+                bytes,
+                keys,
+                schema,
+                changes,
+            })
+        }
         Err(source) => Err(DailyError::CleanObject {
             key: pending.object.path.into(),
             source,
         }),
+    }
+}
+
+/// Counts the stream records of an object whose writer does not say how many it accounts for. What comes from quarantine is accounted
+/// for there.
+fn count_positions(object: &mut CleanObject, keys: &[RowKey]) {
+    let Ok(ObjectKey::Clean {
+        range,
+        replay: None,
+        ..
+    }) = object.path.as_ref().parse()
+    else {
+        object.noted.positions = None;
+        return;
+    };
+    // A partition of Kafka is not on the stream.
+    if range.shard.number().is_none() {
+        object.noted.positions = None;
+    } else if object.noted.positions.is_none() {
+        let records = keys.iter().map(|key| key.version.record());
+        let records: BTreeMap<_, _> = records.collect();
+        let mut counts = PositionCounts::default();
+        for arrival_micros in records.into_values() {
+            counts.add(minute_of(arrival_micros), 1);
+        }
+        object.noted.positions = Some(counts);
     }
 }
 

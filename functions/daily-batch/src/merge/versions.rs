@@ -85,6 +85,16 @@ impl Version {
         by_arrival.is_ne() && by_arrival != by_sequence
     }
 
+    /// Returns the sequence number of the row's record, and its arrival.
+    pub(super) fn record(&self) -> (SequenceNumber, i64) {
+        (self.number, self.arrival_micros)
+    }
+
+    /// Returns the version of the rules that made the row.
+    pub(super) fn rules(&self) -> i32 {
+        self.rules
+    }
+
     /// Tells whether both are the same record, whatever the rules.
     fn is_same_record(&self, other: &Self) -> bool {
         Self { rules: 0, ..*self } == Self { rules: 0, ..*other }

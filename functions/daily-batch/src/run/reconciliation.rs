@@ -1,223 +1,443 @@
 //! Reconciliation: is every record that the stream took in `clean/` or in `quarantine/`?
+//!
+//! It goes by running totals from the hour in which the stream was made: what CloudWatch says that the stream took, against the distinct
+//! positions of the lake. At an hour's edge the two may differ by the records that one counts before it and the other after it; a loss is
+//! a difference that stays. Only around one, the stream is read record by record.
 
-use std::collections::HashSet;
+pub(crate) mod accounts;
+mod cloudwatch;
+mod records;
+mod totals;
 
+use anyhow::Context as _;
+use aws_config::SdkConfig;
+use aws_request::AwsRequest;
 use aws_sdk_kinesis::Client;
-use aws_sdk_kinesis::error::DisplayErrorContext;
-use aws_sdk_kinesis::types::{ShardIteratorType, StreamDescriptionSummary, StreamModeDetails};
+use aws_sdk_kinesis::types::{StreamDescriptionSummary, StreamModeDetails};
 use daily_report::summary::{Reconciliation, StreamMode, StreamUsage};
-use event_model::{Clock, Kind, SequenceNumber, ShardId, chain};
-use futures::{StreamExt as _, TryStreamExt as _, stream};
+use event_model::Clock;
+use event_model::metadata::{PositionCounts, minute_of};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan as _};
-use lake::key::{CLEAN_PREFIX, QUARANTINE_PREFIX};
-use tracing::{error, warn};
+use tracing::{error, info, warn};
 
-use crate::error::RowsError;
-use crate::storage::objects::{fetch, list};
+use self::accounts::Account;
+use self::records::{Looked, look};
+pub(crate) use self::totals::explain;
+use self::totals::{DayCounts, Explained, Totals};
+use super::quarantine;
+use crate::table::delta::CuratedTable;
 use crate::{DailyError, Lake};
 
-/// Most records that are looked for: they are kept in memory until they are found.
-const MAX_RECORDS: usize = 4_000_000;
-/// How long the stream is read, at most.
-const MAX_TIME: SignedDuration = SignedDuration::from_secs(120);
-/// A record that is missing and younger than this may be waiting for its batch, or for a retry.
+/// A record that is younger than this may be waiting for its batch, for a retry, or for CloudWatch.
 const GRACE: SignedDuration = SignedDuration::from_mins(10);
-/// Objects that are fetched at once.
-const FETCHES: usize = 16;
+/// Hours through which a difference must stay to be a loss.
+const HOURS_THAT_TELL: usize = 6;
 
-/// The stream that a reconciliation reads. Cheap to clone.
+/// The stream that a reconciliation asks about. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Stream {
     client: Client,
+    aws: AwsRequest,
     name: String,
 }
 
-/// Number of the shard, and sequence number: a [`event_model::Position`] in 32 bytes.
-type RecordKey = (u32, SequenceNumber);
-
 impl Stream {
-    /// Makes the stream.
-    pub fn new(client: Client, name: impl Into<String>) -> Self {
-        Self {
-            client,
+    /// Makes the stream of a name, with the region, the credentials and the endpoint of `config`.
+    ///
+    /// # Errors
+    ///
+    /// When the configuration has no credentials or no region.
+    pub fn from_name(
+        config: &SdkConfig,
+        name: impl Into<String>,
+        clock: Clock,
+    ) -> anyhow::Result<Self> {
+        Ok(Self {
+            client: Client::new(config),
+            aws: AwsRequest::new(config, clock)?,
             name: name.into(),
-        }
+        })
     }
 }
 
-/// Records that are still on the stream.
-#[derive(Default)]
-struct Accepted {
-    /// Dates on which they may have arrived.
-    dates: Vec<Date>,
-    /// `None` when the stream could not be looked at.
-    stream: Option<StreamUsage>,
-    settled: HashSet<RecordKey>,
-    /// Records within the time of grace.
-    recent: HashSet<RecordKey>,
-    /// Records whose position cannot be read, as shard and sequence number: none can be looked up.
-    unreadable: Vec<(String, String)>,
-    is_complete: bool,
+/// What the stream is, and since when.
+struct Described {
+    usage: StreamUsage,
+    created_at: Timestamp,
+    shards: Vec<String>,
+    /// How long it keeps a record.
+    retention: SignedDuration,
 }
 
-/// Looks in the lake for every record that the stream still has, from the run date on until now.
+/// Checks the days up to a run's, and returns as well what the stream was found to be. `rejected` is what the day's quarantine accounts
+/// for.
 ///
-/// So runs that are a day apart look at each record of a stream that keeps them for a day, but for those that are within the
-/// time of grace. Returns as well what the stream was found to be. A stream that cannot be read makes the check incomplete, not the run
-/// fail: the tables are right without it.
+/// A check that cannot be made is not complete; the run goes on, as the tables are right without it.
 pub(crate) async fn reconcile(
     lake: &Lake,
     stream: Option<&Stream>,
+    tables: &[CuratedTable],
     run_date: Date,
+    rejected: Vec<Account>,
     clock: &Clock,
 ) -> Result<(Reconciliation, Option<StreamUsage>), DailyError> {
     let Some(stream) = stream else {
         return Ok((Reconciliation::default(), None));
     };
-    let accepted = read_stream(stream, run_date, clock).await.unwrap_or_else(|error| {
-        let error = DisplayErrorContext(&error);
-        warn!(stream = stream.name, error = %error, "Could not read the stream for the reconciliation");
-        Accepted::default()
-    });
-    let Accepted {
-        dates,
-        stream: stream_usage,
-        mut settled,
-        mut recent,
-        unreadable,
-        is_complete,
-    } = accepted;
-    let total = settled.len() + recent.len() + unreadable.len();
-    let mut is_complete = is_complete;
-    for date in dates {
-        if settled.is_empty() && recent.is_empty() {
-            break;
+    let described = match describe(stream).await {
+        Ok(described) => described,
+        Err(error) => {
+            warn!(
+                stream = stream.name,
+                error = format!("{error:#}"),
+                "Could not look at the stream for the reconciliation"
+            );
+            return Ok((Reconciliation::default(), None));
         }
-        for (key, positions) in positions_of(lake, date).await? {
-            let positions = positions.unwrap_or_else(|error| {
-                let error = chain(&error);
-                warn!(
-                    lake.key = key,
-                    error, "Left `{key}` out of the reconciliation: it cannot be read"
-                );
-                is_complete = false;
-                Vec::new()
+    };
+    let usage = described.usage;
+    let check = Check {
+        lake,
+        stream,
+        described,
+        tables,
+        run_date,
+        now: Timestamp::from_millisecond(clock.unix_millis()).unwrap_or(Timestamp::MAX),
+    };
+    Ok((check.run(rejected).await?, Some(usage)))
+}
+
+/// One check.
+struct Check<'a> {
+    lake: &'a Lake,
+    stream: &'a Stream,
+    described: Described,
+    tables: &'a [CuratedTable],
+    run_date: Date,
+    now: Timestamp,
+}
+
+/// The running difference at the end of an hour.
+#[derive(Clone, Copy, Debug)]
+struct Edge {
+    at: Timestamp,
+    /// Records that the stream took and the lake does not have, so far.
+    missing: i64,
+}
+
+impl Check<'_> {
+    async fn run(&self, rejected: Vec<Account>) -> Result<Reconciliation, DailyError> {
+        let origin = hour_of(self.described.created_at);
+        let end = start_of_next(self.run_date).min(self.now);
+        if end <= origin {
+            return Ok(Reconciliation {
+                is_complete: true,
+                ..Reconciliation::default()
             });
-            for position in positions {
-                settled.remove(&position);
-                recent.remove(&position);
+        }
+        let (before, first) = self.totals_before(origin).await?;
+        let (aws, name) = (&self.stream.aws, &self.stream.name);
+        let start = start_of(first).max(origin);
+        let incoming =
+            match cloudwatch::incoming_records(aws, name, (start, end), cloudwatch::HOUR).await {
+                Ok(incoming) => incoming,
+                Err(error) => {
+                    warn!(
+                        stream = name,
+                        error = format!("{error:#}"),
+                        "Could not ask CloudWatch for the reconciliation"
+                    );
+                    return Ok(Reconciliation::default());
+                }
+            };
+        let days = self
+            .count_days(first, before, &incoming, origin, rejected)
+            .await?;
+        let explained = Explained::read(self.lake).await?;
+        let edges = edges(&days, origin, end, explained.records);
+        let day = days
+            .last()
+            .map(|day| (day.accepted.total(), day.found.total()));
+        let (accepted, found) = day.unwrap_or_default();
+        let all = days.last().map(DayCounts::totals).unwrap_or_default();
+        let mut reconciliation = Reconciliation {
+            accepted,
+            found,
+            accepted_in_all: all.accepted,
+            found_in_all: all.found,
+            explained: explained.records,
+            // Of a stream that nobody has counted, nothing can be said.
+            is_complete: all.accepted > 0 || all.found == 0,
+            ..Reconciliation::default()
+        };
+        self.judge(&days, &edges, origin, &mut reconciliation)
+            .await?;
+        Ok(reconciliation)
+    }
+
+    /// Decides what a difference is.
+    async fn judge(
+        &self,
+        days: &[DayCounts],
+        edges: &[Edge],
+        origin: Timestamp,
+        reconciliation: &mut Reconciliation,
+    ) -> Result<(), DailyError> {
+        let Some(last) = edges.last().filter(|last| last.missing > 0) else {
+            return Ok(());
+        };
+        let settled = edges
+            .iter()
+            .rev()
+            .filter(|edge| edge.at + GRACE <= self.now);
+        let stays = settled.take(HOURS_THAT_TELL).map(|edge| edge.missing).min();
+        let stays = u64::try_from(stays.unwrap_or_default()).unwrap_or_default();
+        let since = edges.iter().rfind(|edge| edge.missing <= 0);
+        let since = since.map_or(origin, |edge| edge.at);
+        info!(
+            reconciliation.missing = last.missing,
+            reconciliation.since = %since,
+            "The stream took {} records more than the lake has since {since}: those around each step are looked for",
+            last.missing
+        );
+        let steps = self.steps(days, edges, origin).await;
+        let looked = self.look_around(steps).await?;
+        reconciliation.unaccounted = if looked.is_complete {
+            if looked.missing == 0 && stays > 0 {
+                Explained::write(self.lake, self.run_date, stays).await?;
+            }
+            looked.missing
+        } else {
+            stays.max(looked.missing)
+        };
+        if reconciliation.unaccounted > 0 {
+            reconciliation.missing_since = Some(since);
+            error!(
+                unaccounted = reconciliation.unaccounted,
+                reconciliation.since = %since,
+                "{} accepted records are neither clean nor in quarantine, since {since}",
+                reconciliation.unaccounted
+            );
+        }
+        Ok(())
+    }
+
+    /// Finds the minutes in which the difference grew for good; `None` when they cannot be told.
+    async fn steps(
+        &self,
+        days: &[DayCounts],
+        edges: &[Edge],
+        origin: Timestamp,
+    ) -> Option<Vec<Timestamp>> {
+        let missing: Vec<i64> = edges.iter().map(|edge| edge.missing).collect();
+        let mut minutes = Vec::new();
+        for place in rises(&missing) {
+            let end = edges.get(place)?.at;
+            let start = hour_of(end - SignedDuration::from_nanos(1));
+            let before = place.checked_sub(1).and_then(|place| edges.get(place));
+            let before = before.map_or(0, |edge| edge.missing);
+            // From the hour's end on, the difference is no less than this.
+            let after = missing.get(place..)?.iter().min().copied()?;
+            let day = days.iter().find(|day| day.date == day_of(start))?;
+            let (aws, name) = (&self.stream.aws, &self.stream.name);
+            let hour = (start.max(origin), end);
+            let incoming = cloudwatch::incoming_records(aws, name, hour, cloudwatch::MINUTE).await;
+            let incoming = incoming
+                .inspect_err(|error| {
+                    let error = format!("{error:#}");
+                    warn!(error, "Could not ask CloudWatch for the minutes of an hour");
+                })
+                .ok()?;
+            let mut within = vec![before];
+            let mut difference = before;
+            for minute in 0..60_u16 {
+                let at = start + SignedDuration::from_mins(i64::from(minute));
+                let taken = incoming
+                    .iter()
+                    .filter(|(second, _)| *second == at.as_second());
+                let taken: u64 = taken.map(|(_, records)| records).sum();
+                let of_day = minute_of(at.as_microsecond());
+                difference += signed(taken) - signed(day.found.minute(of_day));
+                within.push(difference);
+            }
+            within.push(after);
+            for place in rises(&within) {
+                let minute = i64::try_from(place).unwrap_or(i64::MAX) - 1;
+                minutes.push(start + SignedDuration::from_mins(minute.min(59)));
+            }
+        }
+        Some(minutes)
+    }
+
+    /// Looks for each record of these minutes and of those beside them, while the stream has them.
+    async fn look_around(&self, minutes: Option<Vec<Timestamp>>) -> Result<Looked, DailyError> {
+        let mut looked = Looked {
+            missing: 0,
+            is_complete: minutes.is_some(),
+        };
+        let mut windows: Vec<(Timestamp, Timestamp)> = Vec::new();
+        for minute in minutes.unwrap_or_default() {
+            let from = minute - SignedDuration::from_mins(1);
+            let until = minute + SignedDuration::from_mins(2);
+            match windows.last_mut() {
+                Some((_, last)) if *last >= from => *last = until,
+                _ => windows.push((from, until)),
+            }
+        }
+        let oldest = self.now.saturating_sub(self.described.retention);
+        // Those of the last minutes may be on their way.
+        let newest = self.now.saturating_sub(GRACE);
+        let (oldest, newest) = (
+            oldest.unwrap_or(Timestamp::MIN),
+            newest.unwrap_or(Timestamp::MIN),
+        );
+        for (from, until) in windows {
+            looked.is_complete &= oldest < from;
+            let window = (from.max(oldest), until.min(newest));
+            if window.0 >= window.1 {
+                continue;
+            }
+            let Self {
+                lake,
+                stream,
+                described,
+                ..
+            } = self;
+            let found = look(
+                &stream.client,
+                &stream.name,
+                &described.shards,
+                lake,
+                window,
+            )
+            .await?;
+            looked.missing += found.missing;
+            looked.is_complete &= found.is_complete;
+        }
+        Ok(looked)
+    }
+
+    /// Returns the totals of all days before the first that has to be counted, and that day: what nothing arrives for any more was
+    /// counted before.
+    async fn totals_before(&self, origin: Timestamp) -> Result<(Totals, Date), DailyError> {
+        let mut sealed = Some(self.run_date.yesterday().unwrap_or(self.run_date));
+        for table in self.tables {
+            let (manifest, _) = table.manifest().await?;
+            sealed = sealed.min(manifest.sealed_through);
+        }
+        let first = day_of(origin);
+        let Some(sealed) = sealed.filter(|sealed| *sealed >= first) else {
+            return Ok((Totals::default(), first));
+        };
+        match DayCounts::read(self.lake, sealed).await? {
+            Some(day) if day.origin == origin => {
+                let next = sealed.tomorrow().unwrap_or(sealed);
+                Ok((day.totals(), next))
+            }
+            _ => Ok((Totals::default(), first)),
+        }
+    }
+
+    /// Counts each day from the first one that has to be counted to the run's, and keeps the counts.
+    async fn count_days(
+        &self,
+        first: Date,
+        mut before: Totals,
+        incoming: &[(i64, u64)],
+        origin: Timestamp,
+        rejected: Vec<Account>,
+    ) -> Result<Vec<DayCounts>, DailyError> {
+        let mut rejected = Some(rejected);
+        let mut days = Vec::new();
+        let dates = first
+            .series(1.day())
+            .take_while(|date| *date <= self.run_date);
+        for date in dates {
+            let mut accounts = accounts::of_clean(self.lake, self.tables, date).await?;
+            let kept = DayCounts::read(self.lake, date).await?;
+            let of_quarantine = if let Some(rejected) = rejected.take_if(|_| date == self.run_date)
+            {
+                rejected
+            } else {
+                let known = kept.map(|day| day.quarantine).unwrap_or_default();
+                quarantine::accounts_of(self.lake, date, known).await?
+            };
+            accounts.extend(of_quarantine.iter().cloned());
+            let found = accounts::count(self.lake, accounts).await?;
+            let mut accepted = PositionCounts::default();
+            let start = start_of(date).as_second();
+            for (second, records) in incoming {
+                let minute = (second - start).div_euclid(60);
+                accepted.add(u16::try_from(minute).unwrap_or(u16::MAX), *records);
+            }
+            let day = DayCounts::new(date, origin, before, accepted, found, of_quarantine);
+            day.write(self.lake).await?;
+            before = day.totals();
+            days.push(day);
+        }
+        Ok(days)
+    }
+}
+
+/// Returns the running difference at the end of each hour of some days, and at `end`.
+fn edges(days: &[DayCounts], origin: Timestamp, end: Timestamp, explained: u64) -> Vec<Edge> {
+    let mut edges = Vec::new();
+    for day in days {
+        let mut missing =
+            signed(day.before.accepted) - signed(day.before.found) - signed(explained);
+        let hours = day.accepted.hours().into_iter().zip(day.found.hours());
+        for ((accepted, found), hour) in hours.zip(1_i64..) {
+            missing += signed(accepted) - signed(found);
+            let at = start_of(day.date) + SignedDuration::from_hours(hour);
+            let begins_at = at - SignedDuration::from_hours(1);
+            if at > origin && begins_at < end {
+                let at = at.min(end);
+                edges.push(Edge { at, missing });
             }
         }
     }
-    for (shard, number) in settled.iter().take(10) {
-        error!(
-            record.shard = %ShardId::from_number(*shard),
-            record.sequence_number = %number,
-            "An accepted record is neither clean nor in quarantine"
-        );
-    }
-    for (shard, number) in unreadable.iter().take(10) {
-        error!(
-            record.shard = shard,
-            record.sequence_number = number,
-            "The position of an accepted record cannot be read, so it is not accounted for"
-        );
-    }
-    let missing = settled.len() + unreadable.len();
-    let reconciliation = Reconciliation {
-        accepted: (total - recent.len()) as u64,
-        found: (total - recent.len() - missing) as u64,
-        unaccounted: missing as u64,
-        is_complete,
-    };
-    Ok((reconciliation, stream_usage))
+    edges
 }
 
-async fn read_stream(
-    stream: &Stream,
-    run_date: Date,
-    clock: &Clock,
-) -> Result<Accepted, aws_sdk_kinesis::Error> {
-    let started = now(clock);
+/// Returns the places at which a difference rises for good: what comes later is nowhere less again.
+fn rises(missing: &[i64]) -> Vec<usize> {
+    let mut least = i64::MAX;
+    let mut least_from: Vec<i64> = missing
+        .iter()
+        .rev()
+        .map(|missing| {
+            least = least.min(*missing);
+            least.max(0)
+        })
+        .collect();
+    least_from.reverse();
+    let mut before = 0;
+    let places = least_from.into_iter().enumerate();
+    let rises = places.filter(|(_, least)| std::mem::replace(&mut before, *least) < *least);
+    rises.map(|(place, _)| place).collect()
+}
+
+fn signed(records: u64) -> i64 {
+    i64::try_from(records).unwrap_or(i64::MAX)
+}
+
+async fn describe(stream: &Stream) -> anyhow::Result<Described> {
     let summary = stream
         .client
         .describe_stream_summary()
-        .stream_name(&stream.name)
-        .send()
-        .await?;
-    let summary = summary.stream_description_summary();
-    let hours = summary.map_or(24, StreamDescriptionSummary::retention_period_hours);
-    let oldest = started
-        .saturating_sub(SignedDuration::from_hours(i64::from(hours)))
-        .unwrap_or(Timestamp::MIN);
-    let start = start_of(run_date).max(oldest);
-    let date = |time: Timestamp| time.to_zoned(TimeZone::UTC).date();
-    let mut accepted = Accepted {
-        dates: date(start)
-            .series(1.day())
-            .take_while(|day| *day <= date(started))
-            .collect(),
-        stream: summary.map(stream_usage),
-        is_complete: true,
-        ..Accepted::default()
-    };
-    for shard in shards(stream).await? {
-        let number = shard
-            .parse::<ShardId>()
-            .ok()
-            .and_then(|shard| shard.number());
-        let iterator = stream
-            .client
-            .get_shard_iterator()
-            .stream_name(&stream.name)
-            .shard_id(&shard)
-            .shard_iterator_type(ShardIteratorType::AtTimestamp)
-            .timestamp(aws_sdk_kinesis::primitives::DateTime::from_secs(
-                start.as_second(),
-            ))
-            .send()
-            .await?;
-        let mut iterator = iterator.shard_iterator;
-        while let Some(current) = iterator {
-            if accepted.settled.len() > MAX_RECORDS || now(clock).duration_since(started) > MAX_TIME
-            {
-                accepted.is_complete = false;
-                return Ok(accepted);
-            }
-            let read = stream
-                .client
-                .get_records()
-                .shard_iterator(current)
-                .send()
-                .await?;
-            let is_at_end = read.millis_behind_latest() == Some(0) && read.records().is_empty();
-            for record in read.records() {
-                let arrival = record
-                    .approximate_arrival_timestamp()
-                    .map_or(start, |time| {
-                        Timestamp::from_nanosecond(time.as_nanos()).unwrap_or(start)
-                    });
-                let sequence = record.sequence_number();
-                let (Some(number), Ok(sequence)) = (number, sequence.parse()) else {
-                    accepted
-                        .unreadable
-                        .push((shard.clone(), sequence.to_owned()));
-                    continue;
-                };
-                let is_recent = arrival > started.saturating_sub(GRACE).unwrap_or(Timestamp::MIN);
-                let set = if is_recent {
-                    &mut accepted.recent
-                } else {
-                    &mut accepted.settled
-                };
-                set.insert((number, sequence));
-            }
-            iterator = read.next_shard_iterator.filter(|_| !is_at_end);
-        }
-    }
-    Ok(accepted)
+        .stream_name(&stream.name);
+    let summary = summary.send().await?.stream_description_summary;
+    let summary = summary.context("the answer has no description")?;
+    let created_at = summary.stream_creation_timestamp();
+    let hours = summary.retention_period_hours();
+    Ok(Described {
+        usage: stream_usage(&summary),
+        created_at: Timestamp::from_second(created_at.secs())?,
+        shards: shards(stream).await?,
+        retention: SignedDuration::from_hours(i64::from(hours)),
+    })
 }
 
 fn stream_usage(summary: &StreamDescriptionSummary) -> StreamUsage {
@@ -257,56 +477,24 @@ async fn shards(stream: &Stream) -> Result<Vec<String>, aws_sdk_kinesis::Error> 
     }
 }
 
+/// Returns the time at which an hour began.
+fn hour_of(time: Timestamp) -> Timestamp {
+    let seconds = time.as_second();
+    Timestamp::from_second(seconds - seconds.rem_euclid(3600)).unwrap_or(time)
+}
+
+fn day_of(time: Timestamp) -> Date {
+    crate::payload::day_of(time)
+}
+
 fn start_of(date: Date) -> Timestamp {
     date.to_zoned(TimeZone::UTC)
         .map_or(Timestamp::MIN, |time| time.timestamp())
 }
 
-fn now(clock: &Clock) -> Timestamp {
-    Timestamp::from_millisecond(clock.unix_millis()).unwrap_or(Timestamp::MAX)
+fn start_of_next(date: Date) -> Timestamp {
+    date.tomorrow().map_or(Timestamp::MAX, start_of)
 }
 
-type ObjectPositions = (String, Result<Vec<RecordKey>, RowsError>);
-
-/// Returns the positions of the rows and rejected records of the objects of a date.
-async fn positions_of(lake: &Lake, date: Date) -> Result<Vec<ObjectPositions>, DailyError> {
-    let clean = Kind::ALL.map(|kind| format!("{CLEAN_PREFIX}{kind}/date={date}/"));
-    let prefixes = clean
-        .into_iter()
-        .chain([format!("{QUARANTINE_PREFIX}date={date}/")]);
-    let mut keys = Vec::new();
-    for prefix in prefixes {
-        let found = list(lake.store().as_ref(), &prefix).await?;
-        keys.extend(found.into_iter().map(|meta| meta.location));
-    }
-    stream::iter(keys)
-        .map(|path| async move {
-            let bytes = fetch(lake.store().as_ref(), &path).await?;
-            let positions = positions(path.as_ref(), bytes);
-            Ok((path.to_string(), positions))
-        })
-        .buffered(FETCHES)
-        .try_collect()
-        .await
-}
-
-fn positions(key: &str, bytes: bytes::Bytes) -> Result<Vec<RecordKey>, RowsError> {
-    let texts = if key.starts_with(QUARANTINE_PREFIX) {
-        let records = lake::quarantine::read_quarantine(&bytes)?;
-        records
-            .iter()
-            .map(lake::QuarantineRecord::position)
-            .collect()
-    } else {
-        lake::reader::read_positions(bytes)?
-    };
-    let mut keys = Vec::with_capacity(texts.len());
-    for position in texts {
-        // A row whose position cannot be read accounts for no record.
-        let shard = position.shard.parse::<ShardId>().ok();
-        let number = shard.and_then(|shard| shard.number());
-        let sequence = position.sequence.parse::<lake::Sequence>().ok();
-        keys.extend(number.zip(sequence.map(|sequence| sequence.number)));
-    }
-    Ok(keys)
-}
+#[cfg(test)]
+mod tests;

@@ -11,7 +11,8 @@ use tokio::sync::Mutex;
 use tracing::{error, warn};
 
 use super::ledger::Attempt;
-use super::reconciliation::reconcile;
+use super::quarantine;
+use super::reconciliation::{accounts, reconcile};
 use super::{
     ACCEPTED, DUPLICATE_KEYS, IS_COMPLETE, REJECTED, REPORTS, ROWS_LACKING, Runner, UNACCOUNTED,
     page_key, summary, usage,
@@ -193,9 +194,12 @@ impl Runner {
             summary.reconciliation = before.reconciliation;
             summary.usage = before.usage;
         } else {
-            summary.quarantine = summary::quarantine(&self.lake, run_date).await?;
+            let clean = accounts::of_clean(&self.lake, &tables, run_date).await?;
+            let (quarantine, rejected) = quarantine::of_day(&self.lake, run_date, &clean).await?;
+            summary.quarantine = quarantine;
+            let (lake, stream, clock) = (&self.lake, self.stream.as_ref(), &self.clock);
             let (reconciliation, stream) =
-                reconcile(&self.lake, self.stream.as_ref(), run_date, &self.clock).await?;
+                reconcile(lake, stream, &tables, run_date, rejected, clock).await?;
             summary.reconciliation = reconciliation;
             summary.usage =
                 usage::of_day(&self.lake, &summary, record, stream, &self.clock).await?;

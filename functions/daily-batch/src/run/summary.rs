@@ -1,14 +1,13 @@
 //! The numbers of a run, gathered from the ledger, the tables and the lake.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use daily_report::run::RunRecord;
-use daily_report::summary::{Quarantine, RejectedExample, Summary, Triples};
-use event_model::{Kind, chain};
+use daily_report::summary::{Summary, Triples};
+use event_model::Kind;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::ToSpan as _;
 use jiff::civil::Date;
-use lake::key::QUARANTINE_PREFIX;
 use object_store::path::Path;
 use tracing::error;
 
@@ -17,7 +16,7 @@ use crate::merge::counts::{
 };
 use crate::merge::matching::read_inds;
 use crate::reports::folder;
-use crate::storage::objects::{fetch, fetch_if_there, list};
+use crate::storage::objects::fetch_if_there;
 use crate::table::delta::CuratedTable;
 use crate::{DailyError, Lake};
 
@@ -79,42 +78,6 @@ pub(crate) async fn gather(
         summary.rows_by_hour.insert(kind.to_string(), rows.await?);
     }
     Ok(summary)
-}
-
-/// Counts what was rejected on a date; a record that was delivered twice counts once.
-pub(crate) async fn quarantine(lake: &Lake, date: Date) -> Result<Quarantine, DailyError> {
-    let prefix = format!("{QUARANTINE_PREFIX}date={date}/");
-    let mut seen = BTreeSet::new();
-    let mut quarantine = Quarantine::default();
-    for meta in list(lake.store().as_ref(), &prefix).await? {
-        let bytes = fetch(lake.store().as_ref(), &meta.location).await?;
-        let records = match lake::quarantine::read_quarantine(&bytes) {
-            Ok(records) => records,
-            Err(error) => {
-                let error = chain(&error);
-                error!(lake.key = %meta.location, error, "Left `{}` out: it cannot be read", meta.location);
-                quarantine.unreadable.push(meta.location.into());
-                continue;
-            }
-        };
-        for record in records {
-            if !seen.insert((record.shard.clone(), record.sequence_number.clone())) {
-                continue;
-            }
-            let count = quarantine.by_code.entry(record.code.clone()).or_default();
-            *count += 1;
-            if *count <= EXAMPLES as u64 {
-                quarantine.examples.push(RejectedExample {
-                    code: record.code,
-                    message: record.message,
-                    shard: record.shard,
-                    sequence_number: record.sequence_number,
-                });
-            }
-        }
-    }
-    quarantine.examples.sort_by(|a, b| a.code.cmp(&b.code));
-    Ok(quarantine)
 }
 
 /// Counts the `ind`s by which of the tables have them, and those that a table has more than once. Only the columns `ind` are

@@ -5,11 +5,11 @@ use jiff::civil::Date;
 use lake::key::{Announcement, CLEAN_PREFIX, REPLAYS_PREFIX};
 use lake::{ArrivalHour, ObjectKey};
 use object_store::path::Path;
-use object_store::{GetOptions, ObjectMeta, ObjectStore};
+use object_store::{ObjectMeta, ObjectStore};
 use tracing::warn;
 
 use crate::DailyError;
-use crate::storage::objects;
+use crate::storage::objects::{self, Noted};
 
 /// A clean object as a listing shows it.
 #[derive(Clone, Debug)]
@@ -20,8 +20,10 @@ pub(crate) struct CleanObject {
     /// What a reader asks for, so that it gets this version or none.
     pub(crate) e_tag: Option<String>,
     pub(crate) size: u64,
-    /// What its writer says of its bytes, when somebody has asked.
-    pub(crate) digest: Option<String>,
+    /// What its writer says of it, when somebody has asked.
+    pub(crate) noted: Noted,
+    /// Newest version of the rules that cleaned a row of it, when its rows were read.
+    pub(crate) rules: i32,
 }
 
 /// Lists all clean objects of a kind, in the order of their keys.
@@ -63,18 +65,10 @@ pub(crate) async fn find(
     store: &dyn ObjectStore,
     path: &Path,
 ) -> Result<Option<CleanObject>, DailyError> {
-    let options = GetOptions {
-        head: true,
-        ..GetOptions::default()
-    };
-    let found = match store.get_opts(path, options).await {
-        Ok(found) => found,
-        Err(object_store::Error::NotFound { .. }) => return Ok(None),
-        Err(error) => return Err(DailyError::lake("read", path.as_ref())(error)),
-    };
-    Ok(Some(CleanObject {
-        digest: objects::digest(&found.attributes),
-        ..CleanObject::new(found.meta)
+    let found = objects::head(store, path).await?;
+    Ok(found.map(|(meta, noted)| CleanObject {
+        noted,
+        ..CleanObject::new(meta)
     }))
 }
 
@@ -97,7 +91,8 @@ impl CleanObject {
             e_tag: meta.e_tag,
             size: meta.size,
             path: meta.location,
-            digest: None,
+            noted: Noted::default(),
+            rules: 0,
         }
     }
 

@@ -1,7 +1,7 @@
 //! The bucket's objects: listed, fetched and put, with errors that name them.
 
 use bytes::Bytes;
-use event_model::metadata;
+use event_model::metadata::{self, PositionCounts};
 use futures::TryStreamExt as _;
 use object_store::path::Path;
 use object_store::{
@@ -32,13 +32,25 @@ pub(crate) async fn fetch(store: &dyn ObjectStore, path: &Path) -> Result<Bytes,
 #[derive(Clone, Debug)]
 pub(crate) struct Fetched {
     pub(crate) bytes: Bytes,
-    pub(crate) digest: Option<String>,
+    pub(crate) noted: Noted,
 }
 
-/// Returns the digest in an object's metadata.
-pub(crate) fn digest(attributes: &Attributes) -> Option<String> {
-    let digest = attributes.get(&Attribute::Metadata(metadata::DIGEST.into()));
-    digest.map(|digest| digest.to_string())
+/// What the writer of an object says of it, in its metadata.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Noted {
+    pub(crate) digest: Option<String>,
+    /// The stream records that the object accounts for.
+    pub(crate) positions: Option<PositionCounts>,
+}
+
+impl Noted {
+    pub(crate) fn of(attributes: &Attributes) -> Self {
+        let of = |name: &'static str| attributes.get(&Attribute::Metadata(name.into()));
+        Self {
+            digest: of(metadata::DIGEST).map(|digest| digest.to_string()),
+            positions: of(metadata::POSITIONS).and_then(|counts| counts.parse().ok()),
+        }
+    }
 }
 
 /// Fetches the version of an object that a listing showed. One that has been written again, or taken away, since then is
@@ -54,9 +66,9 @@ pub(crate) async fn fetch_version(
     };
     let got = match store.get_opts(path, options).await {
         Ok(got) => {
-            let digest = digest(&got.attributes);
+            let noted = Noted::of(&got.attributes);
             let bytes = got.bytes().await;
-            bytes.map(|bytes| Fetched { bytes, digest })
+            bytes.map(|bytes| Fetched { bytes, noted })
         }
         Err(error) => Err(error),
     };
@@ -66,6 +78,30 @@ pub(crate) async fn fetch_version(
         },
         error => DailyError::lake("read", path.as_ref())(error),
     })
+}
+
+/// Fetches an object with what its writer says of it.
+pub(crate) async fn fetch_noted(
+    store: &dyn ObjectStore,
+    path: &Path,
+) -> Result<Fetched, DailyError> {
+    fetch_version(store, path, None).await
+}
+
+/// Returns what the writer of an object says of it; `None` when there is none.
+pub(crate) async fn head(
+    store: &dyn ObjectStore,
+    path: &Path,
+) -> Result<Option<(ObjectMeta, Noted)>, DailyError> {
+    let options = GetOptions {
+        head: true,
+        ..GetOptions::default()
+    };
+    match store.get_opts(path, options).await {
+        Ok(found) => Ok(Some((found.meta, Noted::of(&found.attributes)))),
+        Err(Error::NotFound { .. }) => Ok(None),
+        Err(error) => Err(DailyError::lake("read", path.as_ref())(error)),
+    }
 }
 
 /// Fetches an object; `None` when there is none.

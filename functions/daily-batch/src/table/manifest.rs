@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use event_model::Kind;
+use event_model::metadata::PositionCounts;
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use lake::key::Announcement;
@@ -82,11 +83,41 @@ pub(crate) struct Merged {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) digest: Option<String>,
     pub(crate) rows: u64,
+    /// The stream records that the object accounts for.
+    #[serde(default, with = "positions", skip_serializing_if = "is_none")]
+    pub(crate) positions: PositionCounts,
+    /// Newest version of the rules that cleaned a row of it.
+    #[serde(default)]
+    pub(crate) rules: i32,
     /// The date under which its rows were merged.
     under: Date,
     /// Why no row could be read from this version of the object; it is tried again when it changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) error: Option<String>,
+}
+
+fn is_none(counts: &PositionCounts) -> bool {
+    counts.total() == 0
+}
+
+/// [`PositionCounts`] as their text.
+mod positions {
+    use event_model::metadata::PositionCounts;
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+
+    pub(super) fn serialize<S: Serializer>(
+        counts: &PositionCounts,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(counts)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<PositionCounts, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(D::Error::custom)
+    }
 }
 
 /// Digest of a table's set of files, as 16 hexadecimal digits.
@@ -159,6 +190,11 @@ impl Manifest {
         self.known_from
     }
 
+    /// Returns the dates of which it has objects.
+    pub(crate) fn known_dates(&self) -> impl Iterator<Item = Date> {
+        self.dates.keys().copied()
+    }
+
     /// Notes that rows are merged under a date on top of a version of the table.
     pub(crate) fn merge_under(&mut self, date: Date, version: u64) {
         if self.through.is_some_and(|through| through >= date) {
@@ -188,8 +224,10 @@ impl Manifest {
     pub(crate) fn insert(&mut self, part: PartOf, object: &CleanObject, rows: u64, under: Date) {
         let merged = Merged {
             version: object.version.clone(),
-            digest: object.digest.clone(),
+            digest: object.noted.digest.clone(),
             rows,
+            positions: object.noted.positions.clone().unwrap_or_default(),
+            rules: object.rules,
             under,
             error: None,
         };
@@ -208,6 +246,8 @@ impl Manifest {
             version: object.version.clone(),
             digest: None,
             rows: 0,
+            positions: PositionCounts::default(),
+            rules: 0,
             under,
             error: Some(error),
         };

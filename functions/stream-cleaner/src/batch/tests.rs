@@ -330,6 +330,8 @@ proptest! {
         }
         found.sort_unstable();
         prop_assert_eq!(found, expected);
+        let accounted: u64 = objects.iter().map(|object| object.positions.total()).sum();
+        prop_assert_eq!(accounted, records.len() as u64);
 
         let again = prepare(&records).unwrap().objects;
         for (left, right) in objects.iter().zip(&again) {
