@@ -94,6 +94,15 @@ locals {
       statistic   = "Maximum"
       period_s    = 86400
     }
+    limits-near = {
+      description = "The daily run used more than 60 % of the time or the memory that its function has: `summary.json` says of which. Raise daily_memory_mb, or read in functions/daily-batch/README.md from which load on another engine is needed."
+      namespace   = local.metrics_namespace
+      metric      = "limits_used_percent"
+      dimensions  = { function = module.daily_batch.name }
+      statistic   = "Maximum"
+      threshold   = 60
+      period_s    = 86400
+    }
     steps-failed = {
       description = "Compaction, vacuum or a report failed; the run went on without it, and the tables are right. `pinflow daily show` has the error."
       namespace   = local.metrics_namespace

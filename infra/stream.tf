@@ -1,11 +1,6 @@
-# The stream, and how stream-cleaner gets its records. A batch is tried until its records are two hours short of leaving the stream, or 1,000
-# times; what fails is split, so that a record that no attempt survives is given up alone. It then lies with its whole invocation in the lake,
-# from where `pinflow quarantine replay --failed` takes it.
-
-locals {
-  # Longer than most outages, and short enough that a batch that is given up can still be fetched from the stream.
-  max_record_age_seconds = min((var.stream_retention_hours - 2) * 3600, 604800)
-}
+# The stream, and how stream-cleaner gets its records. A batch is tried for as long as its records are on the stream: what fails is the
+# bucket, the key or the code, and while a record waits on the stream it is not lost. What is longer than that out of order is reported by
+# the alarms on the iterator's age; `pinflow refetch` cleans again what the stream still has.
 
 resource "aws_kinesis_stream" "events" {
   name             = "${local.name}-events"
@@ -28,8 +23,9 @@ resource "aws_lambda_event_source_mapping" "stream_cleaner" {
   bisect_batch_on_function_error     = true
   function_response_types            = ["ReportBatchItemFailures"]
   maximum_batching_window_in_seconds = 60
-  maximum_record_age_in_seconds      = local.max_record_age_seconds
-  maximum_retry_attempts             = 1000
+  # -1: until the record leaves the stream (https://docs.aws.amazon.com/lambda/latest/api/API_CreateEventSourceMapping.html).
+  maximum_record_age_in_seconds = -1
+  maximum_retry_attempts        = -1
   # With more than one batch of a shard at a time, or with a filter, equal bounds would no longer mean equal records.
   parallelization_factor = 1
   starting_position      = "TRIM_HORIZON"

@@ -189,27 +189,16 @@ run "every_batch_has_all_records_between_its_bounds" {
   }
 }
 
-run "every_limit_of_the_mapping_is_set" {
+run "a_batch_is_tried_as_long_as_the_stream_has_it" {
   assert {
     condition = alltrue([
       aws_lambda_event_source_mapping.stream_cleaner.bisect_batch_on_function_error,
       aws_lambda_event_source_mapping.stream_cleaner.function_response_types == toset(["ReportBatchItemFailures"]),
-      aws_lambda_event_source_mapping.stream_cleaner.maximum_record_age_in_seconds == 22 * 3600,
-      aws_lambda_event_source_mapping.stream_cleaner.maximum_retry_attempts == 1000,
+      aws_lambda_event_source_mapping.stream_cleaner.maximum_record_age_in_seconds == -1,
+      aws_lambda_event_source_mapping.stream_cleaner.maximum_retry_attempts == -1,
       aws_lambda_event_source_mapping.stream_cleaner.destination_config[0].on_failure[0].destination_arn == "arn:aws:s3:::failed",
     ])
-    error_message = "A batch may be tried until its records are gone."
-  }
-}
-
-run "a_batch_is_given_up_while_the_stream_still_has_it" {
-  variables {
-    stream_retention_hours = 48
-  }
-
-  assert {
-    condition     = aws_lambda_event_source_mapping.stream_cleaner.maximum_record_age_in_seconds == 46 * 3600
-    error_message = "The age follows the stream's retention."
+    error_message = "A batch may be given up while the stream has its records."
   }
 }
 

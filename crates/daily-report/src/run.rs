@@ -82,6 +82,15 @@ pub struct StepRecord {
     pub error: Option<String>,
 }
 
+/// How much of the time and the memory of a function's invocation was used, in percent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LimitsUsed {
+    /// Of the time from the attempt's start to the end of the invocation.
+    pub time_percent: u64,
+    /// Of the memory, at its highest.
+    pub memory_percent: u64,
+}
+
 /// One attempt at a run date: an object of the ledger.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunRecord {
@@ -111,6 +120,9 @@ pub struct RunRecord {
     /// When it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<Timestamp>,
+    /// How much of what the function has the attempt has used; `None` where nothing limits it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub used: Option<LimitsUsed>,
     /// Its steps, in order.
     pub steps: Vec<StepRecord>,
     /// The version of each table that the reports read; empty until every table is merged.

@@ -6,7 +6,7 @@ use std::ops::AddAssign;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
-use crate::run::{StepRecord, Trigger};
+use crate::run::{LimitsUsed, StepRecord, Trigger};
 
 /// What a run found and did.
 ///
@@ -22,6 +22,9 @@ pub struct Summary {
     /// Whether the run began before its day was over: later rows of the day are not in it.
     #[serde(default)]
     pub partial: bool,
+    /// How much of the function's time and memory the run had used when it wrote this; `None` where nothing limits it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub used: Option<LimitsUsed>,
     /// What the merge of each kind did.
     pub merges: BTreeMap<String, MergeCounts>,
     /// Some of the keys that `order_undecided` counts.

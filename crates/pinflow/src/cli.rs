@@ -6,6 +6,7 @@ mod daily;
 mod import;
 mod post;
 mod quarantine;
+mod refetch;
 mod rows;
 mod stack;
 
@@ -18,6 +19,7 @@ pub(crate) use post::{OrderName, PostOptions, Wire};
 pub(crate) use quarantine::{
     QuarantineCommand, QuarantineOptions, ReplayOptions, Selection, ShowOptions,
 };
+pub(crate) use refetch::RefetchOptions;
 pub(crate) use rows::{CleanOptions, GenerateOptions};
 pub(crate) use stack::{DemoOptions, LocalOptions};
 
@@ -43,6 +45,8 @@ pub(crate) enum Command {
     Clean(CleanOptions),
     /// Look at the records that were rejected, and replay those that the present rules accept
     Quarantine(QuarantineOptions),
+    /// Clean again what the stream still has of some time, for batches that never reached the lake
+    Refetch(RefetchOptions),
     /// Import the objects of the old Kafka-to-S3 sink into the lake, with the times at which they were written
     Import(ImportOptions),
     /// Merge the clean rows into the curated tables and write the reports of a day, or look at the runs

@@ -3,6 +3,7 @@
 mod announced;
 mod bill;
 mod clean;
+mod cleaner;
 pub mod cli;
 mod daily;
 mod demo;
@@ -15,6 +16,7 @@ mod post;
 mod progress;
 pub mod proxy;
 mod quarantine;
+mod refetch;
 mod stop;
 mod table;
 #[cfg(test)]
@@ -116,6 +118,7 @@ async fn run_command(
         Command::Import(options) => {
             Box::pin(import::command(&options, &stop::on_ctrl_c()?, terminal)).await
         }
+        Command::Refetch(options) => Box::pin(refetch::command(&options, clock, terminal)).await,
         Command::Cost(options) => Box::pin(bill::command(&options, terminal)).await,
         Command::Daily(options) => daily::command(&options, clock, terminal).await,
         Command::Quarantine(options) => {

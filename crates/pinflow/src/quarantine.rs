@@ -64,7 +64,7 @@ impl Damaged {
 }
 
 /// Returns a count and what is counted, in words.
-fn counted(count: u64, one: &str, many: &str) -> String {
+pub(crate) fn counted(count: u64, one: &str, many: &str) -> String {
     match count {
         1 => format!("1 {one}"),
         _ => format!("{count} {many}"),

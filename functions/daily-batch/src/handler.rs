@@ -117,6 +117,11 @@ impl App {
             deadline: deadline
                 .filter(|deadline| *deadline > 0)
                 .and_then(|deadline| Timestamp::from_millisecond(deadline).ok()),
+            // In MB, as the function's configuration has it.
+            memory_bytes: u64::try_from(event.context.env_config.memory)
+                .ok()
+                .filter(|memory| *memory > 0)
+                .map(|memory| memory << 20),
         };
         let days = self.run_days(&request, start, &tell).await?;
         if let Some((day, stop)) = days.paused {
@@ -165,6 +170,7 @@ impl App {
             as_of_now: request.as_of_now,
             holder,
             deadline: None,
+            memory_bytes: None,
         };
         Ok(self.run_days(request, start, progress).await?.records)
     }
@@ -218,20 +224,20 @@ impl App {
     /// Returns the days before a scheduled run that no run has done, back to the first run of all.
     async fn missed_days(&self, run_date: Date) -> Result<Vec<Date>, DailyError> {
         let days = i64::from(self.runner.config.catch_up_days);
-        let runs = self.ledger().latest_runs().await?;
-        let Some(first) = runs.first().map(|record| record.run_date) else {
+        let ledger = self.ledger();
+        let Some(first) = ledger.first_date().await? else {
             return Ok(Vec::new());
-        };
-        let is_done = |day: Date| {
-            runs.iter()
-                .any(|record| record.run_date == day && record.is_days_run())
         };
         let candidates = (1..=days)
             .rev()
             .map(|back| run_date.saturating_sub(back.days()));
-        Ok(candidates
-            .filter(|day| *day >= first && !is_done(*day))
-            .collect())
+        let mut missed = Vec::new();
+        for day in candidates.filter(|day| *day >= first) {
+            if ledger.days_run(day).await?.is_none() {
+                missed.push(day);
+            }
+        }
+        Ok(missed)
     }
 }
 

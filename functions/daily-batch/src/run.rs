@@ -1,6 +1,7 @@
 //! One run of a date, step by step.
 
 pub(crate) mod ledger;
+pub(crate) mod limits;
 pub(crate) mod metrics;
 mod quarantine;
 pub(crate) mod reconciliation;
@@ -27,6 +28,7 @@ use crate::table::delta::CuratedTable;
 use crate::work::{Sizes, Work};
 use crate::{Config, DailyError, Lake, reports};
 use ledger::{Attempt, Begun, Ledger};
+use limits::Limits;
 use reconciliation::Stream;
 
 /// The step that makes the reports; its counts are their rows.
@@ -85,9 +87,19 @@ pub(crate) struct Start<'a> {
     pub(crate) as_of_now: bool,
     /// When the process is stopped from outside; `None` if it is not.
     pub(crate) deadline: Option<Timestamp>,
+    /// The memory that the process has; `None` if nobody says.
+    pub(crate) memory_bytes: Option<u64>,
 }
 
 impl Start<'_> {
+    /// Returns what the invocation has, where something limits it.
+    pub(crate) fn limits(&self) -> Option<Limits> {
+        Some(Limits {
+            ends_at: self.deadline?,
+            memory_bytes: self.memory_bytes?,
+        })
+    }
+
     /// Returns the time until which work may go on.
     pub(crate) fn work_until(&self) -> Option<Timestamp> {
         let deadline = self.deadline?;
@@ -137,6 +149,7 @@ impl Runner {
             }
         };
         attempt.record.as_of_now = start.as_of_now;
+        attempt.limits = start.limits();
         progress(&attempt.record);
         let attempt = Arc::new(Mutex::new(attempt));
         let worked = self.renewed_steps(&attempt, start, progress).await;
@@ -298,6 +311,7 @@ impl Runner {
                     continue;
                 }
                 attempt.record_start(place);
+                attempt.record_use();
                 attempt.save().await?;
                 attempt.record.clone()
             };

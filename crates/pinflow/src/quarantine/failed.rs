@@ -3,20 +3,16 @@
 //! The bucket of the event source mapping's failure destination has an object for each, with the whole event. It is
 //! handed to stream-cleaner's own code, so the keys are those that the invocation itself would have written.
 
-use std::io::Write;
-use std::sync::{Arc, Mutex, PoisonError};
-
 use anyhow::{Context as _, ensure};
 use aws_access::Bucket;
 use event_model::Clock;
 use jiff::civil::Date;
-use lambda_runtime::{Context, LambdaEvent};
 use serde::Deserialize;
 use stream_cleaner::event::KinesisEvent;
-use stream_cleaner::{App, BatchSummary, Config};
 
 use super::{Damaged, counted};
 use crate::Terminal;
+use crate::cleaner::Cleaner;
 use crate::cli::ReplayOptions;
 use crate::lake_options::Lake;
 
@@ -106,55 +102,6 @@ fn event(object: &[u8]) -> anyhow::Result<KinesisEvent> {
         .context("its invocation is not a batch of Kinesis records")?;
     ensure!(!event.records.is_empty(), "its invocation has no record");
     Ok(event)
-}
-
-/// stream-cleaner, and what it has done.
-struct Cleaner {
-    app: App,
-    done: Arc<Mutex<Vec<BatchSummary>>>,
-}
-
-impl Cleaner {
-    fn new(lake: &Lake, clock: Clock) -> Self {
-        let done = Arc::<Mutex<Vec<BatchSummary>>>::default();
-        let summaries = Arc::clone(&done);
-        let publish = Arc::new(move |summary: &BatchSummary| {
-            lock(&summaries).push(summary.clone());
-        });
-        let config = Config::new(&lake.bucket);
-        Self {
-            app: App::new(lake.aws.s3(), config, clock, publish).with_announcements(),
-            done,
-        }
-    }
-
-    async fn clean(&self, event: KinesisEvent) -> anyhow::Result<()> {
-        let event = LambdaEvent::new(event, Context::default());
-        let answer = self.app.handle(event).await?;
-        ensure!(
-            answer.batch_item_failures.is_empty(),
-            "not all of its objects could be written; run the command again"
-        );
-        Ok(())
-    }
-
-    fn write_summary(&self, invocations: &str, out: &mut dyn Write) -> std::io::Result<()> {
-        let done = lock(&self.done);
-        let sum = |count: fn(&BatchSummary) -> u64| done.iter().map(count).sum::<u64>();
-        writeln!(
-            out,
-            "Cleaned {invocations} again: {} into {} and {} in quarantine, in {}",
-            counted(sum(|summary| summary.user_records), "record", "records"),
-            counted(sum(BatchSummary::total_rows), "row", "rows"),
-            sum(BatchSummary::total_rejected),
-            counted(sum(|summary| summary.objects), "object", "objects"),
-        )
-    }
-}
-
-/// A summary that was half pushed when another thread panicked is still a summary.
-fn lock(done: &Mutex<Vec<BatchSummary>>) -> std::sync::MutexGuard<'_, Vec<BatchSummary>> {
-    done.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -102,7 +102,34 @@ pub(crate) async fn match_table(
     Ok(Some(replaced))
 }
 
-/// Finds the rows that must go so that each `ind` has one row, the latest. 16 bytes of memory for each row of the table.
+/// Rows that are looked at for duplicates at once: 16 bytes each.
+const ROWS_PER_PASS: u64 = 16_000_000;
+
+/// A part of the `ind`s: those whose hash ends with these bits. Parts of a large table fit into memory one after the other.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct IndPass {
+    bits: u64,
+    mask: u64,
+}
+
+impl IndPass {
+    /// Divides so many rows into parts of about `rows_per_pass`.
+    pub(crate) fn passes(rows: u64, rows_per_pass: u64) -> impl Iterator<Item = Self> {
+        let passes = rows.div_ceil(rows_per_pass).max(1).next_power_of_two();
+        (0..passes).map(move |bits| Self {
+            bits,
+            mask: passes - 1,
+        })
+    }
+
+    fn has(self, ind: i64) -> bool {
+        // Fibonacci hashing: the upper bits depend on all of the key.
+        let hash = ind.cast_unsigned().wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+        hash & self.mask == self.bits
+    }
+}
+
+/// Finds the rows that must go so that each `ind` has one row, the latest.
 ///
 /// A merge never puts an `ind` into a table twice; other programs that write to it may.
 pub(crate) async fn find_duplicates(
@@ -110,11 +137,32 @@ pub(crate) async fn find_duplicates(
     kind: Kind,
     files: &[CuratedFile],
 ) -> Result<Places, DailyError> {
+    let rows = files.iter().map(|file| file.rows).sum();
+    let mut gone: Places = vec![Vec::new(); files.len()];
+    for pass in IndPass::passes(rows, ROWS_PER_PASS) {
+        let places = duplicates_of(store, kind, files, pass).await?;
+        for (gone, places) in gone.iter_mut().zip(places) {
+            gone.extend(places);
+        }
+    }
+    for rows in &mut gone {
+        rows.sort_unstable();
+    }
+    Ok(gone)
+}
+
+async fn duplicates_of(
+    store: &Arc<dyn ObjectStore>,
+    kind: Kind,
+    files: &[CuratedFile],
+    pass: IndPass,
+) -> Result<Places, DailyError> {
     let mut rows: Vec<Row> = Vec::new();
     for (file, place) in files.iter().zip(0..) {
-        for (ind, row) in read_inds(store, kind, file).await?.into_iter().zip(0..) {
+        read_inds(store, kind, file, pass, |ind, row| {
             rows.push((ind, place, row));
-        }
+        })
+        .await?;
     }
     rows.sort_unstable();
     let groups: Vec<&[Row]> = rows
@@ -249,21 +297,52 @@ async fn read(
     Ok(builder.with_projection(mask).build()?)
 }
 
-/// Reads the `ind` of every row of a file.
+/// Reads the `ind`s of a part of a file's rows, each with its place in the file.
 pub(crate) async fn read_inds(
     store: &Arc<dyn ObjectStore>,
     kind: Kind,
     file: &CuratedFile,
-) -> Result<Vec<i64>, DailyError> {
+    pass: IndPass,
+    mut each: impl FnMut(i64, u32),
+) -> Result<(), DailyError> {
     let failed = |error| unreadable(kind, file, error);
-    let mut inds = Vec::new();
+    let mut row = 0;
     let mut batches = read(store, file, &["ind"], None).await.map_err(failed)?;
     while let Some(batch) = batches
         .try_next()
         .await
         .map_err(|error| failed(error.into()))?
     {
-        inds.extend_from_slice(primitive::<Int64Type>(&batch, "ind").map_err(failed)?);
+        for ind in primitive::<Int64Type>(&batch, "ind").map_err(failed)? {
+            if pass.has(*ind) {
+                each(*ind, row);
+            }
+            row += 1;
+        }
     }
-    Ok(inds)
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_ind_is_in_one_part_and_the_parts_are_alike() {
+        let passes: Vec<_> = IndPass::passes(100, 30).collect();
+        assert_eq!(passes.len(), 4);
+        let mut counts = vec![0; passes.len()];
+        for ind in -50_000..50_000 {
+            let places: Vec<_> = (0..passes.len())
+                .filter(|place| passes[*place].has(ind))
+                .collect();
+            assert_eq!(places.len(), 1, "{ind}");
+            counts[places[0]] += 1;
+        }
+        assert!(
+            counts.iter().all(|count| (24_000..26_000).contains(count)),
+            "{counts:?}"
+        );
+        assert_eq!(IndPass::passes(0, 30).count(), 1);
+    }
 }

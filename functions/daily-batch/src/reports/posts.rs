@@ -14,12 +14,14 @@ use datafusion::datasource::listing::{
     ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl,
 };
 use datafusion::error::DataFusionError;
+use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::{ParquetReadOptions, SessionConfig, SessionContext};
 use event_model::Kind;
 use futures::TryStreamExt as _;
 use parquet::arrow::ArrowWriter;
-use parquet::basic::Compression;
+use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 use tempfile::TempDir;
 
@@ -30,6 +32,11 @@ use crate::work::workers;
 
 /// Rows of the largest table that one pass of the join takes: its hash tables then need some 300 MB.
 const ROWS_PER_PASS: u64 = 4_000_000;
+/// Passes up to which the joined rows are not compressed: they are read ten times within seconds, and compressing them costs more than it
+/// saves, as long as the function's disk has room for them.
+const UNCOMPRESSED_PASSES: u64 = 4;
+/// Memory of the queries; sorts and groups that need more go to the disk.
+const MEMORY_BYTES: usize = 768 << 20;
 /// Bytes of the joined rows that wait in memory for their row group.
 const ROW_GROUP_BYTES: usize = 128 << 20;
 /// Name of the joined table.
@@ -53,7 +60,11 @@ impl Posts {
         let config = SessionConfig::new()
             .with_target_partitions(workers())
             .with_information_schema(false);
-        let context = SessionContext::new_with_config(config);
+        let memory = Arc::new(FairSpillPool::new(MEMORY_BYTES));
+        let runtime = RuntimeEnvBuilder::new()
+            .with_memory_pool(memory)
+            .build_arc()?;
+        let context = SessionContext::new_with_config_rt(config, runtime);
         let mut columns = Columns::default();
         let mut most_rows = 0;
         for table in tables {
@@ -69,7 +80,8 @@ impl Posts {
         let passes = most_rows.div_ceil(ROWS_PER_PASS).next_power_of_two();
         for pass in 0..passes {
             let path = folder.path().join(format!("{pass}.parquet"));
-            write_pass(&context, &columns.join(&needed, pass, passes), &path).await?;
+            let sql = columns.join(&needed, pass, passes);
+            write_pass(&context, &sql, &path, passes > UNCOMPRESSED_PASSES).await?;
         }
         let path = folder.path().to_string_lossy().into_owned();
         context
@@ -194,12 +206,17 @@ async fn write_pass(
     context: &SessionContext,
     sql: &str,
     path: &std::path::Path,
+    is_compressed: bool,
 ) -> Result<(), DataFusionError> {
     let frame = context.sql(sql).await?;
     let schema = Arc::clone(frame.schema().inner());
-    // It is read ten times within seconds: compressing it would cost more than it saves.
+    let compression = if is_compressed {
+        Compression::ZSTD(ZstdLevel::try_new(1)?)
+    } else {
+        Compression::UNCOMPRESSED
+    };
     let properties = WriterProperties::builder()
-        .set_compression(Compression::UNCOMPRESSED)
+        .set_compression(compression)
         .build();
     let mut writer = ArrowWriter::try_new(File::create(path)?, schema, Some(properties))?;
     let mut batches = frame.execute_stream().await?;

@@ -18,6 +18,7 @@ use object_store::{ObjectStoreExt as _, PutMode, PutOptions, UpdateVersion};
 
 use self::resume::{done, is_resumable, make_again, resumed_step};
 use crate::payload::day_of;
+use crate::run::limits::Limits;
 use crate::storage::objects;
 use crate::{Config, DailyError, Lake};
 
@@ -43,6 +44,8 @@ pub(crate) struct Attempt {
     pub(crate) done_before: usize,
     /// Whether it has merged a slice.
     has_merged: bool,
+    /// What the invocation has.
+    pub(crate) limits: Option<Limits>,
     version: UpdateVersion,
     ledger: Ledger,
 }
@@ -70,15 +73,23 @@ impl Ledger {
 
     /// Returns the latest attempt of each run date, oldest date first.
     pub async fn latest_runs(&self) -> Result<Vec<RunRecord>, DailyError> {
-        let keys = self.list(RUNS_PREFIX).await?;
         let mut runs = Vec::new();
-        for (place, (date, _)) in keys.iter().enumerate() {
-            let is_latest = keys.get(place + 1).is_none_or(|(next, _)| next != date);
-            if let (true, Some(key)) = (is_latest, keys.get(place)) {
-                runs.push(self.read(key).await?.0);
-            }
+        for date in self.dates().await? {
+            runs.extend(self.attempts(date).await?.pop());
         }
         Ok(runs)
+    }
+
+    /// Returns the run dates, oldest first.
+    pub(crate) async fn dates(&self) -> Result<Vec<Date>, DailyError> {
+        let store = self.lake.store();
+        let folders = objects::list_folders(store.as_ref(), RUNS_PREFIX).await?;
+        let mut dates: Vec<Date> = folders
+            .iter()
+            .filter_map(|folder| folder.filename()?.strip_prefix("date=")?.parse().ok())
+            .collect();
+        dates.sort_unstable();
+        Ok(dates)
     }
 
     /// Returns every attempt of a run date, in order.
@@ -107,10 +118,7 @@ impl Ledger {
 
     /// Returns the latest day that was run.
     pub(crate) async fn last_days_run(&self) -> Result<Option<Date>, DailyError> {
-        let attempts = self.list(RUNS_PREFIX).await?;
-        let mut dates: Vec<Date> = attempts.into_iter().map(|(date, _)| date).collect();
-        dates.dedup();
-        for date in dates.into_iter().rev() {
+        for date in self.dates().await?.into_iter().rev() {
             if self.days_run(date).await?.is_some() {
                 return Ok(Some(date));
             }
@@ -120,8 +128,7 @@ impl Ledger {
 
     /// Returns the first date of the ledger.
     pub(crate) async fn first_date(&self) -> Result<Option<Date>, DailyError> {
-        let attempts = self.list(RUNS_PREFIX).await?;
-        Ok(attempts.first().map(|(date, _)| *date))
+        Ok(self.dates().await?.first().copied())
     }
 
     /// Returns the run of a day, if there was one: the last attempt that came to its end when the day was over.
@@ -202,6 +209,7 @@ impl Ledger {
                 return Ok(Begun::Attempt(Box::new(Attempt {
                     done_before: previous.map_or(0, |record| done(&record)),
                     has_merged: false,
+                    limits: None,
                     record,
                     version,
                     ledger: self.clone(),
@@ -258,6 +266,7 @@ impl Ledger {
             partial,
             as_of: None,
             as_of_now: false,
+            used: None,
             started_at: now,
             expires_at: now.saturating_add(self.expiry).unwrap_or(Timestamp::MAX),
             finished_at: None,
@@ -380,10 +389,18 @@ impl Attempt {
             return worked;
         }
         self.record_end(&worked);
+        self.record_use();
         let saved = self.save().await;
         let outcome = worked.and(saved);
         self.record_end(&outcome);
         outcome
+    }
+
+    /// Notes how much of the invocation's time and memory is used so far.
+    pub(crate) fn record_use(&mut self) {
+        if let Some(limits) = &self.limits {
+            self.record.used = Some(limits.used(self.record.started_at, self.now()));
+        }
     }
 
     fn record_end(&mut self, outcome: &Result<(), DailyError>) {

@@ -49,6 +49,10 @@ pub(crate) fn line(record: &RunRecord, deployed: &str) -> Option<String> {
     if is_done {
         metrics.extend(work(record));
     }
+    if let Some(used) = record.used {
+        let most = used.time_percent.max(used.memory_percent);
+        metrics.push(Metric::count("limits_used_percent", most));
+    }
     metrics.push(Metric::milliseconds(
         "duration_ms",
         u64::try_from(duration).unwrap_or_default(),
@@ -120,7 +124,7 @@ fn work(record: &RunRecord) -> Vec<Metric> {
 
 #[cfg(test)]
 mod tests {
-    use daily_report::run::StepRecord;
+    use daily_report::run::{LimitsUsed, StepRecord};
 
     use super::*;
 
@@ -157,6 +161,10 @@ mod tests {
             partial: false,
             as_of: None,
             as_of_now: false,
+            used: Some(LimitsUsed {
+                time_percent: 4,
+                memory_percent: 31,
+            }),
             started_at: "2026-03-02T06:00:00Z".parse().unwrap(),
             expires_at: "2026-03-02T06:15:00Z".parse().unwrap(),
             finished_at: Some("2026-03-02T06:00:12.5Z".parse().unwrap()),
@@ -206,6 +214,7 @@ mod tests {
             "runs_failed": 1,
             "steps_failed": 0,
             "row_imbalance": 0,
+            "limits_used_percent": 31,
             "duration_ms": 12500,
         });
         assert_eq!(metrics(Trigger::Schedule, RunState::Failed), expected);

@@ -14,7 +14,7 @@ use tracing::error;
 use crate::merge::counts::{
     UNREADABLE, changed_rule, merge_step, read_merge_counts, row_balance, undecided_key,
 };
-use crate::merge::matching::read_inds;
+use crate::merge::matching::{IndPass, read_inds};
 use crate::reports::folder;
 use crate::storage::objects::fetch_if_there;
 use crate::table::delta::CuratedTable;
@@ -22,6 +22,8 @@ use crate::{DailyError, Lake};
 
 /// Examples of each code of rejection.
 const EXAMPLES: usize = 3;
+/// `ind`s that are counted at once: 8 bytes each.
+const INDS_PER_PASS: u64 = 32_000_000;
 /// Earlier days of the trend.
 const TREND_DAYS: i64 = 30;
 
@@ -37,6 +39,7 @@ pub(crate) async fn gather(
         attempt: record.attempt,
         trigger: Some(record.trigger),
         partial: record.partial,
+        used: record.used,
         steps: record.steps.clone(),
         ..Summary::default()
     };
@@ -80,31 +83,53 @@ pub(crate) async fn gather(
     Ok(summary)
 }
 
-/// Counts the `ind`s by which of the tables have them, and those that a table has more than once. Only the columns `ind` are
-/// read, 8 bytes a row.
+/// Counts the `ind`s by which of the tables have them, and those that a table has more than once.
+///
+/// Only the columns `ind` are read, 8 bytes a row. Tables of more rows than fit are gone over several times, each time for a part of the
+/// `ind`s.
 async fn triples(
     lake: &Lake,
     tables: &[CuratedTable],
 ) -> Result<(Triples, BTreeMap<String, u64>), DailyError> {
-    let mut inds: Vec<Vec<i64>> = Vec::new();
+    let mut rows = 0;
+    for table in tables {
+        rows += table.rows().await?;
+    }
+    let passes = IndPass::passes(rows, INDS_PER_PASS);
+    let mut triples = Triples::default();
     let mut duplicates = BTreeMap::new();
     for table in tables {
-        let mut read = Vec::new();
-        for file in table.files().await? {
-            read.extend(read_inds(&lake.store(), table.kind(), &file).await?);
-        }
-        read.sort_unstable();
-        let twice = read.windows(2).filter(|pair| pair.first() == pair.last());
-        for ind in twice.filter_map(|pair| pair.first()).take(EXAMPLES) {
-            error!(kind = %table.kind(), row.ind = ind, "`{}` has {ind} more than once; the next merge keeps the latest", table.kind());
-        }
-        let rows = read.len();
-        read.dedup();
-        duplicates.insert(table.kind().to_string(), (rows - read.len()) as u64);
-        inds.push(read);
+        duplicates.insert(table.kind().to_string(), 0);
     }
+    for pass in passes {
+        let mut inds: Vec<Vec<i64>> = Vec::new();
+        for table in tables {
+            let mut read = Vec::new();
+            for file in table.files().await? {
+                read_inds(&lake.store(), table.kind(), &file, pass, |ind, _| {
+                    read.push(ind);
+                })
+                .await?;
+            }
+            read.sort_unstable();
+            let twice = read.windows(2).filter(|pair| pair.first() == pair.last());
+            for ind in twice.filter_map(|pair| pair.first()).take(EXAMPLES) {
+                error!(kind = %table.kind(), row.ind = ind, "`{}` has {ind} more than once; the next merge keeps the latest", table.kind());
+            }
+            let rows = read.len();
+            read.dedup();
+            let kind = table.kind().to_string();
+            *duplicates.entry(kind).or_default() += (rows - read.len()) as u64;
+            inds.push(read);
+        }
+        count_triples(&inds, &mut triples);
+    }
+    Ok((triples, duplicates))
+}
+
+/// Counts the `ind`s of a part, sorted and each once for each table.
+fn count_triples(inds: &[Vec<i64>], triples: &mut Triples) {
     let mut rest: Vec<&[i64]> = inds.iter().map(Vec::as_slice).collect();
-    let mut triples = Triples::default();
     while let Some(least) = rest.iter().filter_map(|inds| inds.first()).min().copied() {
         let mut has = Kind::ALL.map(|_| false);
         for (has, rest) in has.iter_mut().zip(&mut rest) {
@@ -119,7 +144,6 @@ async fn triples(
         triples.without_geo += u64::from(!geo);
         triples.without_user += u64::from(!user);
     }
-    Ok((triples, duplicates))
 }
 
 /// Returns the key of a run date's summary.

@@ -62,6 +62,7 @@ async fn run_as(runner: &Runner, trigger: Trigger, holder: &str) -> Result<RunRe
         as_of_now: true,
         holder,
         deadline: Some(runner.ledger().now() + SignedDuration::from_secs(45)),
+        memory_bytes: None,
     };
     match runner.run(day(), start, &|_| {}).await? {
         Ended::Done(record) => Ok(record),
@@ -392,6 +393,7 @@ async fn start(runner: &Runner, request_id: &str) -> Result<Ended, DailyError> {
         as_of_now: true,
         holder: request_id,
         deadline: Some(runner.ledger().now() + SignedDuration::from_mins(15)),
+        memory_bytes: None,
     };
     runner.run(day(), start, &|_| {}).await
 }

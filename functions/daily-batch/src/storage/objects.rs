@@ -21,6 +21,19 @@ pub(crate) async fn list(
     Ok(found)
 }
 
+/// Lists the folders right below a key prefix, which ends with a slash: one call for a thousand of them, whatever is in them.
+pub(crate) async fn list_folders(
+    store: &dyn ObjectStore,
+    prefix: &str,
+) -> Result<Vec<Path>, DailyError> {
+    let listed = store.list_with_delimiter(Some(&Path::from(prefix))).await;
+    let mut folders = listed
+        .map_err(DailyError::lake("list", prefix))?
+        .common_prefixes;
+    folders.sort();
+    Ok(folders)
+}
+
 /// Fetches an object.
 pub(crate) async fn fetch(store: &dyn ObjectStore, path: &Path) -> Result<Bytes, DailyError> {
     get(store, path)

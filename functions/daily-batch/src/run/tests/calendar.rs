@@ -164,6 +164,7 @@ impl Calendar {
                     as_of_now: false,
                     holder: "killed",
                     deadline: None,
+                    memory_bytes: None,
                 };
                 let ended = self.runner.run(day, start, &|_| {}).await;
                 self.runner.lake = whole;
@@ -183,6 +184,7 @@ impl Calendar {
             as_of_now,
             holder: "calendar",
             deadline: None,
+            memory_bytes: None,
         };
         let Ended::Done(record) = self.runner.run(day, start, &|_| {}).await.unwrap() else {
             panic!("there is time enough")

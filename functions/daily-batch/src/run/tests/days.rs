@@ -173,6 +173,7 @@ async fn run_again(runner: &Runner, as_of_now: bool) -> Result<RunRecord, DailyE
         as_of_now,
         holder: "person",
         deadline: None,
+        memory_bytes: None,
     };
     match runner.run(day(), start, &|_| {}).await? {
         Ended::Done(record) => Ok(record),
@@ -253,6 +254,7 @@ async fn rows_of_a_day_that_was_run_are_late_and_of_a_missed_day_are_not() {
         as_of_now: false,
         holder: "test",
         deadline: None,
+        memory_bytes: None,
     };
     let third: Date = "1970-01-03".parse().unwrap();
     let Ended::Done(record) = runner.run(third, start, &|_| {}).await.unwrap() else {
