@@ -23,7 +23,7 @@ resource "aws_lambda_event_source_mapping" "stream_cleaner" {
   bisect_batch_on_function_error     = true
   function_response_types            = ["ReportBatchItemFailures"]
   maximum_batching_window_in_seconds = 60
-  # -1: until the record leaves the stream (https://docs.aws.amazon.com/lambda/latest/api/API_CreateEventSourceMapping.html).
+  # -1: until the record leaves the stream (https://docs.aws.amazon.com/lambda/latest/dg/services-kinesis-parameters.html).
   maximum_record_age_in_seconds = -1
   maximum_retry_attempts        = -1
   # With more than one batch of a shard at a time, or with a filter, equal bounds would no longer mean equal records.

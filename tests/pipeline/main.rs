@@ -11,6 +11,7 @@ mod a_failed_write_is_delivered_again;
 mod a_poison_record_does_not_block_the_shard;
 mod a_stack_goes_on_where_it_stopped;
 mod an_object_of_more_records_stays;
+mod an_order_that_nothing_promises_is_said;
 mod every_accepted_record_is_accounted_for;
 mod old_clients_work_unchanged;
 mod real_rows_become_clean_rows;

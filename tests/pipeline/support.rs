@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use daily_batch::{App, Config, Request, Stream};
 use embedded_aws::{Stack, StackConfig};
 use event_model::Position;
 use event_model::{Clock, Kind};
 use lake::quarantine::{QuarantineRecord, read_quarantine};
 use lake::reader::{read_parquet, read_positions};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// How long a test waits for what must come: far more than it takes, so that only a hang ends it.
@@ -105,6 +106,33 @@ impl TestStack {
             .expect("the stream is drained");
     }
 
+    /// Runs today as a preview, some time from now, and returns its summary.
+    pub(crate) async fn run_today(&self, later: Duration) -> Value {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the stream's arrivals are of the real time"
+        )]
+        let now = move || SystemTime::now() + later;
+        let aws = self.stack.sdk_config();
+        let stream = Stream::from_name(&aws, "pinflow-events", Clock::new(now)).unwrap();
+        let app = App::new(
+            daily_batch::Lake::from_bucket(&aws, "pinflow-lake").unwrap(),
+            Some(stream),
+            Config::new("pinflow-lake"),
+            Clock::new(now),
+        );
+        // The day before tomorrow.
+        let tomorrow = now() + Duration::from_hours(24);
+        let request = Request::from_event(json!({}), tomorrow.try_into().unwrap()).unwrap();
+        let records = app.run(&request, "test", &|_| {}).await.unwrap();
+        let [record] = records.as_slice() else {
+            panic!("{records:?}")
+        };
+        let summary = format!("pinflow-lake/reports/date={}/summary.json", record.run_date);
+        let summary = std::fs::read(self.folder.path().join(summary)).unwrap();
+        serde_json::from_slice(&summary).unwrap()
+    }
+
     /// Stops the stack and returns its folder.
     pub(crate) async fn stop(self) -> TempDir {
         self.stack.shutdown().await.unwrap();
@@ -173,7 +201,7 @@ impl Lake {
     }
 }
 
-fn files(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(folder) else {
         return Vec::new();
     };

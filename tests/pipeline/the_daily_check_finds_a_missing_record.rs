@@ -1,7 +1,6 @@
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use daily_batch::{App, Config, Request, Stream};
-use event_model::{Clock, Kind};
+use event_model::Kind;
 use serde_json::{Value, json};
 
 use crate::support::TestStack;
@@ -11,28 +10,7 @@ const LATER: Duration = Duration::from_mins(20);
 
 /// Runs today as a preview, some time from now, and returns the reconciliation of its summary.
 async fn check(stack: &TestStack, later: Duration) -> Value {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the stream's arrivals are of the real time"
-    )]
-    let now = move || SystemTime::now() + later;
-    let aws = stack.stack.sdk_config();
-    let app = App::new(
-        daily_batch::Lake::from_bucket(&aws, "pinflow-lake").unwrap(),
-        Some(Stream::from_name(&aws, "pinflow-events", Clock::new(now)).unwrap()),
-        Config::new("pinflow-lake"),
-        Clock::new(now),
-    );
-    // The day before tomorrow.
-    let tomorrow = now() + Duration::from_hours(24);
-    let request = Request::from_event(json!({}), tomorrow.try_into().unwrap()).unwrap();
-    let records = app.run(&request, "test", &|_| {}).await.unwrap();
-    let [record] = records.as_slice() else {
-        panic!("{records:?}")
-    };
-    let summary = format!("pinflow-lake/reports/date={}/summary.json", record.run_date);
-    let summary = std::fs::read(stack.folder.path().join(summary)).unwrap();
-    serde_json::from_slice::<Value>(&summary).unwrap()["reconciliation"].take()
+    stack.run_today(later).await["reconciliation"].take()
 }
 
 /// The numbers of a check, without the totals.

@@ -26,7 +26,7 @@ use crate::destination::Destination;
 use crate::disk::Disk;
 use crate::event_source_mapping::EventSourceMapping;
 use crate::kinesis::api::Kinesis;
-use crate::kinesis::store::Store;
+use crate::kinesis::store::{ArrivalJitter, Store};
 use crate::page::Page;
 use crate::server::{Services, serve};
 use crate::totals::{self, LiveTotals};
@@ -56,6 +56,9 @@ pub struct StackConfig {
     pub api_keys: Option<String>,
     /// Longest that a client may take to send its headers, and again for its body.
     pub client_timeout: Duration,
+    /// By how many milliseconds an arrival may lie before the time of its record, and so before that of an earlier one: AWS calls
+    /// arrivals approximate.
+    pub arrival_jitter_ms: u32,
     /// The event source mapping.
     pub event_source_mapping: EventSourceMappingConfig,
 }
@@ -73,6 +76,7 @@ impl StackConfig {
             seed: 0,
             api_keys: None,
             client_timeout: Duration::from_secs(30),
+            arrival_jitter_ms: 0,
             event_source_mapping: EventSourceMappingConfig::default(),
         }
     }
@@ -118,8 +122,16 @@ impl Stack {
         let secret = secret(&secret_file)?;
         let disk = Disk::new(config.out.clone());
         let stream_file = state.join("stream.redb");
-        let (store, writer) =
-            Store::open(&stream_file, config.shards, clock.clone(), disk.clone())?;
+        let jitter = ArrivalJitter {
+            max_ms: config.arrival_jitter_ms,
+        };
+        let (store, writer) = Store::open(
+            &stream_file,
+            config.shards,
+            clock.clone(),
+            disk.clone(),
+            jitter,
+        )?;
         let staging = state.join("staging");
         let s3 = s3::service(
             &config.out,

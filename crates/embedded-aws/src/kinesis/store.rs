@@ -14,6 +14,7 @@ use redb::{Database, ReadableDatabase as _};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use self::layout::{CHECKPOINTS, RECORDS, decode_record};
+pub(crate) use self::writer::ArrivalJitter;
 use self::writer::{Change, Writer};
 use super::topology::{ReshardError, ShardInfo, Topology};
 use crate::StackError;
@@ -140,6 +141,7 @@ pub(crate) struct Store {
     changes: mpsc::Sender<Change>,
     state: watch::Receiver<StreamState>,
     created_ms: i64,
+    arrival_jitter: ArrivalJitter,
 }
 
 impl Store {
@@ -149,6 +151,7 @@ impl Store {
         shards: u32,
         clock: Clock,
         disk: Disk,
+        arrival_jitter: ArrivalJitter,
     ) -> Result<(Self, std::thread::JoinHandle<()>), StackError> {
         let failed = |source: redb::Error| StackError::Stream {
             path: path.to_owned(),
@@ -174,7 +177,9 @@ impl Store {
         let database = Arc::new(database);
         let ends = layout::ends(&database, &meta.topology).map_err(failed)?;
         let (changes, queue) = mpsc::channel(QUEUE);
-        let (writer, state) = Writer::new(Arc::clone(&database), clock, meta.topology, ends, disk);
+        let topology = meta.topology;
+        let stream = Arc::clone(&database);
+        let (writer, state) = Writer::new(stream, clock, topology, ends, disk, arrival_jitter);
         let thread = std::thread::Builder::new()
             .name("stream-writer".to_owned())
             .spawn(move || writer.run(queue))
@@ -187,6 +192,7 @@ impl Store {
             changes,
             state,
             created_ms: meta.created_ms,
+            arrival_jitter,
         };
         Ok((store, thread))
     }
@@ -309,21 +315,28 @@ impl Store {
         Ok(records)
     }
 
-    /// Returns the counter of a shard's last record that arrived before a time; 0 when there is none.
+    /// Returns the counter before a shard's first record that arrived at a time or later.
     pub(crate) fn before(&self, shard: u32, arrival_ms: i64) -> Result<u64, StoreError> {
         let table = self.database.begin_read()?.open_table(RECORDS)?;
-        // Arrivals do not decrease within a shard.
-        let (mut low, mut high) = (0, self.end(shard));
+        let arrival = |counter: u64| -> Result<Option<i64>, StoreError> {
+            let record = table.get((shard, counter))?;
+            Ok(record.map(|record| decode_record(record.value()).0))
+        };
+        // But for the jitter, arrivals do not decrease within a shard.
+        let sure = arrival_ms.saturating_sub(i64::from(self.arrival_jitter.max_ms));
+        let end = self.end(shard);
+        let (mut low, mut high) = (0, end);
         while low < high {
             let middle = low + (high - low).div_ceil(2);
-            let is_before = table
-                .get((shard, middle))?
-                .is_some_and(|record| decode_record(record.value()).0 < arrival_ms);
+            let is_before = arrival(middle)?.is_some_and(|arrival| arrival < sure);
             (low, high) = if is_before {
                 (middle, high)
             } else {
                 (low, middle - 1)
             };
+        }
+        while low < end && arrival(low + 1)?.is_some_and(|arrival| arrival < arrival_ms) {
+            low += 1;
         }
         Ok(low)
     }

@@ -35,8 +35,9 @@ const ROWS_PER_PASS: u64 = 4_000_000;
 /// Passes up to which the joined rows are not compressed: they are read ten times within seconds, and compressing them costs more than it
 /// saves, as long as the function's disk has room for them.
 const UNCOMPRESSED_PASSES: u64 = 4;
-/// Memory of the queries; sorts and groups that need more go to the disk.
-const MEMORY_BYTES: usize = 768 << 20;
+/// Memory of the queries; sorts and groups that need more go to the disk. The engine counts generously: a dictionary that many batches share
+/// is counted with each of them.
+const MEMORY_BYTES: usize = 3 << 30;
 /// Bytes of the joined rows that wait in memory for their row group.
 const ROW_GROUP_BYTES: usize = 128 << 20;
 /// Name of the joined table.

@@ -55,6 +55,23 @@ pub(super) struct Writer {
     ends: Vec<End>,
     state: watch::Sender<StreamState>,
     disk: Disk,
+    arrival_jitter: ArrivalJitter,
+}
+
+/// By how much an arrival may lie before the time of its record: AWS calls arrivals approximate, and promises no order of theirs.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct ArrivalJitter {
+    pub(crate) max_ms: u32,
+}
+
+impl ArrivalJitter {
+    /// Returns the arrival of a shard's record.
+    fn arrival(self, counter: u64, now_ms: i64) -> i64 {
+        // Another step for each record, the same whenever it is asked for.
+        let step = counter.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+        let back = step % (u64::from(self.max_ms) + 1);
+        now_ms - i64::try_from(back).unwrap_or_default()
+    }
 }
 
 impl Writer {
@@ -64,6 +81,7 @@ impl Writer {
         topology: Topology,
         ends: Vec<End>,
         disk: Disk,
+        arrival_jitter: ArrivalJitter,
     ) -> (Self, watch::Receiver<StreamState>) {
         let (state, receiver) = watch::channel(StreamState::new(&topology, &ends));
         (
@@ -74,6 +92,7 @@ impl Writer {
                 ends,
                 state,
                 disk,
+                arrival_jitter,
             },
             receiver,
         )
@@ -191,11 +210,12 @@ impl Writer {
             *counter += 1;
             // A clock that is set back must not reverse the order of two versions of a row.
             *arrival_ms = now_ms.max(*arrival_ms);
-            let value = encode_record(*arrival_ms, &record.partition_key, &record.data);
+            let arrival = self.arrival_jitter.arrival(*counter, *arrival_ms);
+            let value = encode_record(arrival, &record.partition_key, &record.data);
             table.insert((shard, *counter), value.as_slice())?;
             places.push(Place {
                 shard,
-                sequence_number: info.sequence().number(shard, *counter, *arrival_ms),
+                sequence_number: info.sequence().number(shard, *counter, arrival),
             });
         }
         Ok(places)

@@ -24,7 +24,7 @@ pub(super) struct Totals {
     pub(super) found: u64,
 }
 
-/// The records of a day, and the totals before it: `runs/date=…/counts.json`.
+/// The records of a day, and the totals before it: `runs/counts/date=….json`.
 #[derive(Clone, Debug)]
 pub(super) struct DayCounts {
     pub(super) date: Date,
@@ -185,7 +185,7 @@ pub(crate) async fn explain(
 }
 
 fn path(date: Date) -> Path {
-    Path::from(format!("runs/date={date}/counts.json"))
+    Path::from(format!("runs/counts/date={date}.json"))
 }
 
 fn range(key: &str) -> Option<SequenceRange> {
