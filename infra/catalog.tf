@@ -28,7 +28,7 @@ locals {
 
   # Rows leave `clean/` after this time, quarantine later: no query looks for older partitions. Two days more, since an object expires by the
   # day after its last.
-  clean_range      = "NOW-${local.days_by_prefix["clean/"] + 2}DAYS,NOW"
+  clean_range      = "NOW-${local.clean_days + 2}DAYS,NOW"
   quarantine_range = "NOW-${local.days_by_prefix["quarantine/"] + 2}DAYS,NOW"
 
   # The reports are written in the dialect of the engine that runs them each morning; Athena knows two functions by other means. What the

@@ -175,6 +175,7 @@ module "daily_batch" {
   environment = {
     BUCKET_NAME   = aws_s3_bucket.lake.id
     CATCH_UP_DAYS = "7"
+    CLEAN_DAYS    = tostring(local.clean_days)
     # Lambda tries a run that died again after one minute, and then after two: by then nobody else holds its day.
     RUN_EXPIRY_SECONDS = "60"
     # A day more than the stream keeps its records, so that the last of them have been delivered.
@@ -202,16 +203,18 @@ data "aws_iam_policy_document" "daily_batch" {
   statement {
     sid     = "WriteLake"
     actions = ["s3:AbortMultipartUpload", "s3:PutObject"]
-    resources = [for prefix in ["curated", "reports", "runs"] :
+    resources = [for prefix in ["archive", "curated", "reports", "runs"] :
       "${aws_s3_bucket.lake.arn}/${prefix}/*"
     ]
   }
 
-  # What vacuum deletes stays for 30 days as an old version.
+  # What vacuum deletes of the tables, and of clean rows once the archive has them, stays for 30 days as an old version.
   statement {
-    sid       = "VacuumTables"
-    actions   = ["s3:DeleteObject"]
-    resources = ["${aws_s3_bucket.lake.arn}/curated/*"]
+    sid     = "VacuumTables"
+    actions = ["s3:DeleteObject"]
+    resources = [for prefix in ["clean", "curated"] :
+      "${aws_s3_bucket.lake.arn}/${prefix}/*"
+    ]
   }
 
   statement {

@@ -1,5 +1,6 @@
-# The lake: one bucket, in which each prefix has one writer. A version that was replaced or deleted is kept for 30 days; clean rows for 90,
-# quarantined records for 365; curated tables, reports and the ledger for good. Batches that are given up have a bucket of their own.
+# The lake: one bucket, in which each prefix has one writer. A version that was replaced or deleted is kept for 30 days; quarantined records
+# for 365; curated tables, the archive, reports and the ledger for good. Clean rows go after 90 days, and it is daily-batch that deletes
+# them, once the archive has each of them. Batches that are given up have a bucket of their own.
 
 locals {
   # Closed to the public, and to anything but TLS.
@@ -10,9 +11,10 @@ locals {
 
   athena_results_prefix = "athena/"
 
+  clean_days = 90
+
   days_by_prefix = {
     (local.athena_results_prefix) = 7
-    "clean/"                      = 90
     "quarantine/"                 = 365
     "replays/"                    = 90
   }
@@ -81,6 +83,22 @@ resource "aws_s3_bucket_lifecycle_configuration" "lake" {
 
     noncurrent_version_expiration {
       noncurrent_days = 30
+    }
+  }
+
+  # Rows that are read to make a table anew: seldom, and then at once
+  # (https://docs.aws.amazon.com/AmazonS3/latest/userguide/storage-class-intro.html).
+  rule {
+    id     = "archive"
+    status = "Enabled"
+
+    filter {
+      prefix = "archive/"
+    }
+
+    transition {
+      days          = 0
+      storage_class = "GLACIER_IR"
     }
   }
 

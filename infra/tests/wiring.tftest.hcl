@@ -37,6 +37,7 @@ run "each_function_gets_exactly_its_variables" {
     condition = module.daily_batch.environment == tomap({
       BUCKET_NAME            = "lake"
       CATCH_UP_DAYS          = "7"
+      CLEAN_DAYS             = "90"
       RUN_EXPIRY_SECONDS     = "60"
       STREAM_NAME            = "pinflow-test-events"
       VACUUM_RETENTION_HOURS = "168"
@@ -105,8 +106,8 @@ run "daily_batch_may_not_write_what_others_write" {
     condition = [for statement in data.aws_iam_policy_document.daily_batch.statement : [statement.sid, sort(statement.actions), sort(statement.resources)]] == [
       ["ListLake", tolist(["s3:ListBucket"]), tolist(["arn:aws:s3:::lake"])],
       ["ReadLake", tolist(["s3:GetObject"]), tolist(["arn:aws:s3:::lake/clean/*", "arn:aws:s3:::lake/curated/*", "arn:aws:s3:::lake/quarantine/*", "arn:aws:s3:::lake/reports/*", "arn:aws:s3:::lake/runs/*"])],
-      ["WriteLake", tolist(["s3:AbortMultipartUpload", "s3:PutObject"]), tolist(["arn:aws:s3:::lake/curated/*", "arn:aws:s3:::lake/reports/*", "arn:aws:s3:::lake/runs/*"])],
-      ["VacuumTables", tolist(["s3:DeleteObject"]), tolist(["arn:aws:s3:::lake/curated/*"])],
+      ["WriteLake", tolist(["s3:AbortMultipartUpload", "s3:PutObject"]), tolist(["arn:aws:s3:::lake/archive/*", "arn:aws:s3:::lake/curated/*", "arn:aws:s3:::lake/reports/*", "arn:aws:s3:::lake/runs/*"])],
+      ["VacuumTables", tolist(["s3:DeleteObject"]), tolist(["arn:aws:s3:::lake/clean/*", "arn:aws:s3:::lake/curated/*"])],
       ["CountStream", tolist(["kinesis:DescribeStreamSummary", "kinesis:GetRecords", "kinesis:GetShardIterator", "kinesis:ListShards"]), tolist(["arn:aws:kinesis:us-east-1:123456789012:stream/events"])],
       ["CountRecords", tolist(["cloudwatch:GetMetricStatistics"]), tolist(["*"])],
       ["DecryptAndEncrypt", tolist(["kms:Decrypt", "kms:GenerateDataKey"]), tolist(["arn:aws:kms:us-east-1:123456789012:key/key"])],

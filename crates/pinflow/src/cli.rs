@@ -7,6 +7,7 @@ mod import;
 mod post;
 mod quarantine;
 mod refetch;
+mod restore;
 mod rows;
 mod stack;
 
@@ -20,6 +21,7 @@ pub(crate) use quarantine::{
     QuarantineCommand, QuarantineOptions, ReplayOptions, Selection, ShowOptions,
 };
 pub(crate) use refetch::RefetchOptions;
+pub(crate) use restore::RestoreOptions;
 pub(crate) use rows::{CleanOptions, GenerateOptions};
 pub(crate) use stack::{DemoOptions, LocalOptions};
 
@@ -47,6 +49,8 @@ pub(crate) enum Command {
     Quarantine(QuarantineOptions),
     /// Clean again what the stream still has of some time, for batches that never reached the lake
     Refetch(RefetchOptions),
+    /// Put the archived rows of a table back into `clean/`, so that the next daily run makes again what the table lacks
+    Restore(RestoreOptions),
     /// Import the objects of the old Kafka-to-S3 sink into the lake, with the times at which they were written
     Import(ImportOptions),
     /// Merge the clean rows into the curated tables and write the reports of a day, or look at the runs

@@ -17,6 +17,7 @@ mod progress;
 pub mod proxy;
 mod quarantine;
 mod refetch;
+mod restore;
 mod stop;
 mod table;
 #[cfg(test)]
@@ -119,6 +120,7 @@ async fn run_command(
             Box::pin(import::command(&options, &stop::on_ctrl_c()?, terminal)).await
         }
         Command::Refetch(options) => Box::pin(refetch::command(&options, clock, terminal)).await,
+        Command::Restore(options) => Box::pin(restore::command(&options, terminal)).await,
         Command::Cost(options) => Box::pin(bill::command(&options, terminal)).await,
         Command::Daily(options) => daily::command(&options, clock, terminal).await,
         Command::Quarantine(options) => {

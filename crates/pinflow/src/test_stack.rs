@@ -2,7 +2,7 @@
 
 use std::io::empty;
 use std::path::PathBuf;
-use std::time::{Duration, Instant, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use clap::Parser as _;
 use embedded_aws::{Stack, StackConfig};
@@ -117,7 +117,12 @@ pub(crate) async fn run(arguments: &str) -> Ran {
 }
 
 /// Returns a clock that starts at a fixed time.
+/// When the clock of a stack starts.
+pub(crate) fn now() -> SystemTime {
+    UNIX_EPOCH + Duration::from_hours(500_000)
+}
+
 fn clock() -> Clock {
     let started = Instant::now();
-    Clock::new(move || UNIX_EPOCH + Duration::from_hours(500_000) + started.elapsed())
+    Clock::new(move || now() + started.elapsed())
 }

@@ -22,17 +22,20 @@ pub struct Config {
     /// Time after the end of a date from which on nothing arrives for it any more (`SEAL_AFTER_HOURS`, default 192, at least 1): longer
     /// than the stream keeps its records. Later objects are merged if they are announced.
     pub seal_after_hours: u32,
+    /// Age from which clean objects are deleted that the archive has (`CLEAN_DAYS`, default 90, at least 1).
+    pub clean_days: u32,
 }
 
 impl Config {
     /// Every variable that is read.
-    pub const VARS: [&str; 6] = [
+    pub const VARS: [&str; 7] = [
         "BUCKET_NAME",
         "STREAM_NAME",
         "CATCH_UP_DAYS",
         "RUN_EXPIRY_SECONDS",
         "VACUUM_RETENTION_HOURS",
         "SEAL_AFTER_HOURS",
+        "CLEAN_DAYS",
     ];
 
     /// Makes the configuration for a bucket, with the defaults.
@@ -44,6 +47,7 @@ impl Config {
             run_expiry_seconds: 60,
             vacuum_retention_hours: 168,
             seal_after_hours: 192,
+            clean_days: 90,
         }
     }
 
@@ -62,6 +66,7 @@ impl Config {
             run_expiry,
             retention,
             seal_after,
+            clean_days,
         ] = Self::VARS;
         let bucket = var(bucket_name)
             .with_context(|| format!("set `{bucket_name}` to the name of the lake's bucket"))?;
@@ -86,6 +91,7 @@ impl Config {
             run_expiry_seconds: number(run_expiry, 1, defaults.run_expiry_seconds)?,
             vacuum_retention_hours: number(retention, 1, defaults.vacuum_retention_hours)?,
             seal_after_hours: number(seal_after, 1, defaults.seal_after_hours)?,
+            clean_days: number(clean_days, 1, defaults.clean_days)?,
             ..defaults
         })
     }

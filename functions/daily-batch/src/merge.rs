@@ -3,8 +3,8 @@
 pub(crate) mod counts;
 pub(crate) mod matching;
 pub(crate) mod plan;
-mod read;
-mod versions;
+pub(crate) mod read;
+pub(crate) mod versions;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -19,7 +19,7 @@ use crate::table::change::{Change, Committed, MergeNote, Reason, RowChange, evol
 use crate::table::delta::CuratedTable;
 use crate::table::files::{CuratedFile, NewFile};
 use crate::table::manifest::Manifest;
-use crate::table::rewrite::{Rows, Source, Target, rewrite};
+use crate::table::rewrite::{FileNames, Rows, Source, Target, rewrite};
 use crate::work::{Work, join};
 use counts::{MergeOutcome, add_counts, merge_counts};
 use matching::{Places, find_duplicates, match_table};
@@ -230,6 +230,7 @@ impl<'a> Merge<'a> {
         let removes = replace(files, replaced, gone, &mut sources);
         let target = Target {
             kind,
+            files: FileNames::OfTable,
             schema: new_schema.clone().unwrap_or(table_schema),
             sizes: work.sizes,
             at_ms: work.clock.unix_millis(),

@@ -44,17 +44,14 @@ pub(crate) const DUPLICATE_KEYS: &str = "duplicate_keys";
 pub(crate) const ROWS_LACKING: &str = "rows_lacking";
 
 /// Steps that keep the tables in shape: when one fails, it is reported, and the reports are made all the same.
-pub(crate) const MAINTENANCE: [&str; 2] = ["compact", "vacuum"];
+pub(crate) const MAINTENANCE: [&str; 3] = ["compact", "vacuum", "archive"];
 
 /// Returns the names of the steps of a run, in order: the merge of each table, and then those that need all of them. A
 /// resumed run begins with the first that is not done.
 fn steps() -> Vec<String> {
-    let others = ["compact", "vacuum", REPORTS, PAGE].map(str::to_owned);
-    Kind::ALL
-        .map(merge_step)
-        .into_iter()
-        .chain(others)
-        .collect()
+    let merges = Kind::ALL.map(merge_step).into_iter();
+    let others = MAINTENANCE.into_iter().chain([REPORTS, PAGE]);
+    merges.chain(others.map(str::to_owned)).collect()
 }
 
 /// Time that is left to an invocation when its run is stopped: enough to write the ledger and to start again.

@@ -20,6 +20,7 @@ use object_store::{
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::Lake;
+use crate::work::Sizes;
 
 /// A user as posted, and where it was on the stream.
 #[derive(Clone, Debug)]
@@ -43,6 +44,14 @@ pub(crate) fn posted(ind: i64, age: i32, arrival_seconds: i64, sequence: &str) -
 
 pub(crate) fn memory() -> Lake {
     Lake::new(Arc::new(InMemory::new()), "s3://test/")
+}
+
+/// Returns the sizes of a small table: two files are worth being packed.
+pub(crate) fn sizes() -> Sizes {
+    Sizes {
+        packed_files: 2,
+        ..Sizes::default()
+    }
 }
 
 /// A store whose writes below a prefix behave as a test wants.

@@ -39,6 +39,8 @@ pub(crate) struct Sizes {
     pub(crate) bytes_per_writer: u64,
     /// Writers that work at once, at most.
     pub(crate) writers: usize,
+    /// Small files that are worth being packed into one: a table that grows by one a day would be rewritten each day.
+    pub(crate) packed_files: usize,
     /// Rows after which a merge begins another slice. Each costs 64 bytes of memory while it is sorted.
     pub(crate) slice_rows: usize,
     /// Bytes of clean objects after which a merge begins another slice.
@@ -60,6 +62,7 @@ impl Default for Sizes {
             batch_bytes: 32 << 20,
             bytes_per_writer: 128 << 20,
             writers: workers(),
+            packed_files: 4,
             slice_rows: 6_000_000,
             slice_bytes: 1 << 30,
         }

@@ -10,7 +10,7 @@ use crate::DailyError;
 use crate::table::change::{Change, Committed, Reason, RowChange};
 use crate::table::delta::CuratedTable;
 use crate::table::files::CuratedFile;
-use crate::table::rewrite::{Rows, Source, Target, rewrite};
+use crate::table::rewrite::{FileNames, Rows, Source, Target, rewrite};
 use crate::work::{Sizes, Work};
 
 /// What a compaction did.
@@ -36,6 +36,7 @@ pub(crate) async fn compact(work: &Work, kind: Kind) -> Result<Option<Compaction
     }
     let target = Target {
         kind,
+        files: FileNames::OfTable,
         schema: table.schema()?,
         // One bin, one writer, one file.
         sizes: Sizes {
@@ -86,7 +87,7 @@ pub(crate) async fn compact(work: &Work, kind: Kind) -> Result<Option<Compaction
     }))
 }
 
-/// Packs small files into bins of at least two, neighbours by `ind`, each of about the size of a file.
+/// Packs small files into bins of some, neighbours by `ind`, each of about the size of a file.
 fn pack(files: Vec<CuratedFile>, sizes: &Sizes) -> Vec<Vec<CuratedFile>> {
     let mut small: Vec<_> = files
         .into_iter()
@@ -107,7 +108,7 @@ fn pack(files: Vec<CuratedFile>, sizes: &Sizes) -> Vec<Vec<CuratedFile>> {
             }
         }
     }
-    bins.retain(|bin| bin.len() > 1);
+    bins.retain(|bin| bin.len() >= sizes.packed_files);
     bins
 }
 

@@ -113,6 +113,9 @@ pub(crate) struct IndPass {
 }
 
 impl IndPass {
+    /// One of 64 `ind`s.
+    pub(crate) const SAMPLE: Self = Self { bits: 0, mask: 63 };
+
     /// Divides so many rows into parts of about `rows_per_pass`.
     pub(crate) fn passes(rows: u64, rows_per_pass: u64) -> impl Iterator<Item = Self> {
         let passes = rows.div_ceil(rows_per_pass).max(1).next_power_of_two();

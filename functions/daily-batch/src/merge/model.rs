@@ -64,6 +64,7 @@ fn sizes() -> impl Strategy<Value = Sizes> {
             batch_bytes,
             bytes_per_writer,
             writers,
+            packed_files: 2,
             slice_rows,
             slice_bytes,
         },

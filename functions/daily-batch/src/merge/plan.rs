@@ -58,11 +58,11 @@ impl MergeDay {
 
 /// An object to merge.
 #[derive(Clone, Debug)]
-pub(super) struct Pending {
-    pub(super) object: CleanObject,
-    pub(super) part: PartOf,
-    pub(super) arrival: Date,
-    pub(super) under: Date,
+pub(crate) struct Pending {
+    pub(crate) object: CleanObject,
+    pub(crate) part: PartOf,
+    pub(crate) arrival: Date,
+    pub(crate) under: Date,
 }
 
 /// What is to be merged into one version of a table.

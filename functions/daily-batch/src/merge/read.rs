@@ -32,15 +32,15 @@ const CACHE_BYTES: usize = 192 << 20;
 const FETCHES: usize = 16;
 
 /// What the first reading of a slice's objects brought.
-pub(super) struct ReadKeys {
+pub(crate) struct ReadKeys {
     /// The objects, each with its rows.
-    pub(super) objects: Vec<(Pending, u64)>,
-    pub(super) keys: Vec<RowKey>,
+    pub(crate) objects: Vec<(Pending, u64)>,
+    pub(crate) keys: Vec<RowKey>,
     /// The columns that the pipeline knows, and those that only the objects have.
-    pub(super) schema: SchemaRef,
-    pub(super) changes: BTreeMap<String, u64>,
+    pub(crate) schema: SchemaRef,
+    pub(crate) changes: BTreeMap<String, u64>,
     /// Objects that need not be fetched again.
-    pub(super) cached: HashMap<Path, Bytes>,
+    pub(crate) cached: HashMap<Path, Bytes>,
 }
 
 /// What one object brought.
@@ -53,7 +53,7 @@ struct ReadObject {
 }
 
 /// Reads the keys of objects, until there are `max_rows` of them: the objects that are left are another slice's.
-pub(super) async fn read_keys(
+pub(crate) async fn read_keys(
     store: &Arc<dyn ObjectStore>,
     kind: Kind,
     objects: Vec<Pending>,

@@ -27,8 +27,8 @@ use crate::storage::clean;
 use crate::table::files::NewFile;
 use crate::table::manifest::PartOf;
 use crate::test_lake::{
-    DAY, Posted, batch, memory, posted, put, put_as, put_batch, put_bytes, with_damaged_values,
-    with_rules,
+    self, DAY, Posted, batch, memory, posted, put, put_as, put_batch, put_bytes,
+    with_damaged_values, with_rules,
 };
 use crate::work::Sizes;
 
@@ -43,7 +43,7 @@ pub(super) fn date(days: i64) -> Date {
 pub(super) fn work(lake: &Lake) -> Work {
     Work {
         lake: lake.clone(),
-        sizes: Sizes::default(),
+        sizes: test_lake::sizes(),
         clock: clock(),
         seal_after: SignedDuration::from_hours(48),
     }
@@ -324,8 +324,9 @@ async fn an_object_that_is_replaced_while_it_is_read_is_read_anew() {
     assert!(is_changed(read.err()));
     let target = Target {
         kind: Kind::User,
+        files: FileNames::OfTable,
         schema,
-        sizes: Sizes::default(),
+        sizes: test_lake::sizes(),
         at_ms: 0,
     };
     let sources = sources(&[(object, 1)], vec![RowKey::default()]);

@@ -232,6 +232,14 @@ pub(crate) fn keep_latest(keys: &mut Vec<RowKey>, counts: &mut MergeCounts) -> V
     undecided
 }
 
+/// Keeps each row of each record once, as the newest rules made it: all versions of an `ind` stay.
+pub(crate) fn keep_each_record(keys: &mut Vec<RowKey>) {
+    keys.sort_unstable();
+    // The newest rules of a record come last.
+    keys.reverse();
+    keys.dedup_by(|next, kept| next.ind == kept.ind && next.version.is_same_record(&kept.version));
+}
+
 /// How a new row compares with the one that the table has for its `ind`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Precedence {

@@ -14,8 +14,6 @@ use datafusion::datasource::listing::{
     ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl,
 };
 use datafusion::error::DataFusionError;
-use datafusion::execution::memory_pool::FairSpillPool;
-use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::{ParquetReadOptions, SessionConfig, SessionContext};
 use event_model::Kind;
@@ -26,18 +24,16 @@ use parquet::file::properties::WriterProperties;
 use tempfile::TempDir;
 
 use super::Report;
+use crate::merge::matching::{IndPass, read_inds};
 use crate::storage::parquet_input::with_views;
 use crate::table::delta::CuratedTable;
 use crate::work::workers;
 
-/// Rows of the largest table that one pass of the join takes: its hash tables then need some 300 MB.
-const ROWS_PER_PASS: u64 = 4_000_000;
+/// Rows of the largest table that one pass of the join takes: it then needs some 500 MB.
+const ROWS_PER_PASS: u64 = 2_000_000;
 /// Passes up to which the joined rows are not compressed: they are read ten times within seconds, and compressing them costs more than it
 /// saves, as long as the function's disk has room for them.
-const UNCOMPRESSED_PASSES: u64 = 4;
-/// Memory of the queries; sorts and groups that need more go to the disk. The engine counts generously: a dictionary that many batches share
-/// is counted with each of them.
-const MEMORY_BYTES: usize = 3 << 30;
+const UNCOMPRESSED_PASSES: usize = 8;
 /// Bytes of the joined rows that wait in memory for their row group.
 const ROW_GROUP_BYTES: usize = 128 << 20;
 /// Name of the joined table.
@@ -52,8 +48,8 @@ pub(super) struct Posts {
 impl Posts {
     /// Joins the tables, with the columns that `reports` read.
     ///
-    /// The join goes over the tables several times when they are large, each time for a part of the `ind`s, so that
-    /// memory does not grow with the tables.
+    /// The join goes over the tables several times when they are large, each time for a range of `ind`s, so that memory does not
+    /// grow with the tables; parts of the files that have no `ind` of the range are passed over.
     pub(super) async fn join(
         tables: &[CuratedTable],
         reports: impl Iterator<Item = Report>,
@@ -61,28 +57,30 @@ impl Posts {
         let config = SessionConfig::new()
             .with_target_partitions(workers())
             .with_information_schema(false);
-        let memory = Arc::new(FairSpillPool::new(MEMORY_BYTES));
-        let runtime = RuntimeEnvBuilder::new()
-            .with_memory_pool(memory)
-            .build_arc()?;
-        let context = SessionContext::new_with_config_rt(config, runtime);
+        let context = SessionContext::new_with_config(config);
         let mut columns = Columns::default();
-        let mut most_rows = 0;
+        let mut largest: Option<(u64, &CuratedTable)> = None;
         for table in tables {
             let provider = provider(&context, table).await?;
             columns.append(table.kind(), &provider.schema());
             context.register_table(TableReference::bare(table.kind().as_str()), provider)?;
             let rows = table.rows().await.map_err(external)?;
-            most_rows = most_rows.max(rows);
+            if largest.is_none_or(|(most, _)| rows > most) {
+                largest = Some((rows, table));
+            }
         }
         let needed = needed(&context, &columns, reports).await?;
 
         let folder = TempDir::new()?;
-        let passes = most_rows.div_ceil(ROWS_PER_PASS).next_power_of_two();
-        for pass in 0..passes {
+        let ranges = match largest {
+            Some((rows, table)) => ranges(table, rows.div_ceil(ROWS_PER_PASS)).await?,
+            None => Vec::new(),
+        };
+        let is_compressed = ranges.len() > UNCOMPRESSED_PASSES;
+        for (pass, range) in ranges.iter().enumerate() {
             let path = folder.path().join(format!("{pass}.parquet"));
-            let sql = columns.join(&needed, pass, passes);
-            write_pass(&context, &sql, &path, passes > UNCOMPRESSED_PASSES).await?;
+            let sql = columns.join(&needed, range);
+            write_pass(&context, &sql, &path, is_compressed).await?;
         }
         let path = folder.path().to_string_lossy().into_owned();
         context
@@ -124,6 +122,50 @@ pub(crate) async fn provider(
     Ok(Arc::new(ListingTable::try_new(config)?))
 }
 
+/// A range of `ind`s: from, and up to but not including; open where there is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct IndRange(Option<i64>, Option<i64>);
+
+impl IndRange {
+    fn condition(self) -> String {
+        match self {
+            Self(None, None) => "true".to_owned(),
+            Self(Some(from), None) => format!("ind >= {from}"),
+            Self(None, Some(to)) => format!("ind < {to}"),
+            Self(Some(from), Some(to)) => format!("ind >= {from} AND ind < {to}"),
+        }
+    }
+}
+
+/// Divides the `ind`s of a table into so many ranges of about as many rows, by a sample of them.
+async fn ranges(table: &CuratedTable, passes: u64) -> Result<Vec<IndRange>, DataFusionError> {
+    let mut sample = Vec::new();
+    let store = table.lake().store();
+    if passes > 1 {
+        for file in table.files().await.map_err(external)? {
+            let read = read_inds(&store, table.kind(), &file, IndPass::SAMPLE, |ind, _| {
+                sample.push(ind);
+            });
+            read.await.map_err(external)?;
+        }
+    }
+    sample.sort_unstable();
+    Ok(ranges_of(
+        &sample,
+        usize::try_from(passes).unwrap_or(usize::MAX),
+    ))
+}
+
+fn ranges_of(sample: &[i64], passes: usize) -> Vec<IndRange> {
+    let mut cuts: Vec<i64> = (1..passes)
+        .filter_map(|pass| sample.get(sample.len() * pass / passes).copied())
+        .collect();
+    cuts.dedup();
+    let from = std::iter::once(None).chain(cuts.iter().copied().map(Some));
+    let to = cuts.iter().copied().map(Some).chain([None]);
+    from.zip(to).map(|(from, to)| IndRange(from, to)).collect()
+}
+
 fn external(error: impl std::error::Error + Send + Sync + 'static) -> DataFusionError {
     DataFusionError::External(Box::new(error))
 }
@@ -148,8 +190,8 @@ impl Columns {
         Arc::new(Schema::new(fields))
     }
 
-    /// Returns the query for a part of the rows: those whose `ind` ends with the bits of `pass`.
-    fn join(&self, needed: &BTreeSet<String>, pass: u64, passes: u64) -> String {
+    /// Returns the query for a part of the rows: those of a range of `ind`s.
+    fn join(&self, needed: &BTreeSet<String>, range: &IndRange) -> String {
         let chosen = self
             .0
             .iter()
@@ -157,12 +199,7 @@ impl Columns {
         let list: Vec<_> = chosen
             .map(|(kind, field)| format!("\"{kind}\".\"{}\"", field.name()))
             .collect();
-        let part = |kind: Kind| {
-            format!(
-                "SELECT * FROM \"{kind}\" WHERE ind & {} = {pass}",
-                passes - 1
-            )
-        };
+        let part = |kind: Kind| format!("SELECT * FROM \"{kind}\" WHERE {}", range.condition());
         let [first, second, third] = Kind::ALL;
         format!(
             "SELECT {} FROM ({}) AS \"{first}\" JOIN ({}) AS \"{second}\" ON \"{first}\".ind = \"{second}\".ind \
@@ -229,4 +266,31 @@ async fn write_pass(
     }
     writer.close()?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_hold_every_ind_once_and_about_as_many_each() {
+        let sample: Vec<i64> = (-500..500).map(|place| place * 3).collect();
+        let ranges = ranges_of(&sample, 4);
+        assert_eq!(
+            ranges,
+            [
+                IndRange(None, Some(-750)),
+                IndRange(Some(-750), Some(0)),
+                IndRange(Some(0), Some(750)),
+                IndRange(Some(750), None),
+            ]
+        );
+        assert_eq!(ranges[1].condition(), "ind >= -750 AND ind < 0");
+        // Nothing to divide by, or one `ind` alone.
+        assert_eq!(ranges_of(&[], 4), [IndRange(None, None)]);
+        assert_eq!(
+            ranges_of(&[7; 100], 3),
+            [IndRange(None, Some(7)), IndRange(Some(7), None)]
+        );
+    }
 }

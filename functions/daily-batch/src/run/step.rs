@@ -17,6 +17,7 @@ use super::{
     ACCEPTED, DUPLICATE_KEYS, IS_COMPLETE, REJECTED, REPORTS, ROWS_LACKING, Runner, UNACCOUNTED,
     page_key, summary, usage,
 };
+use crate::maintenance::archive::archive;
 use crate::maintenance::compact::compact;
 use crate::merge::Merge;
 use crate::merge::counts::{OBJECTS_LEFT, merge_step, table_counts};
@@ -52,6 +53,7 @@ impl Runner {
                 }
                 Ok(StepDone::files(files))
             }
+            "archive" => self.archive().await,
             REPORTS => {
                 let tables = self.tables(record).await?;
                 let written = reports::write(&self.lake, record.run_date, &tables).await?;
@@ -143,6 +145,26 @@ impl Runner {
             }
         }
         first_error.map_or(Ok(done), Err)
+    }
+
+    /// Archives the sealed dates of every table.
+    async fn archive(&self) -> Result<StepDone, DailyError> {
+        let mut counts = BTreeMap::new();
+        for kind in Kind::ALL {
+            let archived = archive(&self.work(), kind, self.config.clean_days).await?;
+            let of_kind = [
+                ("dates", archived.dates),
+                ("rows", archived.rows),
+                ("objects_deleted", archived.objects_deleted),
+            ];
+            for (name, count) in of_kind {
+                *counts.entry(name.to_owned()).or_default() += count;
+            }
+        }
+        Ok(StepDone {
+            counts,
+            ..StepDone::default()
+        })
     }
 
     /// Opens the tables at the versions that the run has noted.

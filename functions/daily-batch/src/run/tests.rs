@@ -42,7 +42,7 @@ fn runner(clock: &TestClock) -> Runner {
         stream: None,
         config: Config::new("test"),
         clock: clock.clock(),
-        sizes: Sizes::default(),
+        sizes: test_lake::sizes(),
     }
 }
 
@@ -161,7 +161,7 @@ async fn a_table_that_cannot_be_merged_stops_no_other_and_the_run_goes_on_there(
     assert_eq!((record.attempt, record.state), (2, RunState::Succeeded));
     // What the first attempt merged is counted, and its tables are looked at again.
     assert_eq!(record.steps[2].counts["inserted"], 1);
-    assert_eq!(states(&record), ["succeeded"; 7]);
+    assert_eq!(states(&record), ["succeeded"; 8]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -467,7 +467,7 @@ async fn a_run_whose_time_is_nearly_over_is_saved_and_goes_on_at_the_next_start(
     );
     let paused = last_attempt(&runner).await;
     assert_eq!(paused.state, RunState::Paused);
-    assert_eq!(states(&paused)[5], "paused");
+    assert_eq!(states(&paused)[6], "paused");
     assert_eq!(crate::run::metrics::line(&paused, ""), None);
     // A second start that comes no further gives up, so that nobody starts it for ever.
     let stuck = start(&slow, "second").await;

@@ -195,6 +195,13 @@ impl Manifest {
         self.dates.keys().copied()
     }
 
+    /// Forgets the objects of sealed dates that are not in `clean/` any more.
+    pub(crate) fn forget(&mut self, dates: &[Date]) {
+        for date in dates {
+            self.dates.remove(date);
+        }
+    }
+
     /// Notes that rows are merged under a date on top of a version of the table.
     pub(crate) fn merge_under(&mut self, date: Date, version: u64) {
         if self.through.is_some_and(|through| through >= date) {

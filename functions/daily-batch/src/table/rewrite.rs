@@ -73,10 +73,38 @@ impl Rows {
     }
 }
 
+/// Where new files go.
+#[derive(Clone, Debug)]
+pub(crate) enum FileNames {
+    /// Into the table, each under a name of its own.
+    OfTable,
+    /// Behind a key prefix, numbered, so that they are replaced when the same rows are written again. By one writer.
+    Numbered(String),
+}
+
+impl FileNames {
+    /// Returns the name of the n-th file of a writer, and its key.
+    fn of(&self, kind: Kind, number: usize) -> (String, Path) {
+        match self {
+            Self::OfTable => {
+                let name = format!("part-{}.zstd.parquet", Uuid::new_v4());
+                let path = Path::from(format!("{}/{name}", folder(kind)));
+                (name, path)
+            }
+            Self::Numbered(prefix) => {
+                let path = Path::from(format!("{prefix}-{number:03}.parquet"));
+                let name = path.filename().unwrap_or_default().to_owned();
+                (name, path)
+            }
+        }
+    }
+}
+
 /// How new files are written.
 #[derive(Clone, Debug)]
 pub(crate) struct Target {
     pub(crate) kind: Kind,
+    pub(crate) files: FileNames,
     /// The table's columns.
     pub(crate) schema: SchemaRef,
     pub(crate) sizes: Sizes,
@@ -145,13 +173,13 @@ async fn work(
             .await
             .map_err(|error| unreadable(&source, target.kind, error))?;
         for file in full {
-            files.push(put(store.as_ref(), &target, file).await?);
+            files.push(put(store.as_ref(), &target, file, files.len()).await?);
         }
     }
     if let Some(file) = open.take() {
         let closed = join(tokio::task::spawn_blocking(move || file.close())).await?;
         let closed = closed.map_err(|error| DailyError::Bug(error.to_string()))?;
-        files.push(put(store.as_ref(), &target, closed).await?);
+        files.push(put(store.as_ref(), &target, closed, files.len()).await?);
     }
     Ok(files)
 }
@@ -320,9 +348,9 @@ async fn put(
     store: &dyn ObjectStore,
     target: &Target,
     file: ClosedFile,
+    number: usize,
 ) -> Result<NewFile, DailyError> {
-    let name = format!("part-{}.zstd.parquet", Uuid::new_v4());
-    let path = Path::from(format!("{}/{name}", folder(target.kind)));
+    let (name, path) = target.files.of(target.kind, number);
     let size =
         i64::try_from(file.bytes.len()).map_err(|error| DailyError::Bug(error.to_string()))?;
     objects::put(store, &path, file.bytes).await?;

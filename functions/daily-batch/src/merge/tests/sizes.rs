@@ -39,7 +39,7 @@ fn small_sizes(writers: usize) -> Sizes {
         file_bytes: 256 << 10,
         bytes_per_writer: 4 << 10,
         writers,
-        ..Sizes::default()
+        ..test_lake::sizes()
     }
 }
 

@@ -18,7 +18,7 @@ fn work_on(lake: &Lake, day: u64, sizes: Sizes) -> Work {
 fn in_slices_of(slice_rows: usize) -> Sizes {
     Sizes {
         slice_rows,
-        ..Sizes::default()
+        ..test_lake::sizes()
     }
 }
 
@@ -33,7 +33,7 @@ async fn slices_lead_to_the_tables_of_one_go_and_a_stop_between_them_loses_none(
     }
     let through = date(2);
     merge(
-        &work_on(&whole, 3, Sizes::default()),
+        &work_on(&whole, 3, test_lake::sizes()),
         Kind::User,
         through,
         1,
@@ -67,14 +67,19 @@ async fn a_sealed_date_is_not_listed_and_what_is_announced_is_merged() {
     let lake = memory();
     put(&lake, &[posted(1, 20, 10, "100")]).await;
     put(&lake, &[posted(2, 20, 5 * DAY, "200")]).await;
-    merge(&work_on(&lake, 6, Sizes::default()), Kind::User, date(5), 1)
-        .await
-        .unwrap();
+    merge(
+        &work_on(&lake, 6, test_lake::sizes()),
+        Kind::User,
+        date(5),
+        1,
+    )
+    .await
+    .unwrap();
     let (manifest, _) = table(&lake).await.manifest().await.unwrap();
     assert_eq!(manifest.sealed_through, Some(date(3)));
     // Nobody has announced it, and nothing can arrive for that date any more.
     let unlisted = put(&lake, &[posted(3, 20, 11, "101")]).await;
-    let work = work_on(&lake, 6, Sizes::default());
+    let work = work_on(&lake, 6, test_lake::sizes());
     let merged = merge(&work, Kind::User, date(5), 1).await.unwrap();
     assert_eq!(merged.counts.rows_in, 0);
     let announce = async |key: &str| {

@@ -1,0 +1,235 @@
+//! Clean rows of sealed dates → the archive, in which each record stands once; and the end of the clean objects that it has.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use event_model::Kind;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use jiff::ToSpan as _;
+use jiff::civil::Date;
+use lake::archive::{ArchivedDate, ArchivedFile, marker_date, marker_key, month_prefix};
+use object_store::ObjectStoreExt as _;
+use object_store::path::Path;
+use tracing::info;
+
+use crate::DailyError;
+use crate::merge::plan::Pending;
+use crate::merge::read::read_keys;
+use crate::merge::versions::keep_each_record;
+use crate::payload::day_of;
+use crate::storage::clean::{CleanObject, list_date};
+use crate::storage::objects::{list, put};
+use crate::table::change::evolved;
+use crate::table::delta::CuratedTable;
+use crate::table::manifest::{Manifest, PartOf};
+use crate::table::rewrite::{FileNames, Rows, Source, Target, rewrite};
+use crate::work::{Sizes, Work, join};
+
+/// Dates of a table that one run archives, at most: the next one goes on.
+const DATES_PER_RUN: usize = 31;
+/// Objects that are deleted at once.
+const DELETES: usize = 16;
+
+/// What was archived, and what was deleted from `clean/` because the archive has it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Archived {
+    pub(crate) dates: u64,
+    pub(crate) rows: u64,
+    pub(crate) objects_deleted: u64,
+}
+
+/// Archives the sealed dates of a table, oldest first, and deletes the clean objects of those that are older than `clean_days`.
+///
+/// A date counts as archived when its marker is written, after its files: whoever is killed before writes the same files again.
+pub(crate) async fn archive(
+    work: &Work,
+    kind: Kind,
+    clean_days: u32,
+) -> Result<Archived, DailyError> {
+    let mut archived = Archived::default();
+    let Some(table) = CuratedTable::open(&work.lake, kind).await? else {
+        return Ok(archived);
+    };
+    let (mut manifest, _) = table.manifest().await?;
+    let Some(sealed) = manifest.sealed_through else {
+        return Ok(archived);
+    };
+    let sealed: Vec<Date> = manifest
+        .known_dates()
+        .filter(|date| *date <= sealed)
+        .collect();
+    let mut done = archived_dates(work, kind, &sealed).await?;
+    let missing = sealed.iter().filter(|date| !done.contains(*date));
+    for date in missing.copied().take(DATES_PER_RUN).collect::<Vec<_>>() {
+        archived.rows += archive_date(work, &table, &mut manifest, date).await?;
+        archived.dates += 1;
+        done.insert(date);
+    }
+    let oldest = day_of(work.now()).saturating_sub(i64::from(clean_days).days());
+    let expired: Vec<Date> = done.into_iter().filter(|date| *date < oldest).collect();
+    for date in &expired {
+        archived.objects_deleted += delete_date(work, kind, *date).await?;
+    }
+    if !expired.is_empty() {
+        manifest.forget(&expired);
+        let store = work.lake.store();
+        manifest
+            .write(store.as_ref(), kind, table.digest()?)
+            .await?;
+    }
+    if archived != Archived::default() {
+        info!(
+            kind = %kind,
+            archive.dates = archived.dates,
+            archive.rows = archived.rows,
+            archive.objects_deleted = archived.objects_deleted,
+            "Archived {} dates of {kind}",
+            archived.dates
+        );
+    }
+    Ok(archived)
+}
+
+/// Returns which of these dates are archived.
+async fn archived_dates(
+    work: &Work,
+    kind: Kind,
+    dates: &[Date],
+) -> Result<BTreeSet<Date>, DailyError> {
+    let months: BTreeSet<String> = dates.iter().map(|date| month_prefix(kind, *date)).collect();
+    let mut archived = BTreeSet::new();
+    for month in months {
+        let found = list(work.lake.store().as_ref(), &month).await?;
+        archived.extend(
+            found
+                .iter()
+                .filter_map(|meta| marker_date(meta.location.as_ref())),
+        );
+    }
+    archived.retain(|date| dates.contains(date));
+    Ok(archived)
+}
+
+/// Writes the rows of a date into the archive, and returns how many there are.
+async fn archive_date(
+    work: &Work,
+    table: &CuratedTable,
+    manifest: &mut Manifest,
+    date: Date,
+) -> Result<u64, DailyError> {
+    let (store, kind) = (work.lake.store(), table.kind());
+    let there = list_date(store.as_ref(), kind, date).await?;
+    let there: BTreeSet<Path> = there.into_iter().map(|object| object.path).collect();
+    let mut hours: BTreeMap<i8, Vec<Pending>> = BTreeMap::new();
+    for part in [PartOf::Date(date), PartOf::Replays] {
+        for (key, merged) in manifest.objects(store.as_ref(), kind, part).await? {
+            let object = CleanObject::named(key);
+            // What somebody took away cannot be archived.
+            if merged.error.is_some() || !there.contains(&object.path) {
+                continue;
+            }
+            let pending = Pending {
+                arrival: date,
+                under: date,
+                part,
+                object,
+            };
+            hours
+                .entry(pending.object.hour())
+                .or_default()
+                .push(pending);
+        }
+    }
+    let mut schema = table.schema()?;
+    let mut sources = Vec::new();
+    let (mut rows, mut objects) = (0, 0);
+    // Hour by hour: the rows of a record arrived in one, and no more keys are in memory.
+    for pending in hours.into_values() {
+        let read = read_keys(&store, kind, pending, &schema, usize::MAX).await?;
+        schema = evolved(&schema, &read.schema).unwrap_or(schema);
+        let mut keys = read.keys;
+        let kept = tokio::task::spawn_blocking(move || {
+            keep_each_record(&mut keys);
+            keys
+        });
+        let kept = join(kept).await?;
+        rows += kept.len() as u64;
+        objects += read.objects.len() as u64;
+        let mut places: Vec<Vec<u32>> = vec![Vec::new(); read.objects.len()];
+        for key in kept {
+            if let Some(places) = places.get_mut(key.object as usize) {
+                places.push(key.row);
+            }
+        }
+        for ((pending, _), mut places) in read.objects.into_iter().zip(places) {
+            places.sort_unstable();
+            if !places.is_empty() {
+                sources.push(Source {
+                    path: pending.object.path,
+                    e_tag: None,
+                    size: 0,
+                    rows: Rows::Only(places),
+                    is_clean: true,
+                });
+            }
+        }
+    }
+    let prefix = format!("{}{date}", month_prefix(kind, date));
+    let target = Target {
+        kind,
+        files: FileNames::Numbered(prefix),
+        schema,
+        sizes: Sizes {
+            writers: 1,
+            ..work.sizes
+        },
+        at_ms: work.clock.unix_millis(),
+    };
+    let files = rewrite(&store, sources, HashMap::new(), target).await?;
+    let written: u64 = files.iter().map(|file| file.rows).sum();
+    if written != rows {
+        return Err(DailyError::Bug(format!(
+            "the archive of {kind} has {written} rows of {date}, and not {rows}"
+        )));
+    }
+    let files = files.into_iter().map(|file| ArchivedFile {
+        name: file.name,
+        rows: file.rows,
+    });
+    let marker = ArchivedDate {
+        rows,
+        objects,
+        files: files.collect(),
+    };
+    let json = serde_json::to_vec_pretty(&marker);
+    let json = json.map_err(|error| DailyError::Bug(error.to_string()))?;
+    put(
+        store.as_ref(),
+        &Path::from(marker_key(kind, date)),
+        json.into(),
+    )
+    .await?;
+    Ok(rows)
+}
+
+/// Deletes the clean objects of a date, which the archive has.
+async fn delete_date(work: &Work, kind: Kind, date: Date) -> Result<u64, DailyError> {
+    let store = work.lake.store();
+    let objects = list_date(store.as_ref(), kind, date).await?;
+    let deleted: Vec<()> = stream::iter(objects)
+        .map(|object| {
+            let store = &store;
+            async move {
+                match store.delete(&object.path).await {
+                    Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+                    Err(error) => Err(DailyError::lake("delete", object.path)(error)),
+                }
+            }
+        })
+        .buffered(DELETES)
+        .try_collect()
+        .await?;
+    Ok(deleted.len() as u64)
+}
+
+#[cfg(test)]
+mod tests;
