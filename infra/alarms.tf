@@ -1,6 +1,13 @@
-# What wakes somebody. Each alarm says what it means for the records and where to look; all go to one topic.
+# What wakes somebody. Each alarm says what it means for the records, where to look, and what it does when its metric is silent; all go to
+# one topic. Where nothing is sent because nothing happens, silence is no alarm; what would be silent although something happens has an alarm
+# of its own: records that come in and are not read, a run that is missing, a check that was not made.
 
 locals {
+  silence = {
+    breaching    = "Silence is an alarm."
+    notBreaching = "Silence is none."
+  }
+
   function_names = {
     ingest-api     = module.ingest_api.name
     stream-cleaner = module.stream_cleaner.name
@@ -94,6 +101,15 @@ locals {
       statistic   = "Maximum"
       period_s    = 86400
     }
+    stream-unread = {
+      description = "The oldest record that was read lay on the stream for a quarter of an hour: stream-cleaner does not keep up, or cannot write. Records leave the stream after ${var.stream_retention_hours} hours."
+      namespace   = "AWS/Kinesis"
+      metric      = "GetRecords.IteratorAgeMilliseconds"
+      dimensions  = { StreamName = aws_kinesis_stream.events.name }
+      statistic   = "Maximum"
+      threshold   = 900000
+      periods     = 3
+    }
     limits-near = {
       description = "The daily run used more than 60 % of the time or the memory that its function has: `summary.json` says of which. Raise daily_memory_mb, or read in functions/daily-batch/README.md from which load on another engine is needed."
       namespace   = local.metrics_namespace
@@ -185,7 +201,7 @@ resource "aws_cloudwatch_metric_alarm" "main" {
   for_each = local.alarms
 
   alarm_actions       = [aws_sns_topic.alarms.arn]
-  alarm_description   = each.value.description
+  alarm_description   = "${each.value.description} ${local.silence.notBreaching}"
   alarm_name          = "${local.name}-${each.key}"
   comparison_operator = "GreaterThanThreshold"
   dimensions          = each.value.dimensions
@@ -220,7 +236,7 @@ resource "aws_cloudwatch_metric_alarm" "api_share" {
   }
 
   alarm_actions       = [aws_sns_topic.alarms.arn]
-  alarm_description   = each.value.description
+  alarm_description   = "${each.value.description} ${local.silence.notBreaching}"
   alarm_name          = "${local.name}-${each.key}"
   comparison_operator = "GreaterThanThreshold"
   evaluation_periods  = 1
@@ -254,7 +270,7 @@ resource "aws_cloudwatch_metric_alarm" "api_share" {
 
 resource "aws_cloudwatch_metric_alarm" "quarantine_share" {
   alarm_actions       = [aws_sns_topic.alarms.arn]
-  alarm_description   = "More than ${var.quarantine_alarm_percent} % of an hour's records were rejected: `pinflow quarantine list` shows why."
+  alarm_description   = "More than ${var.quarantine_alarm_percent} % of an hour's records were rejected: `pinflow quarantine list` shows why. ${local.silence.notBreaching}"
   alarm_name          = "${local.name}-quarantine-share"
   comparison_operator = "GreaterThanThreshold"
   evaluation_periods  = 1
@@ -294,11 +310,56 @@ resource "aws_cloudwatch_metric_alarm" "quarantine_share" {
   }
 }
 
+# Records come in and nobody reads them: the mapping is disabled, its key was taken away, or the function's concurrency is used up. Lambda then
+# sends no age and no error, so the alarm compares two counts, and takes no count for 0
+# (https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html).
+resource "aws_cloudwatch_metric_alarm" "cleaner_silent" {
+  alarm_actions       = [aws_sns_topic.alarms.arn]
+  alarm_description   = "For a quarter of an hour records came in, and stream-cleaner was not started: look at its event source mapping, the key, and the account's concurrency. The records are on the stream for ${var.stream_retention_hours} hours. ${local.silence.notBreaching}"
+  alarm_name          = "${local.name}-cleaner-silent"
+  comparison_operator = "GreaterThanThreshold"
+  evaluation_periods  = 3
+  ok_actions          = [aws_sns_topic.alarms.arn]
+  threshold           = 0
+  treat_missing_data  = "notBreaching"
+
+  metric_query {
+    id          = "silent"
+    expression  = "IF(FILL(records, 0) > 0 AND FILL(invocations, 0) == 0, 1, 0)"
+    label       = "records came in, and nobody read them"
+    return_data = true
+  }
+
+  metric_query {
+    id = "records"
+
+    metric {
+      dimensions  = { StreamName = aws_kinesis_stream.events.name }
+      metric_name = "IncomingRecords"
+      namespace   = "AWS/Kinesis"
+      period      = 300
+      stat        = "Sum"
+    }
+  }
+
+  metric_query {
+    id = "invocations"
+
+    metric {
+      dimensions  = { FunctionName = module.stream_cleaner.name }
+      metric_name = "Invocations"
+      namespace   = "AWS/Lambda"
+      period      = 300
+      stat        = "Sum"
+    }
+  }
+}
+
 # A whole day without a run of the schedule that ended well, up to the end of the hour in which it starts. In a time zone with summer time one
 # day has 25 hours, and the alarm gives that hour to each.
 resource "aws_cloudwatch_metric_alarm" "daily_run_missing" {
   alarm_actions       = [aws_sns_topic.alarms.arn]
-  alarm_description   = "The daily batch did not end well within the hour after its start: look at `pinflow daily runs`, the dead letters, and the schedule."
+  alarm_description   = "The daily batch did not end well within the hour after its start: look at `pinflow daily runs`, the dead letters, and the schedule. ${local.silence.breaching}"
   alarm_name          = "${local.name}-daily-run-missing"
   comparison_operator = "LessThanThreshold"
   dimensions          = { function = module.daily_batch.name }
@@ -315,7 +376,7 @@ resource "aws_cloudwatch_metric_alarm" "daily_run_missing" {
 # A day on which nobody knows whether a record is missing: the check broke off, or there was no run at all.
 resource "aws_cloudwatch_metric_alarm" "reconciliation_incomplete" {
   alarm_actions       = [aws_sns_topic.alarms.arn]
-  alarm_description   = "The daily batch could not compare what the stream took with what the lake has, so `unaccounted` says nothing: daily-batch's log has the reason."
+  alarm_description   = "The daily batch could not compare what the stream took with what the lake has, so `unaccounted` says nothing: daily-batch's log has the reason. ${local.silence.breaching}"
   alarm_name          = "${local.name}-reconciliation-incomplete"
   comparison_operator = "LessThanThreshold"
   dimensions          = { function = module.daily_batch.name }

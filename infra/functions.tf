@@ -1,5 +1,11 @@
 # The three functions, side by side: the settings of each, and all that each may do.
 
+locals {
+  # One batch of each shard at a time. Lambda wants 100 executions to stay unreserved
+  # (https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html), and the shards of an on-demand stream come and go.
+  cleaner_concurrency = var.stream_mode == "provisioned" && var.account_concurrency >= var.stream_shards + 100 ? var.stream_shards : -1
+}
+
 module "ingest_api" {
   source = "./modules/function"
 
@@ -15,7 +21,10 @@ module "ingest_api" {
   timeout_s = 29
 
   environment = {
-    API_KEYS        = var.api_auth == "api_key" ? local.api_keys_parameter : null
+    API_KEYS = var.api_auth == "api_key" ? local.api_keys_parameter : null
+    # API Gateway checks requests and tokens on the other routes; the health's is open to all, and must not lead strangers to the stream.
+    DEEP_HEALTH     = contains(["iam", "jwt"], var.api_auth) ? "off" : "on"
+    PATIENCE_MS     = tostring(var.patience_s * 1000)
     STREAM_NAME     = aws_kinesis_stream.events.name
     STREAM_PATTERNS = "*"
     TOPIC_PATTERNS  = "*"
@@ -85,7 +94,9 @@ module "stream_cleaner" {
   memory_mb          = 512
   package            = "${var.package_directory}/stream-cleaner/bootstrap.zip"
   policy             = data.aws_iam_policy_document.stream_cleaner.json
-  timeout_s          = 120
+  # So that requests that wait cannot keep it from reading.
+  reserved_concurrency = local.cleaner_concurrency
+  timeout_s            = 120
 
   environment = {
     BUCKET_NAME = aws_s3_bucket.lake.id

@@ -9,6 +9,11 @@ variable "account_concurrency" {
     condition     = var.account_concurrency >= 10 && floor(var.account_concurrency) == var.account_concurrency
     error_message = "Write account_concurrency as a whole number from 10 on."
   }
+
+  validation {
+    condition     = var.account_concurrency >= var.api_throttle.rate * var.patience_s + (var.stream_mode == "provisioned" ? var.stream_shards : 10) + 1
+    error_message = "When the stream throttles, each request waits for up to patience_s, so that api_throttle.rate x patience_s executions of ingest-api are needed, one of stream-cleaner for each shard, and one of daily-batch: more than account_concurrency. Lower api_throttle.rate or patience_s, or have the quota raised and set account_concurrency."
+  }
 }
 
 variable "alarm_email" {
@@ -188,6 +193,17 @@ variable "package_directory" {
   type        = string
   description = "Folder of the packages that `make package` builds: <function>/bootstrap.zip."
   default     = "../target/lambda"
+}
+
+variable "patience_s" {
+  type        = number
+  description = "Seconds for which a request tries a stream that takes no more, before it is answered with 429. A waiting request holds an execution that stream-cleaner may need."
+  default     = 3
+
+  validation {
+    condition     = var.patience_s >= 0 && var.patience_s <= 25
+    error_message = "Write patience_s as 0 to 25: API Gateway gives up after 30."
+  }
 }
 
 variable "quarantine_alarm_percent" {

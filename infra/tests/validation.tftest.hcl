@@ -218,3 +218,19 @@ run "an_account_runs_at_least_ten_executions" {
     account_concurrency = 9
   }
 }
+
+run "requests_that_wait_fit_into_the_account" {
+  command         = plan
+  expect_failures = [var.account_concurrency]
+  variables {
+    account_concurrency = 100
+  }
+}
+
+run "a_request_waits_less_long_than_api_gateway" {
+  command         = plan
+  expect_failures = [var.patience_s]
+  variables {
+    patience_s = 26
+  }
+}

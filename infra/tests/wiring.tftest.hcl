@@ -21,6 +21,8 @@ override_resource {
 run "each_function_gets_exactly_its_variables" {
   assert {
     condition = module.ingest_api.environment == tomap({
+      DEEP_HEALTH     = "off"
+      PATIENCE_MS     = "3000"
       STREAM_NAME     = "pinflow-test-events"
       STREAM_PATTERNS = "*"
       TOPIC_PATTERNS  = "*"
@@ -44,6 +46,25 @@ run "each_function_gets_exactly_its_variables" {
       SEAL_AFTER_HOURS       = "48"
     })
     error_message = "daily-batch gets other variables."
+  }
+}
+
+run "a_share_of_the_concurrency_is_the_cleaners_where_the_quota_allows" {
+  assert {
+    condition     = module.stream_cleaner.reserved_concurrency == 1
+    error_message = "Requests that wait can keep stream-cleaner from reading."
+  }
+}
+
+run "a_new_account_has_nothing_to_reserve" {
+  variables {
+    account_concurrency = 10
+    api_throttle        = { rate = 2, burst = 5 }
+  }
+
+  assert {
+    condition     = module.stream_cleaner.reserved_concurrency == -1
+    error_message = "Lambda refuses to reserve executions when fewer than 100 would be left."
   }
 }
 
@@ -230,14 +251,34 @@ run "each_alarm_tells_the_topic" {
       for alarm in concat(
         values(aws_cloudwatch_metric_alarm.main),
         values(aws_cloudwatch_metric_alarm.api_share),
-        [aws_cloudwatch_metric_alarm.daily_run_missing, aws_cloudwatch_metric_alarm.quarantine_share, aws_cloudwatch_metric_alarm.reconciliation_incomplete],
+        [aws_cloudwatch_metric_alarm.cleaner_silent, aws_cloudwatch_metric_alarm.daily_run_missing, aws_cloudwatch_metric_alarm.quarantine_share, aws_cloudwatch_metric_alarm.reconciliation_incomplete],
       ) : alarm.alarm_actions == toset([aws_sns_topic.alarms.arn])
     ])
     error_message = "An alarm tells nobody."
   }
 
   assert {
-    condition     = length(aws_cloudwatch_metric_alarm.main) == 21
+    condition = alltrue([
+      for alarm in concat(
+        values(aws_cloudwatch_metric_alarm.main),
+        values(aws_cloudwatch_metric_alarm.api_share),
+        [aws_cloudwatch_metric_alarm.cleaner_silent, aws_cloudwatch_metric_alarm.daily_run_missing, aws_cloudwatch_metric_alarm.quarantine_share, aws_cloudwatch_metric_alarm.reconciliation_incomplete],
+      ) : endswith(alarm.alarm_description, alarm.treat_missing_data == "breaching" ? "Silence is an alarm." : "Silence is none.")
+    ])
+    error_message = "An alarm does not say what it does in silence."
+  }
+
+  assert {
+    condition = alltrue([
+      aws_cloudwatch_metric_alarm.cleaner_silent.evaluation_periods == 3,
+      alltrue([for query in aws_cloudwatch_metric_alarm.cleaner_silent.metric_query : query.metric[0].period == 300 if length(query.metric) > 0]),
+      anytrue([for query in aws_cloudwatch_metric_alarm.cleaner_silent.metric_query : query.expression == "IF(FILL(records, 0) > 0 AND FILL(invocations, 0) == 0, 1, 0)"]),
+    ])
+    error_message = "Records that nobody reads wake nobody within 15 minutes."
+  }
+
+  assert {
+    condition     = length(aws_cloudwatch_metric_alarm.main) == 23
     error_message = "An alarm came or went: the bill counts them."
   }
 
@@ -249,8 +290,14 @@ run "each_alarm_tells_the_topic" {
 
 run "each_prefix_expires_when_it_should" {
   assert {
-    condition     = { for rule in aws_s3_bucket_lifecycle_configuration.lake.rule : rule.id => rule.expiration[0].days if rule.id != "leftovers" } == { athena = 7, clean = 90, quarantine = 365 }
+    condition     = { for rule in aws_s3_bucket_lifecycle_configuration.lake.rule : rule.id => rule.expiration[0].days if !contains(["archive", "leftovers"], rule.id) } == { athena = 7, quarantine = 365, replays = 90 }
     error_message = "A prefix expires at another time; curated tables, reports and the ledger never do."
+  }
+
+  # By age alone a rule would take clean rows that no archive has.
+  assert {
+    condition     = alltrue([for rule in aws_s3_bucket_lifecycle_configuration.lake.rule : rule.filter[0].prefix != "clean/"])
+    error_message = "A rule deletes clean rows."
   }
 }
 

@@ -433,7 +433,7 @@ fn replace(
 }
 
 /// Returns the chosen rows of each object, and takes the keys apart.
-fn sources(objects: &[(Pending, u64)], keys: Vec<RowKey>) -> Vec<Source> {
+pub(crate) fn sources(objects: &[(Pending, u64)], keys: Vec<RowKey>) -> Vec<Source> {
     let mut rows: Vec<Vec<u32>> = vec![Vec::new(); objects.len()];
     for key in keys {
         if let Some(rows) = rows.get_mut(key.object as usize) {
@@ -446,7 +446,7 @@ fn sources(objects: &[(Pending, u64)], keys: Vec<RowKey>) -> Vec<Source> {
         .filter(|(_, rows)| !rows.is_empty());
     sources
         .map(|((Pending { object, .. }, _), mut rows)| {
-            // They come sorted by `ind`.
+            // They come in another order.
             rows.sort_unstable();
             Source {
                 path: object.path.clone(),

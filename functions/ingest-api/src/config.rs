@@ -1,9 +1,15 @@
 //! What the function reads from its environment.
 
 use std::env::VarError;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use event_model::Kind;
+
+/// How long a request tries a stream that takes no more, unless somebody says otherwise.
+const DEFAULT_PATIENCE: Duration = Duration::from_secs(3);
+/// Below the 30 s after which API Gateway gives up.
+const LONGEST_PATIENCE_MS: u64 = 25_000;
 
 /// The function's configuration.
 #[derive(Clone, Debug)]
@@ -16,15 +22,22 @@ pub struct Config {
     pub streams: Patterns,
     /// Name of the SSM parameter that holds the API keys, one a line (`API_KEYS`); without it the API is open.
     pub api_keys: Option<String>,
+    /// How long a request tries a stream that takes no more (`PATIENCE_MS`, default 3000, 0 to 25000): then it is 429.
+    pub patience: Duration,
+    /// Whether the health says how the stream is (`DEEP_HEALTH`, `on` or `off`, default `on`). Off where API Gateway asks for tokens: the
+    /// health's route is open to all, and only who may post may ask the stream.
+    pub deep_health: bool,
 }
 
 impl Config {
     /// Every variable that is read.
-    pub const VARS: [&str; 4] = [
+    pub const VARS: [&str; 6] = [
         "STREAM_NAME",
         "TOPIC_PATTERNS",
         "STREAM_PATTERNS",
         "API_KEYS",
+        "PATIENCE_MS",
+        "DEEP_HEALTH",
     ];
 
     /// Makes the configuration for a stream: topics and streams in paths may have any name, and the API is open.
@@ -34,6 +47,8 @@ impl Config {
             topics: Patterns::default(),
             streams: Patterns::default(),
             api_keys: None,
+            patience: DEFAULT_PATIENCE,
+            deep_health: true,
         }
     }
 
@@ -45,7 +60,7 @@ impl Config {
 
     /// Reads the configuration from `var`; the error names the variable that is missing or malformed.
     pub fn from_vars(var: impl Fn(&str) -> Result<String, VarError>) -> anyhow::Result<Self> {
-        let [stream, topics, streams, api_keys] = Self::VARS;
+        let [stream, topics, streams, api_keys, patience, deep_health] = Self::VARS;
         let stream_name = var(stream)
             .with_context(|| format!("set `{stream}` to the name of the Kinesis stream"))?;
         anyhow::ensure!(
@@ -69,6 +84,21 @@ impl Config {
                 Ok(parameter) => Some(parameter),
                 Err(VarError::NotPresent) => None,
                 Err(error) => Err(error).with_context(|| format!("`{api_keys}` cannot be read"))?,
+            },
+            patience: match var(patience) {
+                Err(VarError::NotPresent) => DEFAULT_PATIENCE,
+                other => {
+                    let millis = other.ok().and_then(|text| text.parse().ok());
+                    let millis = millis.filter(|millis| *millis <= LONGEST_PATIENCE_MS);
+                    millis.map(Duration::from_millis).with_context(|| {
+                        format!("set `{patience}` to milliseconds, 0 to {LONGEST_PATIENCE_MS}, or leave it out")
+                    })?
+                }
+            },
+            deep_health: match var(deep_health).as_deref() {
+                Err(VarError::NotPresent) | Ok("on") => true,
+                Ok("off") => false,
+                _ => anyhow::bail!("set `{deep_health}` to `on` or `off`, or leave it out"),
             },
         })
     }

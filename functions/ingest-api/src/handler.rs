@@ -6,16 +6,17 @@ use std::time::Duration;
 
 use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::error::DisplayErrorContext;
-use aws_sdk_kinesis::types::StreamDescriptionSummary;
+use aws_sdk_kinesis::types::{StreamDescriptionSummary, StreamStatus};
 use event_model::{Clock, Kind};
 use lambda_http::http::{Method, Response, StatusCode};
 use lambda_http::request::RequestContext;
 use lambda_http::{Body, Request, RequestExt as _};
 use serde_json::json;
+use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 use tracing::{info, instrument, warn};
 
-use crate::producer::{self, Failure, Jitter, Outcome};
+use crate::producer::{self, Failure, Jitter, Outcome, Until};
 use crate::request;
 use crate::response::{self, KAFKA_JSON, Problem, ProblemKind};
 use crate::route::{self, Route, Wire};
@@ -30,6 +31,9 @@ const LONGEST_INVOCATION: Duration = Duration::from_mins(15);
 
 /// Time left before Lambda's own deadline to render the answer.
 const RENDERING_RESERVE: Duration = Duration::from_millis(500);
+
+/// How long a description of the stream serves for the health.
+const DESCRIBE_EVERY: Duration = Duration::from_secs(5);
 
 /// Longest that a description of the stream is waited for.
 const DESCRIBE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -46,7 +50,10 @@ pub struct App {
     jitter: Jitter,
     /// None where the API is open.
     api_keys: Option<ApiKeys>,
+    described: Arc<Mutex<Option<(Instant, Described)>>>,
 }
+
+type Described = Result<StreamDescriptionSummary, Problem>;
 
 /// Outcome of one request, for the log line.
 #[derive(Default)]
@@ -64,6 +71,7 @@ impl App {
             clock,
             jitter: Jitter::new(seed),
             api_keys: None,
+            described: Arc::default(),
         }
     }
 
@@ -112,7 +120,12 @@ impl App {
         request: &Request,
         route: &Result<Route, Problem>,
     ) -> Result<Option<Arc<str>>, Problem> {
-        let is_open = matches!(route, Ok(Route::Health | Route::Description));
+        let is_open = match route {
+            // Whoever may ask the stream may post to it.
+            Ok(Route::Health) => !is_deep(request),
+            Ok(Route::Description) => true,
+            _ => false,
+        };
         let Some(api_keys) = self.api_keys.as_ref().filter(|_| !is_open) else {
             return Ok(None);
         };
@@ -167,7 +180,11 @@ impl App {
         kind: Option<Kind>,
         request_id: &str,
     ) -> Result<(Response<Body>, Counts), Problem> {
-        let deadline = Instant::now() + self.time_left(request);
+        let (now, left) = (Instant::now(), self.time_left(request));
+        let until = Until {
+            tries: now + left.min(self.config.patience),
+            answers: now + left,
+        };
         let media_type = request::media_type(wire, request.headers())?;
         let body = request::inflated(request.headers(), request.body())?;
         let (mut entries, mut places) = (Vec::new(), Vec::new());
@@ -192,7 +209,7 @@ impl App {
             &self.kinesis,
             &self.config.stream_name,
             &entries,
-            deadline,
+            until,
             &self.jitter,
         );
         let mut tried = put.await.into_iter();
@@ -233,15 +250,16 @@ impl App {
 
     async fn health(&self, request: &Request, request_id: &str) -> Response<Body> {
         let version = env!("CARGO_PKG_VERSION");
-        let is_deep = request
-            .query_string_parameters_ref()
-            .and_then(|query| query.first("deep"))
-            .is_some_and(|deep| deep == "1");
-        if !is_deep {
+        if !is_deep(request) {
             return response::json(StatusCode::OK, &json!({"status": "ok", "version": version}));
         }
-        match self.describe().await {
-            Ok(summary) => {
+        if !self.config.deep_health {
+            let detail = "The health's route is open to all, and says nothing of the stream; ask for /streams/<name> with your token.";
+            return Problem::new(ProblemKind::Unauthorized, detail)
+                .response(Wire::Native, request_id);
+        }
+        match self.described().await {
+            Ok(summary) if is_usable(summary.stream_status()) => {
                 let stream = json!({
                     "name": self.config.stream_name,
                     "status": summary.stream_status().as_str(),
@@ -249,8 +267,28 @@ impl App {
                 let body = json!({"status": "ok", "version": version, "stream": stream});
                 response::json(StatusCode::OK, &body)
             }
+            Ok(summary) => {
+                let status = summary.stream_status().as_str();
+                let detail = format!("The stream is {status}: it takes no records.");
+                let problem = Problem::new(ProblemKind::StreamUnavailable, detail);
+                problem.response(Wire::Native, request_id)
+            }
             Err(problem) => problem.response(Wire::Native, request_id),
         }
+    }
+
+    /// Returns what the stream was found to be within the last seconds: Kinesis describes it 20 times a second for an account, and the
+    /// daily run asks as well.
+    async fn described(&self) -> Result<StreamDescriptionSummary, Problem> {
+        let mut last = self.described.lock().await;
+        if let Some((at, found)) = &*last
+            && at.elapsed() < DESCRIBE_EVERY
+        {
+            return found.clone();
+        }
+        let found = self.describe().await;
+        *last = Some((Instant::now(), found.clone()));
+        found
     }
 
     async fn describe(&self) -> Result<StreamDescriptionSummary, Problem> {
@@ -273,6 +311,18 @@ impl App {
             "The stream cannot be reached.",
         ))
     }
+}
+
+/// Tells whether a request for the health asks about the stream as well.
+fn is_deep(request: &Request) -> bool {
+    let query = request.query_string_parameters_ref();
+    let deep = query.and_then(|query| query.first("deep"));
+    deep.is_some_and(|deep| deep == "1")
+}
+
+/// Tells whether a stream takes records.
+fn is_usable(status: &StreamStatus) -> bool {
+    matches!(status, StreamStatus::Active | StreamStatus::Updating)
 }
 
 /// Returns Kinesis' own answer to `DescribeStreamSummary`, as far as the names and numbers go.

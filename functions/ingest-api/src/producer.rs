@@ -3,7 +3,7 @@
 mod jitter;
 mod outcome;
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::time::Duration;
 
 use aws_sdk_kinesis::Client;
@@ -23,7 +23,16 @@ use crate::request::Entry;
 /// Longest that one call may take; a connection that hangs is given up for another. A guess: some hundred times the median.
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Puts the entries on the stream and returns what became of each, in their order, at the latest by the deadline.
+/// Until when a request is worked on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Until {
+    /// No try begins after this: a client that waits holds the concurrency that others need, and sends it again anyway.
+    pub(crate) tries: Instant,
+    /// No call is waited for after this.
+    pub(crate) answers: Instant,
+}
+
+/// Puts the entries on the stream and returns what became of each, in their order.
 ///
 /// What fails for a reason that may pass is sent again after a pause, and with it each later entry of the same partition
 /// key, stored or not: the last version of a row on the stream is the last one of the request. A stored one is then there
@@ -33,30 +42,37 @@ pub(crate) async fn put(
     client: &Client,
     stream: &str,
     entries: &[Entry<'_>],
-    deadline: Instant,
+    until: Until,
     jitter: &Jitter,
 ) -> Vec<Outcome> {
     let mut outcomes: Vec<Option<Outcome>> = vec![None; entries.len()];
     let mut pending: Vec<usize> = (0..entries.len()).collect();
-    let mut latest = Failure::TimedOut;
+    // Why each is not stored so far; one that was never sent is so for want of time.
+    let mut latest = vec![Failure::TimedOut; entries.len()];
     let mut failed_rounds = 0;
-    while !pending.is_empty() && Instant::now() < deadline {
-        let mut failed_keys = HashSet::new();
+    while !pending.is_empty() && Instant::now() < until.answers {
+        let mut failed_keys: HashMap<&str, Failure> = HashMap::new();
         let mut again = Vec::new();
         for call in calls(&pending, entries) {
             // Behind a version that failed in an earlier call of this round, the later ones wait for it.
-            let (call, waiting): (Vec<usize>, Vec<usize>) = call
-                .into_iter()
-                .partition(|&index| !failed_keys.contains(entries[index].key.as_str()));
-            again.extend(waiting);
-            let answers = put_once(client, stream, entries, &call, deadline).await;
-            for (&index, outcome) in call.iter().zip(answers) {
+            let mut sent = Vec::with_capacity(call.len());
+            for index in call {
+                match failed_keys.get(entries[index].key.as_str()) {
+                    Some(failure) => {
+                        latest[index] = failure.clone();
+                        again.push(index);
+                    }
+                    None => sent.push(index),
+                }
+            }
+            let answers = put_once(client, stream, entries, &sent, until.answers).await;
+            for (&index, outcome) in sent.iter().zip(answers) {
                 let key = entries[index].key.as_str();
-                let is_behind = failed_keys.contains(key);
+                let is_behind = failed_keys.contains_key(key);
                 match outcome {
                     Err(failure) if failure.may_pass() => {
-                        latest = failure;
-                        failed_keys.insert(key);
+                        latest[index] = failure.clone();
+                        failed_keys.insert(key, failure);
                         again.push(index);
                     }
                     settled => {
@@ -73,7 +89,7 @@ pub(crate) async fn put(
         if !pending.is_empty() {
             let pause = jitter.pause(failed_rounds);
             failed_rounds += 1;
-            if Instant::now() + pause >= deadline {
+            if Instant::now() + pause >= until.tries {
                 break;
             }
             sleep(pause).await;
@@ -81,7 +97,8 @@ pub(crate) async fn put(
     }
     outcomes
         .into_iter()
-        .map(|outcome| outcome.unwrap_or_else(|| Err(latest.clone())))
+        .zip(latest)
+        .map(|(outcome, latest)| outcome.unwrap_or(Err(latest)))
         .collect()
 }
 

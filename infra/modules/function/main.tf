@@ -1,7 +1,7 @@
 # One Lambda function with its role and its log group. The log group is made first, so that it has its retention before the first line.
 
 resource "aws_lambda_function" "main" {
-  # checkov:skip=CKV_AWS_115:An account's concurrency is small at first, and reserving some of it fails; the stream and the API's throttling bound what runs.
+  # checkov:skip=CKV_AWS_115:An account's concurrency is small at first, and reserving some of it fails: the caller says where there is enough.
   # checkov:skip=CKV_AWS_116:A caller waits for two of the functions; the third's failures have a destination in schedule.tf.
   # checkov:skip=CKV_AWS_117:The functions talk to AWS's own services only; a network of their own would cost more than the stack.
   # checkov:skip=CKV_AWS_173:The variables are names, none is a secret; Lambda encrypts them with its own key.
@@ -16,6 +16,8 @@ resource "aws_lambda_function" "main" {
   runtime          = "provided.al2023"
   source_code_hash = filebase64sha256(var.package)
   timeout          = var.timeout_s
+
+  reserved_concurrent_executions = var.reserved_concurrency
 
   environment {
     variables = { for name, value in var.environment : name => value if value != null }

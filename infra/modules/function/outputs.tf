@@ -17,3 +17,8 @@ output "name" {
   description = "Name of the function."
   value       = aws_lambda_function.main.function_name
 }
+
+output "reserved_concurrency" {
+  description = "Executions that no other function can take; -1 for none."
+  value       = aws_lambda_function.main.reserved_concurrent_executions
+}

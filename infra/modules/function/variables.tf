@@ -74,6 +74,12 @@ variable "policy" {
   description = "All that the function may do besides writing its logs and traces, as a policy document in JSON."
 }
 
+variable "reserved_concurrency" {
+  type        = number
+  description = "Executions that no other function can take; -1 for none."
+  default     = -1
+}
+
 variable "timeout_s" {
   type        = number
   description = "Seconds after which an invocation is stopped."

@@ -113,11 +113,11 @@ fn the_bill_of_a_stack_that_nobody_posts_to() {
     // Seven callers each five minutes, and one request for 100 requests to S3.
     let kms = 1.0 + (730.0 * 12.0 * 7.0 + DAYS * 2_500.0 / 100.0) * 0.03e-4;
     assert_costs(&bill, Service::Kms, kms);
-    // 20 kB of logs a run, 17 metrics in one hour of a day, 27 alarms, a dashboard, a trace a run.
+    // 20 kB of logs a run, 17 metrics in one hour of a day, 29 alarms, a dashboard, a trace a run.
     let gb = DAYS * 20_000.0 / 1_073_741_824.0;
     let cloudwatch = gb * (0.50 + 0.03 * 0.15 * 30.0 / 30.4)
         + 17.0 / 24.0 * 0.30
-        + 27.0 * 0.10
+        + 29.0 * 0.10
         + 3.00
         + DAYS * 5e-6;
     assert_costs(&bill, Service::CloudWatch, cloudwatch);
@@ -186,7 +186,7 @@ fn the_bill_of_a_hundred_rows_per_second() {
     let traces = 2_628_000.0 * (1.0 + 9.0 * 0.05) + batches + DAYS;
     let cloudwatch = gb * (0.50 + 0.03 * 0.15 * 30.0 / 30.4)
         + (17.0 / 24.0 + 8.0 + 30.0) * 0.30
-        + 27.0 * 0.10
+        + 29.0 * 0.10
         + 3.00
         + traces * 5e-6;
     assert_costs(&bill, Service::CloudWatch, cloudwatch);

@@ -7,6 +7,7 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::ToSpan as _;
 use jiff::civil::Date;
 use lake::archive::{ArchivedDate, ArchivedFile, marker_date, marker_key, month_prefix};
+use lake::{ObjectKey, SequenceRange};
 use object_store::ObjectStoreExt as _;
 use object_store::path::Path;
 use tracing::info;
@@ -14,6 +15,7 @@ use tracing::info;
 use crate::DailyError;
 use crate::merge::plan::Pending;
 use crate::merge::read::read_keys;
+use crate::merge::sources as merge_sources;
 use crate::merge::versions::keep_each_record;
 use crate::payload::day_of;
 use crate::storage::clean::{CleanObject, list_date};
@@ -21,11 +23,13 @@ use crate::storage::objects::{list, put};
 use crate::table::change::evolved;
 use crate::table::delta::CuratedTable;
 use crate::table::manifest::{Manifest, PartOf};
-use crate::table::rewrite::{FileNames, Rows, Source, Target, rewrite};
-use crate::work::{Sizes, Work, join};
+use crate::table::rewrite::{FileNames, Target, rewrite};
+use crate::work::{Work, join};
 
 /// Dates of a table that one run archives, at most: the next one goes on.
 const DATES_PER_RUN: usize = 31;
+/// Objects whose keys are in memory at once, but for those that overlap: some 640,000 rows of full batches.
+const CHUNK_OBJECTS: usize = 64;
 /// Objects that are deleted at once.
 const DELETES: usize = 16;
 
@@ -118,32 +122,34 @@ async fn archive_date(
 ) -> Result<u64, DailyError> {
     let (store, kind) = (work.lake.store(), table.kind());
     let there = list_date(store.as_ref(), kind, date).await?;
-    let there: BTreeSet<Path> = there.into_iter().map(|object| object.path).collect();
-    let mut hours: BTreeMap<i8, Vec<Pending>> = BTreeMap::new();
+    let there: BTreeMap<String, CleanObject> = there
+        .into_iter()
+        .map(|object| (object.path.to_string(), object))
+        .collect();
+    let mut found: Vec<(SequenceRange, Pending)> = Vec::new();
     for part in [PartOf::Date(date), PartOf::Replays] {
         for (key, merged) in manifest.objects(store.as_ref(), kind, part).await? {
-            let object = CleanObject::named(key);
-            // What somebody took away cannot be archived.
-            if merged.error.is_some() || !there.contains(&object.path) {
+            let (Ok(ObjectKey::Clean { range, .. }), None) = (key.parse(), &merged.error) else {
                 continue;
-            }
+            };
+            // What somebody took away cannot be archived.
+            let Some(object) = there.get(key).cloned() else {
+                continue;
+            };
             let pending = Pending {
                 arrival: date,
                 under: date,
                 part,
                 object,
             };
-            hours
-                .entry(pending.object.hour())
-                .or_default()
-                .push(pending);
+            found.push((range, pending));
         }
     }
+    found.sort_by(|a, b| (&a.0, &a.1.object.path).cmp(&(&b.0, &b.1.object.path)));
     let mut schema = table.schema()?;
     let mut sources = Vec::new();
     let (mut rows, mut objects) = (0, 0);
-    // Hour by hour: the rows of a record arrived in one, and no more keys are in memory.
-    for pending in hours.into_values() {
+    for pending in chunks(found) {
         let read = read_keys(&store, kind, pending, &schema, usize::MAX).await?;
         schema = evolved(&schema, &read.schema).unwrap_or(schema);
         let mut keys = read.keys;
@@ -154,34 +160,14 @@ async fn archive_date(
         let kept = join(kept).await?;
         rows += kept.len() as u64;
         objects += read.objects.len() as u64;
-        let mut places: Vec<Vec<u32>> = vec![Vec::new(); read.objects.len()];
-        for key in kept {
-            if let Some(places) = places.get_mut(key.object as usize) {
-                places.push(key.row);
-            }
-        }
-        for ((pending, _), mut places) in read.objects.into_iter().zip(places) {
-            places.sort_unstable();
-            if !places.is_empty() {
-                sources.push(Source {
-                    path: pending.object.path,
-                    e_tag: None,
-                    size: 0,
-                    rows: Rows::Only(places),
-                    is_clean: true,
-                });
-            }
-        }
+        sources.extend(merge_sources(&read.objects, kept));
     }
     let prefix = format!("{}{date}", month_prefix(kind, date));
     let target = Target {
         kind,
         files: FileNames::Numbered(prefix),
         schema,
-        sizes: Sizes {
-            writers: 1,
-            ..work.sizes
-        },
+        sizes: work.sizes,
         at_ms: work.clock.unix_millis(),
     };
     let files = rewrite(&store, sources, HashMap::new(), target).await?;
@@ -209,6 +195,30 @@ async fn archive_date(
     )
     .await?;
     Ok(rows)
+}
+
+/// Divides objects, sorted by the batches that their rows came in, into chunks that share no record: as large as memory likes, but for
+/// deliveries that overlap.
+fn chunks(found: Vec<(SequenceRange, Pending)>) -> Vec<Vec<Pending>> {
+    let mut chunks: Vec<Vec<Pending>> = Vec::new();
+    let mut until: Option<SequenceRange> = None;
+    for (range, pending) in found {
+        let overlaps = until
+            .as_ref()
+            .is_some_and(|until| until.shard == range.shard && range.first <= until.last);
+        match chunks.last_mut() {
+            Some(chunk) if overlaps || chunk.len() < CHUNK_OBJECTS => chunk.push(pending),
+            _ => chunks.push(vec![pending]),
+        }
+        until = match until {
+            Some(until) if overlaps => Some(SequenceRange {
+                last: until.last.max(range.last),
+                ..until
+            }),
+            _ => Some(range),
+        };
+    }
+    chunks
 }
 
 /// Deletes the clean objects of a date, which the archive has.

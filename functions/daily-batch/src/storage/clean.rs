@@ -96,23 +96,6 @@ impl CleanObject {
         }
     }
 
-    /// Makes the object of a key, of which nothing else is known.
-    pub(crate) fn named(key: &str) -> Self {
-        Self {
-            path: Path::from(key),
-            version: String::new(),
-            e_tag: None,
-            size: 0,
-            noted: Noted::default(),
-            rules: 0,
-        }
-    }
-
-    /// Returns the hour of the day in which the object's rows arrived.
-    pub(crate) fn hour(&self) -> i8 {
-        arrival_hour(self.path.as_ref()).map_or(0, |hour| hour.hour)
-    }
-
     /// Returns the date on which the object's rows arrived.
     pub(crate) fn date(&self) -> Date {
         arrival_hour(self.path.as_ref()).map_or(Date::MIN, |hour| hour.date)

@@ -78,13 +78,13 @@ impl Rows {
 pub(crate) enum FileNames {
     /// Into the table, each under a name of its own.
     OfTable,
-    /// Behind a key prefix, numbered, so that they are replaced when the same rows are written again. By one writer.
+    /// Behind a key prefix, numbered by writer and file, so that they are replaced when the same rows are written again.
     Numbered(String),
 }
 
 impl FileNames {
-    /// Returns the name of the n-th file of a writer, and its key.
-    fn of(&self, kind: Kind, number: usize) -> (String, Path) {
+    /// Returns the name of a writer's file of this number, and its key.
+    fn of(&self, kind: Kind, (writer, number): (usize, usize)) -> (String, Path) {
         match self {
             Self::OfTable => {
                 let name = format!("part-{}.zstd.parquet", Uuid::new_v4());
@@ -92,7 +92,7 @@ impl FileNames {
                 (name, path)
             }
             Self::Numbered(prefix) => {
-                let path = Path::from(format!("{prefix}-{number:03}.parquet"));
+                let path = Path::from(format!("{prefix}-{writer}-{number:03}.parquet"));
                 let name = path.filename().unwrap_or_default().to_owned();
                 (name, path)
             }
@@ -128,9 +128,9 @@ pub(crate) async fn rewrite(
     let writers = target.sizes.writers.min(useful.saturating_add(1));
     let queue = Arc::new(Mutex::new((sources.into_iter(), cached)));
     let tasks: Vec<_> = (0..writers)
-        .map(|_| {
+        .map(|writer| {
             let (store, queue) = (Arc::clone(store), Arc::clone(&queue));
-            tokio::spawn(work(store, queue, target.clone()))
+            tokio::spawn(work(store, queue, target.clone(), writer))
         })
         .collect();
     let mut files = Vec::new();
@@ -146,6 +146,7 @@ async fn work(
     store: Arc<dyn ObjectStore>,
     queue: Arc<Queue>,
     target: Target,
+    writer: usize,
 ) -> Result<Vec<NewFile>, DailyError> {
     let mut files = Vec::new();
     let mut open: Option<TableFile> = None;
@@ -173,13 +174,13 @@ async fn work(
             .await
             .map_err(|error| unreadable(&source, target.kind, error))?;
         for file in full {
-            files.push(put(store.as_ref(), &target, file, files.len()).await?);
+            files.push(put(store.as_ref(), &target, file, (writer, files.len())).await?);
         }
     }
     if let Some(file) = open.take() {
         let closed = join(tokio::task::spawn_blocking(move || file.close())).await?;
         let closed = closed.map_err(|error| DailyError::Bug(error.to_string()))?;
-        files.push(put(store.as_ref(), &target, closed, files.len()).await?);
+        files.push(put(store.as_ref(), &target, closed, (writer, files.len())).await?);
     }
     Ok(files)
 }
@@ -348,7 +349,7 @@ async fn put(
     store: &dyn ObjectStore,
     target: &Target,
     file: ClosedFile,
-    number: usize,
+    number: (usize, usize),
 ) -> Result<NewFile, DailyError> {
     let (name, path) = target.files.of(target.kind, number);
     let size =

@@ -65,7 +65,10 @@ async fn put_within(client: &Client, entries: &[Entry<'_>], limit: Duration) -> 
         client,
         "events",
         entries,
-        Instant::now() + limit,
+        Until {
+            tries: Instant::now() + limit,
+            answers: Instant::now() + Duration::from_secs(25),
+        },
         &Jitter::new(7),
     )
     .await
@@ -90,6 +93,32 @@ async fn only_the_failed_records_are_sent_again() {
         *calls.lock().unwrap(),
         [vec!["a", "b", "c"], vec!["b", "c"], vec!["b", "c"]]
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_throttled_stream_is_tried_for_the_patience_and_each_row_says_why_it_is_not_stored() {
+    let (client, calls) = stream(|_, data| match data {
+        "a" => None,
+        "b" => Some(Failure::Internal),
+        _ => Some(Failure::Throttled),
+    });
+    let entries = [entry(1, "a"), entry(2, "b"), entry(3, "c"), entry(3, "d")];
+    let started = Instant::now();
+    let outcomes = put_within(&client, &entries, Duration::from_secs(3)).await;
+    let expected = [
+        stored("a"),
+        Err(Failure::Internal),
+        Err(Failure::Throttled),
+        Err(Failure::Throttled),
+    ];
+    assert_eq!(outcomes, expected);
+    assert!(started.elapsed() <= Duration::from_secs(3));
+    assert!(calls.lock().unwrap().len() > 2);
+    // Without patience, each row is tried once.
+    let (client, calls) = stream(|_, _| Some(Failure::Throttled));
+    let outcomes = put_within(&client, &entries, Duration::ZERO).await;
+    assert_eq!(outcomes, vec![Err(Failure::Throttled); 4]);
+    assert_eq!(calls.lock().unwrap().len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -199,7 +228,11 @@ async fn tries_end_at_the_deadline_and_what_failed_is_told() {
 #[tokio::test]
 async fn a_deadline_that_has_passed_sends_nothing() {
     let (client, calls) = stream(|_, _| None);
-    let outcomes = put_within(&client, &[entry(1, "a")], Duration::ZERO).await;
+    let until = Until {
+        tries: Instant::now(),
+        answers: Instant::now(),
+    };
+    let outcomes = put(&client, "events", &[entry(1, "a")], until, &Jitter::new(7)).await;
     assert_eq!(outcomes, [Err(Failure::TimedOut)]);
     assert!(calls.lock().unwrap().is_empty());
 }
