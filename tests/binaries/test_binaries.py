@@ -198,18 +198,20 @@ def rows(path):
 class DailyBatch:
     """Invokes daily-batch on clean rows of 2026-01-01, and reads what it writes into the bucket."""
 
-    # Each run begins without what the one before made.
-    WRITTEN = ("curated", "reports", "runs")
+    # Each run begins without what the one before made, and with the rows that it deleted from `clean/`, as the archive had them.
+    WRITTEN = ("archive", "curated", "reports", "runs")
 
     def __init__(self, function, url, lake):
         self.function, self.lake = function, lake
         with tempfile.TemporaryDirectory() as folder, running(unpack("stream-cleaner", folder), url) as cleaner:
             for sample in ("clean", "dirty", "poisonous"):
                 cleaner.invoke((ROOT / "events" / "stream-cleaner" / f"{sample}.json").read_bytes())
+        self.rows = shutil.copytree(lake / "clean", lake.parent / "rows")
 
     def invoke(self, event):
-        for prefix in self.WRITTEN:
+        for prefix in (*self.WRITTEN, "clean"):
             shutil.rmtree(self.lake / prefix, ignore_errors=True)
+        shutil.copytree(self.rows, self.lake / "clean")
         path, answer = self.function.outcome(event)
         if path.endswith("/error"):
             return {"error": answer["errorType"], "message": answer["errorMessage"]}

@@ -2,12 +2,15 @@
 
 mod bucket;
 
+use std::time::Duration;
+
 use aws_config::environment::EnvironmentVariableRegionProvider;
 use aws_config::meta::region::RegionProviderChain;
 use aws_config::profile::{ProfileFileCredentialsProvider, ProfileFileRegionProvider};
 use aws_config::provider_config::ProviderConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_sdk_s3::config::timeout::TimeoutConfig;
 
 pub use bucket::{Bucket, BucketError};
 
@@ -59,12 +62,23 @@ pub async fn account(
     Some(builder.build())
 }
 
+/// How long a person's command waits for a service that is silent: a try until its answer begins, and all tries of a call. A body that
+/// stops to flow is ended by the SDK's own protection.
+fn timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(5))
+        .operation_attempt_timeout(Duration::from_secs(30))
+        .operation_timeout(Duration::from_secs(90))
+        .build()
+}
+
 impl Aws {
     /// Makes a client of S3.
     pub fn s3(&self) -> aws_sdk_s3::Client {
         let config = aws_sdk_s3::config::Builder::from(&self.sdk_config)
             // Anywhere but at AWS, a bucket has no host name of its own.
             .force_path_style(self.endpoint.is_some())
+            .timeout_config(timeouts())
             .build();
         aws_sdk_s3::Client::from_conf(config)
     }

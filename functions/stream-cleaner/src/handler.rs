@@ -1,9 +1,11 @@
 //! A Kinesis event → clean and quarantine objects → a partial batch response.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_lambda_events::event::streams::KinesisEventResponse;
 use aws_sdk_s3::Client;
+use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::error::DisplayErrorContext;
 use aws_sdk_s3::primitives::ByteStream;
 use conditional_put::{Put, PutError};
@@ -11,12 +13,37 @@ use event_model::position::InvalidShardId;
 use event_model::{Clock, SequenceNumber};
 use futures::future::join_all;
 use lake::key::Announcement;
-use lambda_runtime::LambdaEvent;
+use lambda_runtime::{Context, LambdaEvent};
+use tokio::time::timeout;
 use tracing::{info, instrument, warn};
 
 use crate::batch::{PreparedBatch, PreparedObject, Record, prepare};
 use crate::event::{KinesisEvent, KinesisEventRecord};
 use crate::{BatchSummary, CleanerError, Config};
+
+/// Longest that the objects of a batch are written: the function's own timeout, less the reserve.
+const LONGEST_WRITES: Duration = Duration::from_secs(110);
+/// Time left before Lambda's deadline to answer.
+const ANSWER_RESERVE: Duration = Duration::from_secs(5);
+
+/// Why an object is not written.
+#[derive(Debug, thiserror::Error)]
+enum PutFailure {
+    #[error(transparent)]
+    Refused(PutError),
+    #[error("S3 did not answer within {} ms", waited.as_millis())]
+    Silent { waited: Duration },
+}
+
+/// Returns the time limits of a client of S3: of one try until its answer begins, for an object of 6 MB over a slow connection, and of all
+/// tries. What is left of the invocation's time bounds both.
+pub fn timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(3))
+        .operation_attempt_timeout(Duration::from_secs(15))
+        .operation_timeout(Duration::from_mins(1))
+        .build()
+}
 
 /// Is handed the summary of each invocation that got as far as the lake.
 pub type Publish = Arc<dyn Fn(&BatchSummary) + Send + Sync>;
@@ -69,7 +96,14 @@ impl App {
             user_records,
             objects,
         } = prepare(&records)?;
-        let outcomes = join_all(objects.iter().map(|object| self.put(object))).await;
+        let left = self.time_left(&event.context);
+        let outcomes = join_all(objects.iter().map(|object| async {
+            match timeout(left, self.put(object)).await {
+                Ok(put) => put.map_err(PutFailure::Refused),
+                Err(_) => Err(PutFailure::Silent { waited: left }),
+            }
+        }));
+        let outcomes = outcomes.await;
 
         let function = &event.context.env_config.function_name;
         let mut summary = BatchSummary::new(function, &records, user_records);
@@ -110,6 +144,18 @@ impl App {
         log(&summary);
         (self.publish)(&summary);
         Ok(response)
+    }
+
+    /// Returns how long the objects may be written: until Lambda's deadline, less what an orderly answer needs. Lambda would take a
+    /// function that it has to stop for one that failed, and cut the batch in half, although no record is at fault.
+    fn time_left(&self, context: &Context) -> Duration {
+        let now = Duration::from_millis(self.clock.unix_millis().unsigned_abs());
+        let deadline = Duration::from_millis(context.deadline);
+        // Where nobody stops the process, the runtime says 0.
+        let left = deadline
+            .checked_sub(now)
+            .unwrap_or(LONGEST_WRITES + ANSWER_RESERVE);
+        left.saturating_sub(ANSWER_RESERVE).min(LONGEST_WRITES)
     }
 
     /// Writes an object, unless there is one of more records under its key.

@@ -9,5 +9,5 @@ mod summary;
 
 pub use config::Config;
 pub use error::CleanerError;
-pub use handler::{App, Publish};
+pub use handler::{App, Publish, timeouts};
 pub use summary::BatchSummary;

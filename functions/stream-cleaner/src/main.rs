@@ -8,7 +8,7 @@ use aws_config::BehaviorVersion;
 use event_model::Clock;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn, tracing};
 use stream_cleaner::event::KinesisEvent;
-use stream_cleaner::{App, BatchSummary, Config};
+use stream_cleaner::{App, BatchSummary, Config, timeouts};
 
 // One thread: an invocation is one task, which waits for nothing but its writes, and with the workers' own heaps the largest
 // batches need a fifth more memory.
@@ -27,7 +27,9 @@ async fn main() -> Result<(), Error> {
     let publish = Arc::new(|summary: &BatchSummary| {
         let _ = writeln!(std::io::stdout(), "{}", summary.to_emf());
     });
-    let app = App::new(aws_sdk_s3::Client::new(&aws), config, clock, publish);
+    let s3 = aws_sdk_s3::config::Builder::from(&aws).timeout_config(timeouts());
+    let s3 = aws_sdk_s3::Client::from_conf(s3.build());
+    let app = App::new(s3, config, clock, publish);
 
     run(service_fn(|event: LambdaEvent<KinesisEvent>| {
         app.handle(event)

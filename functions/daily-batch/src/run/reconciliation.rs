@@ -7,14 +7,10 @@
 pub(crate) mod accounts;
 mod cloudwatch;
 mod records;
+mod stream;
 mod totals;
 
-use anyhow::Context as _;
-use aws_config::SdkConfig;
-use aws_request::AwsRequest;
-use aws_sdk_kinesis::Client;
-use aws_sdk_kinesis::types::{StreamDescriptionSummary, StreamModeDetails};
-use daily_report::summary::{Reconciliation, StreamMode, StreamUsage};
+use daily_report::summary::{Reconciliation, StreamUsage};
 use event_model::Clock;
 use event_model::metadata::{PositionCounts, minute_of};
 use jiff::civil::Date;
@@ -24,6 +20,8 @@ use tracing::{error, info, warn};
 
 use self::accounts::Account;
 use self::records::{Looked, look};
+pub use self::stream::Stream;
+use self::stream::{Described, describe};
 pub(crate) use self::totals::explain;
 use self::totals::{DayCounts, Explained, Totals};
 use super::quarantine;
@@ -34,42 +32,6 @@ use crate::{DailyError, Lake};
 const GRACE: SignedDuration = SignedDuration::from_mins(10);
 /// Hours through which a difference must stay to be a loss.
 const HOURS_THAT_TELL: usize = 6;
-
-/// The stream that a reconciliation asks about. Cheap to clone.
-#[derive(Clone, Debug)]
-pub struct Stream {
-    client: Client,
-    aws: AwsRequest,
-    name: String,
-}
-
-impl Stream {
-    /// Makes the stream of a name, with the region, the credentials and the endpoint of `config`.
-    ///
-    /// # Errors
-    ///
-    /// When the configuration has no credentials or no region.
-    pub fn from_name(
-        config: &SdkConfig,
-        name: impl Into<String>,
-        clock: Clock,
-    ) -> anyhow::Result<Self> {
-        Ok(Self {
-            client: Client::new(config),
-            aws: AwsRequest::new(config, clock)?,
-            name: name.into(),
-        })
-    }
-}
-
-/// What the stream is, and since when.
-struct Described {
-    usage: StreamUsage,
-    created_at: Timestamp,
-    shards: Vec<String>,
-    /// How long it keeps a record.
-    retention: SignedDuration,
-}
 
 /// Checks the days up to a run's, and returns as well what the stream was found to be. `rejected` is what the day's quarantine accounts
 /// for.
@@ -421,60 +383,6 @@ fn rises(missing: &[i64]) -> Vec<usize> {
 
 fn signed(records: u64) -> i64 {
     i64::try_from(records).unwrap_or(i64::MAX)
-}
-
-async fn describe(stream: &Stream) -> anyhow::Result<Described> {
-    let summary = stream
-        .client
-        .describe_stream_summary()
-        .stream_name(&stream.name);
-    let summary = summary.send().await?.stream_description_summary;
-    let summary = summary.context("the answer has no description")?;
-    let created_at = summary.stream_creation_timestamp();
-    let hours = summary.retention_period_hours();
-    Ok(Described {
-        usage: stream_usage(&summary),
-        created_at: Timestamp::from_second(created_at.secs())?,
-        shards: shards(stream).await?,
-        retention: SignedDuration::from_hours(i64::from(hours)),
-    })
-}
-
-fn stream_usage(summary: &StreamDescriptionSummary) -> StreamUsage {
-    let mode = summary
-        .stream_mode_details()
-        .map(StreamModeDetails::stream_mode);
-    StreamUsage {
-        mode: match mode {
-            Some(aws_sdk_kinesis::types::StreamMode::OnDemand) => StreamMode::OnDemand,
-            _ => StreamMode::Provisioned,
-        },
-        shards: u32::try_from(summary.open_shard_count()).unwrap_or_default(),
-        retention_hours: u32::try_from(summary.retention_period_hours()).unwrap_or_default(),
-    }
-}
-
-async fn shards(stream: &Stream) -> Result<Vec<String>, aws_sdk_kinesis::Error> {
-    let mut shards = Vec::new();
-    let mut token = None;
-    loop {
-        let request = stream.client.list_shards();
-        // A token includes the stream.
-        let request = match token {
-            Some(token) => request.next_token(token),
-            None => request.stream_name(&stream.name),
-        };
-        let page = request.send().await?;
-        shards.extend(
-            page.shards()
-                .iter()
-                .map(|shard| shard.shard_id().to_owned()),
-        );
-        token = page.next_token;
-        if token.is_none() {
-            return Ok(shards);
-        }
-    }
 }
 
 /// Returns the time at which an hour began.

@@ -1,4 +1,5 @@
 mod failures;
+mod health;
 mod hostile;
 mod kinds;
 mod odd_records;
