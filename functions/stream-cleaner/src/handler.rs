@@ -152,10 +152,10 @@ impl App {
         let now = Duration::from_millis(self.clock.unix_millis().unsigned_abs());
         let deadline = Duration::from_millis(context.deadline);
         // Where nobody stops the process, the runtime says 0.
-        let left = deadline
-            .checked_sub(now)
-            .unwrap_or(LONGEST_WRITES + ANSWER_RESERVE);
-        left.saturating_sub(ANSWER_RESERVE).min(LONGEST_WRITES)
+        match deadline.saturating_sub(now) {
+            Duration::ZERO => LONGEST_WRITES,
+            left => left.saturating_sub(ANSWER_RESERVE).min(LONGEST_WRITES),
+        }
     }
 
     /// Writes an object, unless there is one of more records under its key.
