@@ -11,6 +11,7 @@ use aws_sdk_kinesis::primitives::DateTime;
 use aws_sdk_kinesis::types::{Record, ShardIteratorType};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use daily_batch::list_shards;
 use event_model::Clock;
 use jiff::Timestamp;
 use serde_json::json;
@@ -44,7 +45,9 @@ pub(crate) async fn command(
     let client = Client::new(&lake.aws.sdk_config);
     let cleaner = Cleaner::new(&lake, clock);
     let mut batches = 0;
-    for shard in shards(&client, stream).await? {
+    let shards = list_shards(&client, stream).await;
+    let shards = shards.with_context(|| format!("could not read the stream `{stream}`"))?;
+    for shard in shards {
         let mut reader = ShardReader::open(&client, stream, shard, *from).await?;
         while let Some(event) = reader.next(*to).await? {
             batches += 1;
@@ -65,30 +68,6 @@ pub(crate) async fn command(
         )?;
     }
     Ok(Exit::Success)
-}
-
-async fn shards(client: &Client, stream: &str) -> anyhow::Result<Vec<String>> {
-    let mut shards = Vec::new();
-    let mut token = None;
-    loop {
-        let request = client.list_shards();
-        // A token includes the stream.
-        let request = match token {
-            Some(token) => request.next_token(token),
-            None => request.stream_name(stream),
-        };
-        let page = request.send().await;
-        let page = page.with_context(|| format!("could not read the stream `{stream}`"))?;
-        shards.extend(
-            page.shards()
-                .iter()
-                .map(|shard| shard.shard_id().to_owned()),
-        );
-        token = page.next_token;
-        if token.is_none() {
-            return Ok(shards);
-        }
-    }
 }
 
 /// Reads a shard from a time on, an event at a time.

@@ -45,6 +45,23 @@ impl TestStack {
         Self { folder, stack }
     }
 
+    /// Posts rows of pins, and waits until they are in the lake.
+    pub(crate) async fn post_pins(&self, indexes: impl Iterator<Item = i64>) {
+        let url = format!("{}/events/pin", self.stack.url());
+        let rows: Vec<_> = indexes
+            .map(|index| format!("{{\"index\": {index}}}"))
+            .collect();
+        let post = reqwest::Client::new().post(url);
+        let post = post.header("content-type", "application/json");
+        let answer = post
+            .body(format!("[{}]", rows.join(",")))
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(answer.status(), 200);
+        self.drain().await;
+    }
+
     /// Returns a file's path by the bucket and the key of its object.
     pub(crate) fn path(&self, key: &str) -> PathBuf {
         self.folder.path().join(key)

@@ -22,7 +22,7 @@ pub use maintenance::remerge::Remerge;
 pub use payload::{Request, days};
 pub use restart::restart;
 pub use run::ledger::Ledger;
-pub use run::reconciliation::Stream;
+pub use run::reconciliation::{Stream, list_shards};
 pub use run::summary::summary_key;
 pub use run::{Progress, page_key};
 pub use storage::lake_store::Lake;

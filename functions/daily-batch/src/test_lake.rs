@@ -1,11 +1,13 @@
 //! A lake in memory, and users in it, for the tests.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use arrow::array::{Int32Array, RecordBatch};
+use arrow::array::{AsArray as _, Int32Array, RecordBatch};
+use arrow::datatypes::{Int32Type, Int64Type};
 use async_trait::async_trait;
 use bytes::Bytes;
 use event_model::{Kind, ShardId};
@@ -20,6 +22,9 @@ use object_store::{
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::Lake;
+use crate::storage::objects::fetch;
+use crate::storage::parquet_input;
+use crate::table::delta::CuratedTable;
 use crate::work::Sizes;
 
 /// A user as posted, and where it was on the stream.
@@ -184,6 +189,24 @@ impl ObjectStore for Odd {
     ) -> object_store::Result<()> {
         self.inner.copy_opts(from, to, options).await
     }
+}
+
+/// Reads a table of users: `ind` → age, and the number of rows.
+pub(crate) async fn ages_of(table: &CuratedTable) -> (BTreeMap<i64, i32>, usize) {
+    let mut found = BTreeMap::new();
+    let mut count = 0;
+    for file in table.files().await.unwrap() {
+        let bytes = fetch(table.lake().store().as_ref(), &file.path).await;
+        for batch in parquet_input::read(bytes.unwrap(), 1 << 20).unwrap() {
+            let batch = batch.unwrap();
+            let column = |name| batch.column_by_name(name).unwrap();
+            let inds = column("ind").as_primitive::<Int64Type>().values().iter();
+            let ages = column("age").as_primitive::<Int32Type>().values().iter();
+            count += batch.num_rows();
+            found.extend(inds.copied().zip(ages.copied()));
+        }
+    }
+    (found, count)
 }
 
 /// Damages the values of a column of a Parquet file, and leaves its footer and the other columns as they are.

@@ -17,20 +17,7 @@ fn clean_rows(stack: &TestStack) -> BTreeSet<String> {
 #[tokio::test]
 async fn what_the_lake_lost_comes_back_from_the_stream() {
     let stack = TestStack::start().await;
-    let url = format!("{}/events/pin", stack.stack.url());
-    let rows: Vec<_> = (0..30)
-        .map(|index| format!("{{\"index\": {index}}}"))
-        .collect();
-    let post = reqwest::Client::new()
-        .post(url)
-        .header("content-type", "application/json");
-    let answer = post
-        .body(format!("[{}]", rows.join(",")))
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(answer.status(), 200);
-    stack.drain().await;
+    stack.post_pins(0..30).await;
     let before = clean_rows(&stack);
     assert_eq!(before.len(), 30);
     std::fs::remove_dir_all(stack.path("pinflow-lake/clean")).unwrap();

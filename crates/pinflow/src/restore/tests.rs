@@ -33,20 +33,7 @@ async fn run_daily(stack: &TestStack, days: u32) -> BTreeMap<String, u64> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_table_that_is_gone_is_made_again_from_the_archive() {
     let stack = TestStack::start().await;
-    let url = format!("{}/events/pin", stack.stack.url());
-    let rows: Vec<_> = (0..40)
-        .map(|index| format!("{{\"index\": {}}}", index % 30))
-        .collect();
-    let post = reqwest::Client::new()
-        .post(url)
-        .header("content-type", "application/json");
-    let answer = post
-        .body(format!("[{}]", rows.join(",")))
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(answer.status(), 200);
-    stack.drain().await;
+    stack.post_pins((0..40).map(|index| index % 30)).await;
     let merged = run_daily(&stack, 10).await;
     assert_eq!((merged["rows_in"], merged["inserted"]), (40, 30));
     // The date is sealed, archived, and older than clean objects become.

@@ -5,8 +5,6 @@
 
 use std::collections::BTreeMap;
 
-use arrow::array::AsArray as _;
-use arrow::datatypes::{Int32Type, Int64Type};
 use daily_report::summary::MergeCounts;
 use futures::TryStreamExt as _;
 use object_store::ObjectStoreExt as _;
@@ -18,9 +16,9 @@ use super::tests::{date, table, work};
 use super::*;
 use crate::Lake;
 use crate::maintenance::compact::compact;
-use crate::storage::objects::fetch;
-use crate::storage::parquet_input;
-use crate::test_lake::{DAY, Posted, batch, ending_after, memory, posted, put_batch, with_rules};
+use crate::test_lake::{
+    DAY, Posted, ages_of, batch, ending_after, memory, posted, put_batch, with_rules,
+};
 use crate::work::Sizes;
 
 /// The day whose run merges everything.
@@ -180,32 +178,10 @@ async fn put_object(lake: &Lake, (rows, rules): &(Vec<Posted>, i32)) {
     put_batch(lake, rows, &batch).await;
 }
 
-/// Reads the table as its log has it: `ind` → age, and the number of rows.
+/// Reads the table as its log has it: its version, `ind` → age, and the number of rows.
 async fn rows(lake: &Lake) -> (u64, BTreeMap<i64, i32>, usize) {
     let table = table(lake).await;
-    let mut found = BTreeMap::new();
-    let mut count = 0;
-    for file in table.files().await.unwrap() {
-        let bytes = fetch(lake.store().as_ref(), &file.path).await.unwrap();
-        for batch in parquet_input::read(bytes, 1 << 20).unwrap() {
-            let batch = batch.unwrap();
-            let inds = batch
-                .column_by_name("ind")
-                .unwrap()
-                .as_primitive::<Int64Type>();
-            let ages = batch
-                .column_by_name("age")
-                .unwrap()
-                .as_primitive::<Int32Type>();
-            count += batch.num_rows();
-            found.extend(
-                inds.values()
-                    .iter()
-                    .copied()
-                    .zip(ages.values().iter().copied()),
-            );
-        }
-    }
+    let (found, count) = ages_of(&table).await;
     (table.version(), found, count)
 }
 

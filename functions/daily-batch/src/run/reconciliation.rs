@@ -20,8 +20,8 @@ use tracing::{error, info, warn};
 
 use self::accounts::Account;
 use self::records::{Looked, look};
-pub use self::stream::Stream;
 use self::stream::{Described, describe};
+pub use self::stream::{Stream, list_shards};
 pub(crate) use self::totals::explain;
 use self::totals::{DayCounts, Explained, Totals};
 use super::quarantine;

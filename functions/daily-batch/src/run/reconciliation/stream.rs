@@ -68,7 +68,7 @@ pub(super) async fn describe(stream: &Stream) -> anyhow::Result<Described> {
     Ok(Described {
         usage: stream_usage(&summary),
         created_at: Timestamp::from_second(created_at.secs())?,
-        shards: shards(stream).await?,
+        shards: list_shards(&stream.client, &stream.name).await?,
         retention: SignedDuration::from_hours(i64::from(hours)),
     })
 }
@@ -87,15 +87,23 @@ fn stream_usage(summary: &StreamDescriptionSummary) -> StreamUsage {
     }
 }
 
-async fn shards(stream: &Stream) -> Result<Vec<String>, aws_sdk_kinesis::Error> {
+/// Lists the shards of a stream, those that are closed among them.
+///
+/// # Errors
+///
+/// What Kinesis answers.
+pub async fn list_shards(
+    client: &Client,
+    name: &str,
+) -> Result<Vec<String>, aws_sdk_kinesis::Error> {
     let mut shards = Vec::new();
     let mut token = None;
     loop {
-        let request = stream.client.list_shards();
+        let request = client.list_shards();
         // A token includes the stream.
         let request = match token {
             Some(token) => request.next_token(token),
-            None => request.stream_name(&stream.name),
+            None => request.stream_name(name),
         };
         let page = request.send().await?;
         shards.extend(

@@ -2,15 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use arrow::array::AsArray as _;
-use arrow::datatypes::{Int32Type, Int64Type};
 use jiff::ToSpan as _;
 use proptest::prelude::*;
 
 use super::*;
-use crate::storage::objects::fetch;
-use crate::storage::parquet_input;
-use crate::test_lake::{DAY, Posted, ending_after, put_posts};
+use crate::test_lake::{DAY, Posted, ages_of, ending_after, put_posts};
 
 /// Days that are run; the clock of a test begins right after the first.
 const DAYS: i64 = 6;
@@ -252,33 +248,8 @@ impl Calendar {
     }
 
     async fn rows(&self, version: u64) -> BTreeMap<i64, i32> {
-        let table = CuratedTable::open_at(&self.runner.lake, Kind::User, version)
-            .await
-            .unwrap();
-        let mut rows = BTreeMap::new();
-        for file in table.files().await.unwrap() {
-            let bytes = fetch(self.runner.lake.store().as_ref(), &file.path)
-                .await
-                .unwrap();
-            for batch in parquet_input::read(bytes, 1 << 20).unwrap() {
-                let batch = batch.unwrap();
-                let inds = batch
-                    .column_by_name("ind")
-                    .unwrap()
-                    .as_primitive::<Int64Type>();
-                let ages = batch
-                    .column_by_name("age")
-                    .unwrap()
-                    .as_primitive::<Int32Type>();
-                rows.extend(
-                    inds.values()
-                        .iter()
-                        .copied()
-                        .zip(ages.values().iter().copied()),
-                );
-            }
-        }
-        rows
+        let table = CuratedTable::open_at(&self.runner.lake, Kind::User, version).await;
+        ages_of(&table.unwrap()).await.0
     }
 }
 
