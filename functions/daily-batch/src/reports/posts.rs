@@ -14,6 +14,8 @@ use datafusion::datasource::listing::{
     ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl,
 };
 use datafusion::error::DataFusionError;
+use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::{ParquetReadOptions, SessionConfig, SessionContext};
 use event_model::Kind;
@@ -34,6 +36,8 @@ const ROWS_PER_PASS: u64 = 2_000_000;
 /// Passes up to which the joined rows are not compressed: they are read ten times within seconds, and compressing them costs more than it
 /// saves, as long as the function's disk has room for them.
 const UNCOMPRESSED_PASSES: usize = 8;
+/// Memory of a query: groups and sorts that need more go to the disk.
+const QUERY_BYTES: usize = 512 << 20;
 /// Bytes of the joined rows that wait in memory for their row group.
 const ROW_GROUP_BYTES: usize = 128 << 20;
 /// Name of the joined table.
@@ -57,7 +61,7 @@ impl Posts {
         let config = SessionConfig::new()
             .with_target_partitions(workers())
             .with_information_schema(false);
-        let context = SessionContext::new_with_config(config);
+        let context = SessionContext::new_with_config(config.clone());
         let mut columns = Columns::default();
         let mut largest: Option<(u64, &CuratedTable)> = None;
         for table in tables {
@@ -81,6 +85,17 @@ impl Posts {
             let path = folder.path().join(format!("{pass}.parquet"));
             let sql = columns.join(&needed, range);
             write_pass(&context, &sql, &path, is_compressed).await?;
+        }
+        // The queries have a session of their own, whose memory is bounded: the join is bounded by its ranges, and counts what its
+        // batches share more than once.
+        let pool = Arc::new(FairSpillPool::new(QUERY_BYTES));
+        let runtime = RuntimeEnvBuilder::new()
+            .with_memory_pool(pool)
+            .build_arc()?;
+        let context = SessionContext::new_with_config_rt(config, runtime);
+        for table in tables {
+            let provider = provider(&context, table).await?;
+            context.register_table(TableReference::bare(table.kind().as_str()), provider)?;
         }
         let path = folder.path().to_string_lossy().into_owned();
         context
