@@ -191,6 +191,7 @@ module "daily_batch" {
     RUN_EXPIRY_SECONDS = "60"
     # A day more than the stream keeps its records, so that the last of them have been delivered.
     SEAL_AFTER_HOURS       = tostring(var.stream_retention_hours + 24)
+    SLICE_ROWS             = "6000000"
     STREAM_NAME            = aws_kinesis_stream.events.name
     VACUUM_RETENTION_HOURS = "168"
   }

@@ -42,6 +42,7 @@ run "each_function_gets_exactly_its_variables" {
       CLEAN_DAYS             = "90"
       RUN_EXPIRY_SECONDS     = "60"
       STREAM_NAME            = "pinflow-test-events"
+      SLICE_ROWS             = "6000000"
       VACUUM_RETENTION_HOURS = "168"
       SEAL_AFTER_HOURS       = "48"
     })

@@ -38,6 +38,8 @@ pytestmark = pytest.mark.daily
 KILLS = 20
 # How long a run that died holds its date.
 EXPIRY_SECONDS = 1
+# Rows of a slice, where kills are to fall between slices.
+SLICE_ROWS = 500
 GENERATED_POSTS = 400
 # Rows of one object that is cut anew.
 BATCH = (1, 7, 200)
@@ -151,9 +153,11 @@ def post_command(binary, posts, *arguments):
     return lambda url: run_pinflow(binary, "post", "--api", url, "--posts", posts, "--rows-per-request", 20, *arguments)
 
 
-def daily_run(binary, url, date, expiry_seconds=None):
+def daily_run(binary, url, date, expiry_seconds=None, slice_rows=None):
     """Starts the daily run of a date. This is the only place that knows how it is called."""
     command = [binary, "daily", "run", "--date", date, "--endpoint", url]
+    if slice_rows is not None:
+        command += ["--slice-rows", str(slice_rows)]
     if expiry_seconds is not None:
         command += ["--expiry-seconds", str(expiry_seconds)]
     login = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": secret(url), "AWS_REGION": "us-east-1"}
@@ -409,7 +413,10 @@ def test_runs_in_the_middle_of_the_day_come_to_the_same(report, base):
 
 
 def test_a_run_that_is_killed_goes_on(report, base):
-    """A run that is killed again and again, at moments that are spread over the length of a whole one."""
+    """A run that is killed again and again, at moments that are spread over the length of a whole one.
+
+    Its slices are so small that kills fall between them.
+    """
     if not base.source.is_killed:
         pytest.skip(f"the {base.source.label} are too few for twenty moments of a run")
     dice, copy = random.Random(base.seed), base.copy("killed")
@@ -417,7 +424,7 @@ def test_a_run_that_is_killed_goes_on(report, base):
     with embedded_stack(base.binary, copy) as url:
         while kills < KILLS and attempts < 10 * KILLS:
             attempts += 1
-            process = daily_run(base.binary, url, str(base.date), EXPIRY_SECONDS)
+            process = daily_run(base.binary, url, str(base.date), EXPIRY_SECONDS, SLICE_ROWS)
             try:
                 finish_within(process, dice.uniform(0.01, base.seconds))
                 # Done before its time: the kills go on with a run from the beginning.
@@ -433,7 +440,7 @@ def test_a_run_that_is_killed_goes_on(report, base):
                 time.sleep(EXPIRY_SECONDS + 0.2)
         report.equal(f"{attempts} attempts, killed", kills, KILLS)
         report.equal("attempts that fail by themselves", failures[:3], [])
-        finish(daily_run(base.binary, url, str(base.date), EXPIRY_SECONDS))
+        finish(daily_run(base.binary, url, str(base.date), EXPIRY_SECONDS, SLICE_ROWS))
     base.compare(report, "killed", lake)
 
 

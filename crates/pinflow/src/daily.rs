@@ -102,6 +102,7 @@ async fn app(
     if let Some(settings) = settings {
         config.run_expiry_seconds = settings.expiry_seconds;
         config.vacuum_retention_hours = settings.vacuum_retention_hours;
+        config.slice_rows = settings.slice_rows;
         stream = Some(Stream::from_name(
             &aws.sdk_config,
             &settings.stream,

@@ -24,11 +24,14 @@ pub struct Config {
     pub seal_after_hours: u32,
     /// Age from which clean objects are deleted that the archive has (`CLEAN_DAYS`, default 90, at least 1).
     pub clean_days: u32,
+    /// Rows after which a merge begins another slice, with a commit of its own (`SLICE_ROWS`, default 6,000,000, at least 1): each costs 64
+    /// bytes of memory.
+    pub slice_rows: u32,
 }
 
 impl Config {
     /// Every variable that is read.
-    pub const VARS: [&str; 7] = [
+    pub const VARS: [&str; 8] = [
         "BUCKET_NAME",
         "STREAM_NAME",
         "CATCH_UP_DAYS",
@@ -36,6 +39,7 @@ impl Config {
         "VACUUM_RETENTION_HOURS",
         "SEAL_AFTER_HOURS",
         "CLEAN_DAYS",
+        "SLICE_ROWS",
     ];
 
     /// Makes the configuration for a bucket, with the defaults.
@@ -48,6 +52,7 @@ impl Config {
             vacuum_retention_hours: 168,
             seal_after_hours: 192,
             clean_days: 90,
+            slice_rows: 6_000_000,
         }
     }
 
@@ -67,6 +72,7 @@ impl Config {
             retention,
             seal_after,
             clean_days,
+            slice_rows,
         ] = Self::VARS;
         let bucket = var(bucket_name)
             .with_context(|| format!("set `{bucket_name}` to the name of the lake's bucket"))?;
@@ -92,6 +98,7 @@ impl Config {
             vacuum_retention_hours: number(retention, 1, defaults.vacuum_retention_hours)?,
             seal_after_hours: number(seal_after, 1, defaults.seal_after_hours)?,
             clean_days: number(clean_days, 1, defaults.clean_days)?,
+            slice_rows: number(slice_rows, 1, defaults.slice_rows)?,
             ..defaults
         })
     }

@@ -46,13 +46,17 @@ struct Days {
 impl App {
     /// Makes the function. Without a stream, runs cannot check whether every accepted record is in the lake.
     pub fn new(lake: Lake, stream: Option<Stream>, config: Config, clock: Clock) -> Self {
+        let sizes = Sizes {
+            slice_rows: config.slice_rows as usize,
+            ..Sizes::default()
+        };
         Self {
             runner: Runner {
                 lake,
                 stream,
                 config,
                 clock,
-                sizes: Sizes::default(),
+                sizes,
             },
             publish: Arc::new(|_| {}),
             restart: None,

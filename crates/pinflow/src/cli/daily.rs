@@ -81,6 +81,9 @@ pub(crate) struct DailyRunOptions {
     /// Age from which files that no version of a table names are deleted, in hours
     #[arg(long, value_name = "N", default_value_t = 168, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) vacuum_retention_hours: u32,
+    /// Rows after which a merge begins another slice, with a commit of its own; each costs 64 bytes of memory
+    #[arg(long, value_name = "N", default_value_t = 6_000_000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) slice_rows: u32,
     #[command(flatten)]
     pub(crate) lake: LakeOptions,
 }
