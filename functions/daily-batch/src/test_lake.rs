@@ -66,11 +66,21 @@ struct Odd {
     prefix: String,
     oddity: Oddity,
     written: AtomicUsize,
+    calls: Arc<Calls>,
+}
+
+/// How often a store was asked.
+#[derive(Debug, Default)]
+pub(crate) struct Calls {
+    pub(crate) lists: AtomicUsize,
+    pub(crate) gets: AtomicUsize,
 }
 
 /// What is odd about the writes.
 #[derive(Clone, Copy, Debug)]
 enum Oddity {
+    /// Nothing: they are as they should be.
+    None,
     /// They take their time.
     Slow(Duration),
     /// They are stored, and refused if they had a condition: what the second try of a client sees whose first was answered
@@ -102,7 +112,19 @@ impl fmt::Display for Odd {
 }
 
 fn odd(lake: &Lake, prefix: &str, oddity: Oddity) -> Lake {
+    odd_counted(lake, prefix, oddity, Arc::default())
+}
+
+/// Returns a lake that counts how often it is asked.
+pub(crate) fn counted(lake: &Lake) -> (Lake, Arc<Calls>) {
+    let calls = Arc::<Calls>::default();
+    let lake = odd_counted(lake, "", Oddity::None, Arc::clone(&calls));
+    (lake, calls)
+}
+
+fn odd_counted(lake: &Lake, prefix: &str, oddity: Oddity, calls: Arc<Calls>) -> Lake {
     let store = Odd {
+        calls,
         inner: lake.store(),
         prefix: prefix.to_owned(),
         oddity,
@@ -163,6 +185,7 @@ impl ObjectStore for Odd {
         location: &Path,
         options: GetOptions,
     ) -> object_store::Result<GetResult> {
+        self.calls.gets.fetch_add(1, Ordering::Relaxed);
         self.inner.get_opts(location, options).await
     }
 
@@ -174,10 +197,12 @@ impl ObjectStore for Odd {
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, object_store::Result<ObjectMeta>> {
+        self.calls.lists.fetch_add(1, Ordering::Relaxed);
         self.inner.list(prefix)
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> object_store::Result<ListResult> {
+        self.calls.lists.fetch_add(1, Ordering::Relaxed);
         self.inner.list_with_delimiter(prefix).await
     }
 

@@ -185,3 +185,88 @@ impl Day {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use cleaning::{Rejection, RejectionCode};
+    use event_model::ShardId;
+    use lake::quarantine::write_quarantine;
+    use lake::{RejectedRecord, Sequence};
+
+    use super::*;
+    use crate::storage::objects::put;
+    use crate::test_lake::{batch, memory, posted, put_batch, with_rules};
+
+    const DATE: &str = "1970-01-01";
+
+    /// Quarantines records as a batch of these bounds, by the present rules.
+    async fn reject(lake: &Lake, range: (u64, u64), numbers: &[u64]) {
+        let shard = ShardId::from_number(0);
+        let rejection = Rejection {
+            kind: None,
+            code: RejectionCode::MissingKey,
+            message: "it has no key".to_owned(),
+        };
+        let lines = numbers.iter().map(|number| {
+            QuarantineRecord::of(&RejectedRecord {
+                rejection: &rejection,
+                shard: &shard,
+                sequence: &number.to_string().parse::<Sequence>().unwrap(),
+                arrival_micros: 10_000_000,
+                partition_key: "x",
+                payload: b"{}",
+            })
+            .unwrap()
+        });
+        let lines: Vec<_> = lines.collect();
+        let number = |number: u64| number.to_string().parse().unwrap();
+        let key = ObjectKey::Quarantine {
+            date: DATE.parse().unwrap(),
+            range: SequenceRange {
+                shard: ShardId::from_number(0),
+                first: number(range.0),
+                last: number(range.1),
+            },
+        };
+        let bytes = write_quarantine(&lines).unwrap();
+        let path = Path::from(key.to_string());
+        put(lake.store().as_ref(), &path, bytes).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_record_is_rejected_once_and_not_when_newer_rules_have_cleaned_it() {
+        let lake = memory();
+        reject(&lake, (100, 105), &[100, 103, 105]).await;
+        // The batch was delivered again and cut otherwise.
+        reject(&lake, (103, 120), &[103, 105, 111]).await;
+        reject(&lake, (130, 140), &[131]).await;
+        let date = DATE.parse().unwrap();
+        let (quarantine, accounts) = of_day(&lake, date, &[]).await.unwrap();
+        assert_eq!(quarantine.by_code["missing_key"], 5);
+        let counted = accounts::count(&lake, accounts.clone()).await.unwrap();
+        assert_eq!(counted.total(), 5);
+
+        // Newer rules clean two of them, when the batch comes a third time.
+        let rows = [posted(1, 20, 10, "103"), posted(2, 20, 10, "111")];
+        let newer = cleaning::RULES_VERSION + 1;
+        let path = put_batch(&lake, &rows, &with_rules(&batch(&rows), newer)).await;
+        let Ok(ObjectKey::Clean { range, .. }) = path.as_ref().parse() else {
+            panic!("{path}")
+        };
+        let mut positions = PositionCounts::default();
+        positions.add(0, 2);
+        let clean = Account {
+            path,
+            range,
+            positions,
+            rules: newer,
+        };
+        let (quarantine, mut all) = of_day(&lake, date, std::slice::from_ref(&clean))
+            .await
+            .unwrap();
+        assert_eq!(quarantine.by_code["missing_key"], 3);
+        // Each record is accounted for once, clean or not.
+        all.push(clean);
+        assert_eq!(accounts::count(&lake, all).await.unwrap().total(), 5);
+    }
+}

@@ -14,6 +14,7 @@ use crate::test_lake::{self, memory, posted};
 
 mod calendar;
 mod days;
+mod growth;
 mod time;
 
 const DAY_SECONDS: u64 = 86_400;

@@ -35,6 +35,9 @@ const NOTED_COMMITS: usize = 20;
 /// Newest commits in which the manifest of a state is looked for that somebody else made.
 const SEARCHED_COMMITS: usize = 1000;
 
+/// Property of a table: commits after which one has the whole state, so that nobody reads more of the log. deltalake's own default is 100.
+const CHECKPOINT_INTERVAL: &str = "delta.checkpointInterval";
+
 /// A curated table at one version.
 #[derive(Debug)]
 pub(crate) struct CuratedTable {
@@ -69,6 +72,10 @@ impl CuratedTable {
             .with_table_name(kind.as_str())
             .with_save_mode(SaveMode::ErrorIfExists)
             .with_columns(struct_type.fields().cloned())
+            .with_configuration([(
+                CHECKPOINT_INTERVAL,
+                Some(features::COMMITS_PER_CHECKPOINT.to_string()),
+            )])
             .await;
         match created {
             Ok(delta) => Ok(Self {

@@ -220,7 +220,10 @@ pub(super) async fn delete(
     Ok(())
 }
 
-/// Makes a checkpoint of every hundredth version, as the library does after a commit of its own.
+/// Commits after which a checkpoint has the whole state. A run opens each table some ten times, and reads the commits since.
+pub(super) const COMMITS_PER_CHECKPOINT: u64 = 10;
+
+/// Tells whether a version gets a checkpoint, as the library makes it after a commit of its own.
 pub(super) fn is_checkpointed(version: u64) -> bool {
-    version.is_multiple_of(100)
+    version.is_multiple_of(COMMITS_PER_CHECKPOINT)
 }
