@@ -71,7 +71,7 @@ pub(crate) async fn archive(
     let oldest = day_of(work.now()).saturating_sub(i64::from(clean_days).days());
     let expired: Vec<Date> = done.into_iter().filter(|date| *date < oldest).collect();
     for date in &expired {
-        archived.objects_deleted += delete_date(work, kind, *date).await?;
+        archived.objects_deleted += delete_date(work, kind, &mut manifest, *date).await?;
     }
     if !expired.is_empty() {
         manifest.forget(&expired);
@@ -221,10 +221,19 @@ fn chunks(found: Vec<(SequenceRange, Pending)>) -> Vec<Vec<Pending>> {
     chunks
 }
 
-/// Deletes the clean objects of a date, which the archive has.
-async fn delete_date(work: &Work, kind: Kind, date: Date) -> Result<u64, DailyError> {
+/// Deletes the clean objects of a date that the archive has. What was replayed stays: it may have come after the date was archived.
+async fn delete_date(
+    work: &Work,
+    kind: Kind,
+    manifest: &mut Manifest,
+    date: Date,
+) -> Result<u64, DailyError> {
     let store = work.lake.store();
-    let objects = list_date(store.as_ref(), kind, date).await?;
+    let mut objects = list_date(store.as_ref(), kind, date).await?;
+    let archived = manifest
+        .objects(store.as_ref(), kind, PartOf::Date(date))
+        .await?;
+    objects.retain(|object| archived.contains_key(object.path.as_ref()));
     let deleted: Vec<()> = stream::iter(objects)
         .map(|object| {
             let store = &store;
