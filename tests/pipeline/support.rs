@@ -106,7 +106,7 @@ impl TestStack {
             .expect("the stream is drained");
     }
 
-    /// Runs today as a preview, some time from now, and returns its summary.
+    /// Runs today anew, some time from now, and returns its summary. By then, the day may be over.
     pub(crate) async fn run_today(&self, later: Duration) -> Value {
         #[expect(
             clippy::disallowed_methods,
@@ -121,9 +121,10 @@ impl TestStack {
             Config::new("pinflow-lake"),
             Clock::new(now),
         );
-        // The day before tomorrow.
-        let tomorrow = now() + Duration::from_hours(24);
-        let request = Request::from_event(json!({}), tomorrow.try_into().unwrap()).unwrap();
+        // The day before tomorrow, as it is when the rows arrive.
+        let tomorrow = now() - later + Duration::from_hours(24);
+        let event = json!({"as_of_now": true});
+        let request = Request::from_event(event, tomorrow.try_into().unwrap()).unwrap();
         let records = app.run(&request, "test", &|_| {}).await.unwrap();
         let [record] = records.as_slice() else {
             panic!("{records:?}")
