@@ -85,7 +85,7 @@ pub(crate) async fn command(
 }
 
 /// Finds a lake and makes sure that it can be read: the daily batch would try for a long time, and not say what helps.
-async fn find(options: &LakeOptions) -> anyhow::Result<lake_options::Lake> {
+pub(crate) async fn find(options: &LakeOptions) -> anyhow::Result<lake_options::Lake> {
     let found = options.find().await?;
     found.open().check("runs/").await?;
     Ok(found)

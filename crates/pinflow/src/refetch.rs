@@ -20,7 +20,7 @@ use stream_cleaner::event::KinesisEvent;
 use crate::cleaner::Cleaner;
 use crate::cli::RefetchOptions;
 use crate::quarantine::counted;
-use crate::{Exit, Terminal};
+use crate::{Exit, Terminal, daily};
 
 /// Time between two calls for a shard: the event source mapping reads it as well, and Kinesis serves 5 calls and 2 MB a second.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -41,7 +41,7 @@ pub(crate) async fn command(
         to.is_none_or(|to| *from < to),
         "--from is not before --to: no record is meant"
     );
-    let lake = options.lake.find().await?;
+    let lake = daily::find(&options.lake).await?;
     let client = Client::new(&lake.aws.sdk_config);
     let cleaner = Cleaner::new(&lake, clock);
     let mut batches = 0;

@@ -229,7 +229,7 @@ impl App {
     async fn missed_days(&self, run_date: Date) -> Result<Vec<Date>, DailyError> {
         let days = i64::from(self.runner.config.catch_up_days);
         let ledger = self.ledger();
-        let Some(first) = ledger.first_date().await? else {
+        let Some(first) = ledger.dates().await?.first().copied() else {
             return Ok(Vec::new());
         };
         let candidates = (1..=days)

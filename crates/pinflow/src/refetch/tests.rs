@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use lake::reader::read_positions;
 
 use crate::Exit;
-use crate::test_stack::TestStack;
+use crate::test_stack::{TestStack, run};
 
 /// Returns the sequence numbers of all clean rows.
 fn clean_rows(stack: &TestStack) -> BTreeSet<String> {
@@ -42,5 +42,15 @@ async fn what_the_lake_lost_comes_back_from_the_stream() {
             .exit
             .unwrap_err()
             .contains("--from is not before --to")
+    );
+}
+
+#[tokio::test]
+async fn a_stack_that_is_not_there_is_named() {
+    let ran = run("refetch --from 1970-01-01T00:00:00Z --endpoint http://127.0.0.1:9").await;
+    let error = ran.exit.unwrap_err();
+    assert!(
+        error.contains("start a stack with `cargo pinflow local`"),
+        "{error}"
     );
 }

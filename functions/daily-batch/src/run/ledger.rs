@@ -116,19 +116,14 @@ impl Ledger {
         Ok(first..record.attempt)
     }
 
-    /// Returns the latest day that was run.
-    pub(crate) async fn last_days_run(&self) -> Result<Option<Date>, DailyError> {
-        for date in self.dates().await?.into_iter().rev() {
-            if self.days_run(date).await?.is_some() {
-                return Ok(Some(date));
+    /// Returns the latest of these dates whose day was run.
+    pub(crate) async fn last_days_run(&self, dates: &[Date]) -> Result<Option<Date>, DailyError> {
+        for date in dates.iter().rev() {
+            if self.days_run(*date).await?.is_some() {
+                return Ok(Some(*date));
             }
         }
         Ok(None)
-    }
-
-    /// Returns the first date of the ledger.
-    pub(crate) async fn first_date(&self) -> Result<Option<Date>, DailyError> {
-        Ok(self.dates().await?.first().copied())
     }
 
     /// Returns the run of a day, if there was one: the last attempt that came to its end when the day was over.

@@ -98,11 +98,12 @@ impl Runner {
     /// Returns which day is merged, and what the ledger says of others.
     pub(super) async fn merge_day(&self, record: &RunRecord) -> Result<MergeDay, DailyError> {
         let ledger = self.ledger();
+        let dates = ledger.dates().await?;
         Ok(MergeDay {
             through: record.run_date,
             attempt: record.attempt,
-            last_run: ledger.last_days_run().await?,
-            first_run: ledger.first_date().await?,
+            last_run: ledger.last_days_run(&dates).await?,
+            first_run: dates.first().copied(),
             as_of_now: record.as_of_now,
         })
     }
