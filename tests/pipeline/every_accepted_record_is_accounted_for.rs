@@ -42,6 +42,9 @@ async fn every_accepted_record_is_clean_or_quarantined_and_none_is_both() {
     );
 
     let totals = stack.stack.totals();
-    assert_eq!((totals.total_rows(), totals.total_rejected()), (220, 20));
+    assert_eq!(
+        (totals.tally.total_rows(), totals.tally.total_rejected()),
+        (220, 20)
+    );
     stack.stop().await;
 }

@@ -9,6 +9,7 @@ mod record;
 mod rejection;
 mod render;
 mod rules;
+mod tally;
 mod timestamp;
 mod unread;
 
@@ -18,6 +19,7 @@ pub use decode::decode;
 pub use record::{KindSource, Piece, clean_record, unpack};
 pub use rejection::{Rejection, RejectionCode};
 pub use rules::{Change, Changes, Rule, RuleCounts};
+pub use tally::Tally;
 
 use fields::Fields;
 use unread::Unread;

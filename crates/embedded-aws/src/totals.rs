@@ -1,10 +1,8 @@
 //! What stream-cleaner has done since the stack started.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use cleaning::{RejectionCode, RuleCounts};
-use event_model::Kind;
+use cleaning::Tally;
 use stream_cleaner::BatchSummary;
 
 use crate::event_source_mapping::Progress;
@@ -14,12 +12,8 @@ use crate::event_source_mapping::Progress;
 pub struct Totals {
     /// Invocations that wrote something.
     pub invocations: u64,
-    /// Rows written, by kind. A batch that was delivered twice counts twice.
-    pub rows: BTreeMap<Kind, u64>,
-    /// Records written to quarantine, by code.
-    pub rejected: BTreeMap<RejectionCode, u64>,
-    /// Values changed by each rule.
-    pub changes: RuleCounts,
+    /// Rows and quarantined records written. A batch that was delivered twice counts twice.
+    pub tally: Tally,
     /// Objects written.
     pub objects: u64,
     /// Bytes of the objects written.
@@ -31,25 +25,9 @@ pub struct Totals {
 impl Totals {
     fn add(&mut self, summary: &BatchSummary) {
         self.invocations += 1;
-        for (kind, rows) in &summary.rows {
-            *self.rows.entry(*kind).or_default() += rows;
-        }
-        for (code, records) in &summary.rejected {
-            *self.rejected.entry(*code).or_default() += records;
-        }
-        self.changes += summary.changes;
+        self.tally += &summary.tally;
         self.objects += summary.objects;
         self.bytes_written += summary.bytes_written;
-    }
-
-    /// Returns the rows of all kinds.
-    pub fn total_rows(&self) -> u64 {
-        self.rows.values().sum()
-    }
-
-    /// Returns the records that went to quarantine.
-    pub fn total_rejected(&self) -> u64 {
-        self.rejected.values().sum()
     }
 
     /// Returns how many invocations were made for records that had been delivered before.

@@ -53,8 +53,8 @@ impl Cleaner {
             out,
             "Cleaned {invocations} again: {} into {} and {} in quarantine, in {}",
             counted(sum(|summary| summary.user_records), "record", "records"),
-            counted(sum(BatchSummary::total_rows), "row", "rows"),
-            sum(BatchSummary::total_rejected),
+            counted(sum(|summary| summary.tally.total_rows()), "row", "rows"),
+            sum(|summary| summary.tally.total_lost()),
             counted(sum(|summary| summary.objects), "object", "objects"),
         )
     }

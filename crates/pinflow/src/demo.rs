@@ -160,8 +160,8 @@ async fn merge_and_report(
 }
 
 fn work_between(before: &Totals, after: &Totals) -> CleanerWork {
-    let changes = after.changes.iter();
-    let changes = changes.map(|(rule, values)| (rule, values - before.changes.count(rule)));
+    let changes = after.tally.changes.iter();
+    let changes = changes.map(|(rule, values)| (rule, values - before.tally.changes.count(rule)));
     CleanerWork {
         changes: changes.filter(|(_, values)| *values > 0).collect(),
         objects: after.objects - before.objects,

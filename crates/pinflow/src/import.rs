@@ -209,7 +209,7 @@ impl Run {
         if self.bad > 0 {
             writeln!(terminal.notes, "Objects that cannot be used: {}", self.bad)?;
         }
-        let rows = listed(&counts.rows);
+        let rows = listed(&counts.tally.rows);
         let out = &mut terminal.out;
         if self.target.is_none() {
             write!(
@@ -225,10 +225,14 @@ impl Run {
                 counts.objects
             )?;
         }
-        writeln!(out, "{} rows{rows}", counts.total_rows())?;
-        if !counts.rejected.is_empty() {
-            let codes = listed(&counts.rejected);
-            writeln!(out, "  to quarantine: {}{codes}", counts.total_rejected())?;
+        writeln!(out, "{} rows{rows}", counts.tally.total_rows())?;
+        if !counts.tally.rejected.is_empty() {
+            let codes = listed(&counts.tally.rejected);
+            writeln!(
+                out,
+                "  to quarantine: {}{codes}",
+                counts.tally.total_rejected()
+            )?;
         }
         if counts.tombstones > 0 {
             writeln!(

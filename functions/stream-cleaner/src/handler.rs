@@ -187,8 +187,8 @@ fn log(summary: &BatchSummary) {
     info!(
         batch.records = summary.records,
         batch.user_records = summary.user_records,
-        batch.rows = summary.total_rows(),
-        batch.rejected = summary.total_rejected(),
+        batch.rows = summary.tally.total_rows(),
+        batch.rejected = summary.tally.total_lost(),
         batch.objects = summary.objects,
         size_bytes = summary.bytes_written,
         duration_ms = summary.duration_ms,
@@ -196,8 +196,8 @@ fn log(summary: &BatchSummary) {
         "Cleaned {} records ({} user records) into {} rows, {} rejected",
         summary.records,
         summary.user_records,
-        summary.total_rows(),
-        summary.total_rejected(),
+        summary.tally.total_rows(),
+        summary.tally.total_lost(),
     );
 }
 

@@ -1,8 +1,6 @@
 //! What an invocation did, in numbers, and the same in CloudWatch's embedded metric format.
 
-use std::collections::BTreeMap;
-
-use cleaning::{RejectionCode, RuleCounts};
+use cleaning::Tally;
 use emf::Metric;
 use event_model::Kind;
 
@@ -20,12 +18,8 @@ pub struct BatchSummary {
     pub user_records: u64,
     /// Bytes of the records' data.
     pub bytes_in: u64,
-    /// Rows written, by kind.
-    pub rows: BTreeMap<Kind, u64>,
-    /// User records written to quarantine, by code.
-    pub rejected: BTreeMap<RejectionCode, u64>,
-    /// Values changed by each rule, in the rows written.
-    pub changes: RuleCounts,
+    /// Rows written, and user records written to quarantine.
+    pub tally: Tally,
     /// Objects written.
     pub objects: u64,
     /// Bytes of the objects written.
@@ -64,45 +58,35 @@ impl BatchSummary {
                 rows,
                 changes,
             } => {
-                *self.rows.entry(*kind).or_default() += *rows as u64;
-                self.changes += *changes;
+                self.tally.add_rows(*kind, *rows as u64);
+                self.tally.changes += *changes;
             }
             Contents::Rejected(codes) => {
                 for code in codes {
-                    *self.rejected.entry(*code).or_default() += 1;
+                    self.tally.add_rejected(*code);
                 }
             }
         }
-    }
-
-    /// Returns the rows of all kinds.
-    pub fn total_rows(&self) -> u64 {
-        self.rows.values().sum()
-    }
-
-    /// Returns the user records that went to quarantine and should have become rows.
-    pub fn total_rejected(&self) -> u64 {
-        let lost = self.rejected.iter().filter(|(code, _)| code.is_loss());
-        lost.map(|(_, count)| count).sum()
     }
 
     /// Returns the summary as one line in CloudWatch's embedded metric format.
     ///
     /// A code or a rule that did not occur has no metric: CloudWatch bills each metric by the hours in which it has data.
     pub fn to_emf(&self) -> String {
-        let rows = |kind| self.rows.get(&kind).copied().unwrap_or_default();
-        let rejected = self.rejected.iter();
+        let rows = |kind| self.tally.rows.get(&kind).copied().unwrap_or_default();
+        let rejected = self.tally.rejected.iter();
         let mut metrics = vec![
             Metric::count("records_in", self.records),
             Metric::count("user_records_in", self.user_records),
         ];
         metrics.extend(Kind::ALL.map(|kind| Metric::count(format!("rows_{kind}"), rows(kind))));
-        metrics.push(Metric::count("rejected", self.total_rejected()));
+        metrics.push(Metric::count("rejected", self.tally.total_lost()));
         metrics.extend(
             rejected.map(|(code, &value)| Metric::count(format!("rejected_{code}"), value)),
         );
         metrics.extend(
-            self.changes
+            self.tally
+                .changes
                 .iter()
                 .map(|(rule, value)| Metric::count(format!("changed_{rule}"), value)),
         );

@@ -38,9 +38,9 @@ struct Records {
 
 impl Status {
     pub(super) fn new(page: &Page, records: u64, totals: &Totals, newest: Vec<Object>) -> Self {
-        let rows = |kind: &Kind| totals.rows.get(kind).copied().unwrap_or_default();
-        let rejected = totals.rejected.iter();
-        let changes = totals.changes.iter();
+        let rows = |kind: &Kind| totals.tally.rows.get(kind).copied().unwrap_or_default();
+        let rejected = totals.tally.rejected.iter();
+        let changes = totals.tally.changes.iter();
         Self {
             version: env!("CARGO_PKG_VERSION"),
             stage: page.stage.clone(),

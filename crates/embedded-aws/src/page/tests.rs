@@ -55,9 +55,9 @@ async fn the_status_has_the_counts_and_the_objects() {
             "bucket": "pinflow-lake",
             "needs_key": false,
             "records": {"accepted": 3, "on_stream": 3},
-            "rows": {"pin": 0, "geo": 0, "user": totals.total_rows()},
-            "rejected": totals.rejected.iter().map(|(code, count)| (code.as_str(), *count)).collect::<Value>(),
-            "changes": totals.changes.iter().map(|(rule, count)| (rule.as_str(), count)).collect::<Value>(),
+            "rows": {"pin": 0, "geo": 0, "user": totals.tally.total_rows()},
+            "rejected": totals.tally.rejected.iter().map(|(code, count)| (code.as_str(), *count)).collect::<Value>(),
+            "changes": totals.tally.changes.iter().map(|(rule, count)| (rule.as_str(), count)).collect::<Value>(),
             "objects": totals.objects,
             "bytes_written": totals.bytes_written,
             "invocations": totals.invocations,
@@ -66,7 +66,7 @@ async fn the_status_has_the_counts_and_the_objects() {
             "newest": null,
         })
     );
-    assert_eq!(totals.total_rows() + totals.total_rejected(), 3);
+    assert_eq!(totals.tally.total_rows() + totals.tally.total_rejected(), 3);
     let newest = newest.as_array().unwrap();
     assert_eq!(newest.len() as u64, totals.objects);
     for object in newest {

@@ -156,7 +156,10 @@ async fn what_is_posted_ends_in_the_bucket_and_in_the_totals() {
     assert_eq!(post.send().await.unwrap().status(), 200);
     stack.stack.drained().await;
     let totals = stack.stack.totals();
-    assert_eq!((totals.total_rows(), totals.total_rejected()), (1, 1));
+    assert_eq!(
+        (totals.tally.total_rows(), totals.tally.total_rejected()),
+        (1, 1)
+    );
     assert_eq!((totals.retries(), totals.dropped()), (0, 0));
     stack.stack.shutdown().await.unwrap();
 }

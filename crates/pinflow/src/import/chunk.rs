@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use aws_access::Bucket;
-use cleaning::{KindSource, Piece, RejectionCode, clean_record, unpack};
-use event_model::{Kind, SequenceNumber, ShardId, SubNumber};
+use cleaning::{KindSource, Piece, Tally, clean_record, unpack};
+use event_model::{SequenceNumber, ShardId, SubNumber};
 use futures::future::try_join_all;
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -35,8 +35,7 @@ pub(super) struct Times {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Counts {
     pub(super) objects: u64,
-    pub(super) rows: BTreeMap<Kind, u64>,
-    pub(super) rejected: BTreeMap<RejectionCode, u64>,
+    pub(super) tally: Tally,
     /// Records without a value, which delete a key in Kafka.
     pub(super) tombstones: u64,
 }
@@ -45,20 +44,7 @@ impl Counts {
     pub(super) fn add(&mut self, other: &Self) {
         self.objects += other.objects;
         self.tombstones += other.tombstones;
-        for (kind, rows) in &other.rows {
-            *self.rows.entry(*kind).or_default() += rows;
-        }
-        for (code, records) in &other.rejected {
-            *self.rejected.entry(*code).or_default() += records;
-        }
-    }
-
-    pub(super) fn total_rows(&self) -> u64 {
-        self.rows.values().sum()
-    }
-
-    pub(super) fn total_rejected(&self) -> u64 {
-        self.rejected.values().sum()
+        self.tally += &other.tally;
     }
 }
 
@@ -100,7 +86,7 @@ impl Chunk {
     pub(super) fn takes(&self, next: &SinkObject) -> bool {
         self.range.shard == next.shard()
             && self.bytes < MAX_BYTES
-            && self.counts.total_rows() < MAX_ROWS
+            && self.counts.tally.total_rows() < MAX_ROWS
     }
 
     /// Cleans the records of an object. Each has the object's offset as its sequence number; where there are several,
@@ -152,11 +138,11 @@ impl Chunk {
         };
         match &piece.outcome {
             Ok(cleaned) => {
-                *self.counts.rows.entry(cleaned.row.kind()).or_default() += 1;
+                self.counts.tally.add_rows(cleaned.row.kind(), 1);
                 self.rows.append(cleaned, &lineage, || ())?;
             }
             Err(rejection) => {
-                *self.counts.rejected.entry(rejection.code).or_default() += 1;
+                self.counts.tally.add_rejected(rejection.code);
                 let mut line = QuarantineLines::default();
                 line.append(&RejectedRecord {
                     rejection,

@@ -4,12 +4,10 @@
 //! shows in the clean objects that replays have written, which nothing else writes, and which are never written with
 //! other rows.
 
-use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use aws_access::Bucket;
-use cleaning::{KindSource, Rejection, RejectionCode};
-use event_model::Kind;
+use cleaning::{KindSource, Rejection, Tally};
 use lake::{LakeError, Lineage, ObjectKey, Partition, PartitionedWriter, Sequence};
 
 use super::walk::{Line, Walk};
@@ -25,12 +23,12 @@ pub(super) async fn command(
     terminal: &mut Terminal<'_>,
 ) -> anyhow::Result<Damaged> {
     let mut walk = Walk::start(bucket, &options.selection).await?;
-    let mut tally = Tally::default();
+    let mut replay = Replay::default();
     while let Some((key, lines)) = walk.next(terminal.notes).await? {
         let mut rows = PartitionedWriter::default();
         for line in lines {
             if line.is_replayed {
-                tally.replayed_before += 1;
+                replay.replayed_before += 1;
                 continue;
             }
             let Some(payload) = line.record.payload() else {
@@ -40,7 +38,7 @@ pub(super) async fn command(
                 continue;
             };
             let rejection = append(&mut rows, &line, &payload, options.kind_source())?.err();
-            tally.add(rejection.as_ref());
+            replay.add(rejection.as_ref());
         }
         for partition in rows.into_partitions() {
             let Partition {
@@ -51,17 +49,17 @@ pub(super) async fn command(
                 state: sequences,
             } = partition;
             let rows = writer.rows() as u64;
-            *tally.rows.entry(kind).or_default() += rows;
+            replay.tally.add_rows(kind, rows);
             let Some(key) = ObjectKey::replay(kind, hour, shard, sequences) else {
                 continue;
             };
-            tally.objects += 1;
+            replay.objects += 1;
             if !options.dry_run {
                 write_announced(bucket, key.to_string(), rows, writer.finish_parquet()?).await?;
             }
         }
     }
-    tally.write(options.dry_run, terminal.out)?;
+    replay.write(options.dry_run, terminal.out)?;
     Ok(walk.damaged)
 }
 
@@ -85,26 +83,25 @@ fn append(
 
 /// What became of the records.
 #[derive(Debug, Default)]
-struct Tally {
+struct Replay {
     /// Records that the rules were asked about.
     records: u64,
-    rows: BTreeMap<Kind, u64>,
+    tally: Tally,
     objects: u64,
-    rejected: BTreeMap<RejectionCode, u64>,
     replayed_before: u64,
 }
 
-impl Tally {
+impl Replay {
     fn add(&mut self, rejection: Option<&Rejection>) {
         self.records += 1;
         if let Some(rejection) = rejection {
-            *self.rejected.entry(rejection.code).or_default() += 1;
+            self.tally.add_rejected(rejection.code);
         }
     }
 
     fn write(&self, is_dry_run: bool, out: &mut dyn Write) -> io::Result<()> {
         let records = self.records;
-        let passed = records - self.rejected.values().sum::<u64>();
+        let passed = records - self.tally.total_rejected();
         if is_dry_run {
             writeln!(out, "Would now pass: {passed} of {records}")?;
         } else {
@@ -112,12 +109,16 @@ impl Tally {
             writeln!(out, "Replayed {passed} of {records}")?;
         }
         if passed > 0 {
-            let rows = listed(self.rows.iter().map(|(kind, rows)| (kind, *rows)));
+            let rows = listed(self.tally.rows.iter().map(|(kind, rows)| (kind, *rows)));
             let objects = counted(self.objects, "object", "objects");
             writeln!(out, "  rows: {rows}, in {objects}")?;
         }
         if passed < records {
-            let codes = self.rejected.iter().map(|(code, records)| (code, *records));
+            let codes = self
+                .tally
+                .rejected
+                .iter()
+                .map(|(code, records)| (code, *records));
             writeln!(out, "  still rejected: {}", listed(codes))?;
         }
         if self.replayed_before > 0 {

@@ -95,8 +95,8 @@ async fn a_batch_that_is_written_is_acknowledged_whole() {
     assert_eq!(
         (
             summary.records,
-            summary.total_rows(),
-            summary.total_rejected(),
+            summary.tally.total_rows(),
+            summary.tally.total_lost(),
             summary.objects
         ),
         (4, 3, 1, 3)
@@ -116,7 +116,7 @@ async fn the_first_record_of_the_first_object_that_is_not_written_is_reported() 
     let summary = summaries.lock().unwrap().remove(0);
     assert_eq!(summary.retried_from.as_deref(), Some("13"));
     assert_eq!(
-        (summary.total_rows(), summary.total_rejected()),
+        (summary.tally.total_rows(), summary.tally.total_lost()),
         (2, 1),
         "only what was written is counted"
     );
@@ -287,7 +287,10 @@ async fn a_retry_starts_at_the_aggregate_not_inside_it() {
     assert_eq!(failures(&response), [sequence.as_str()]);
     let summary = summaries.lock().unwrap().remove(0);
     assert_eq!((summary.records, summary.user_records), (2, 6));
-    assert_eq!((summary.total_rows(), summary.total_rejected()), (3, 1));
+    assert_eq!(
+        (summary.tally.total_rows(), summary.tally.total_lost()),
+        (3, 1)
+    );
 }
 
 #[tokio::test]
@@ -303,17 +306,18 @@ async fn every_sample_event_comes_to_what_its_name_says() {
         let summary = summaries.lock().unwrap().remove(0);
         assert_eq!(
             &[
-                summary.total_rows(),
-                summary.total_rejected(),
+                summary.tally.total_rows(),
+                summary.tally.total_lost(),
                 summary.objects
             ],
             expected,
             "{name}"
         );
-        let user_records = summary.total_rows() + summary.rejected.values().sum::<u64>();
+        let user_records = summary.tally.total_rows() + summary.tally.total_rejected();
         assert_eq!(summary.user_records, user_records, "{name}");
         if *name == "poisonous" {
             let codes: Vec<_> = summary
+                .tally
                 .rejected
                 .iter()
                 .map(|(code, count)| (code.as_str(), *count))

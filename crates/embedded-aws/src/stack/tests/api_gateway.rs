@@ -118,6 +118,6 @@ async fn a_stack_with_a_key_asks_for_it() {
         200
     );
     stack.stack.drained().await;
-    assert_eq!(stack.stack.totals().total_rows(), 1);
+    assert_eq!(stack.stack.totals().tally.total_rows(), 1);
     stack.stack.shutdown().await.unwrap();
 }
