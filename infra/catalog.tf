@@ -159,7 +159,8 @@ resource "aws_glue_catalog_table" "quarantine" {
   }
 }
 
-# Athena reads the columns from the Delta log; these are for who looks at the catalog.
+# Athena reads the columns from the Delta log; these are for who looks at the catalog. A table that is made by API has the provider, with the
+# path in its SerDe, and no `table_type` (https://docs.aws.amazon.com/athena/latest/ug/delta-lake-tables-syncing-metadata.html).
 resource "aws_glue_catalog_table" "curated" {
   for_each = local.columns
 
@@ -172,7 +173,6 @@ resource "aws_glue_catalog_table" "curated" {
     EXTERNAL                     = "TRUE"
     classification               = "delta"
     "spark.sql.sources.provider" = "delta"
-    "table_type"                 = "DELTA"
   }
 
   storage_descriptor {

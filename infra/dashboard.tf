@@ -135,9 +135,14 @@ resource "aws_cloudwatch_dashboard" "main" {
         properties = {
           title = "Alarms"
           alarms = concat(
-            [for alarm in aws_cloudwatch_metric_alarm.main : alarm.arn],
+            values(aws_cloudwatch_metric_alarm.main)[*].arn,
             values(aws_cloudwatch_metric_alarm.api_share)[*].arn,
-            [aws_cloudwatch_metric_alarm.daily_run_missing.arn, aws_cloudwatch_metric_alarm.quarantine_share.arn],
+            [
+              aws_cloudwatch_metric_alarm.cleaner_silent.arn,
+              aws_cloudwatch_metric_alarm.daily_run_missing.arn,
+              aws_cloudwatch_metric_alarm.quarantine_share.arn,
+              aws_cloudwatch_metric_alarm.reconciliation_incomplete.arn,
+            ],
           )
         }
       }],

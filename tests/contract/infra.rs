@@ -153,6 +153,21 @@ fn each_validation_is_tried() {
 }
 
 #[test]
+fn the_dashboard_shows_each_alarm() {
+    let (alarms, dashboard) = (read("infra/alarms.tf"), read("infra/dashboard.tf"));
+    let resources = alarms.lines().filter_map(|line| {
+        let name = line.strip_prefix("resource \"aws_cloudwatch_metric_alarm\" \"")?;
+        name.split_once('"').map(|(name, _)| name)
+    });
+    let resources: Vec<_> = resources.collect();
+    assert!(resources.len() > 4, "{resources:?}");
+    for name in resources {
+        let reference = format!("aws_cloudwatch_metric_alarm.{name}");
+        assert!(dashboard.contains(&reference), "the dashboard lacks {name}");
+    }
+}
+
+#[test]
 fn alarms_and_dashboard_look_at_metrics_that_the_functions_send() {
     let sent = ["daily-batch", "stream-cleaner"].map(|function| {
         let readme = read(&format!("functions/{function}/README.md"));
