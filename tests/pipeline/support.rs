@@ -40,11 +40,7 @@ impl TestStack {
         config.port = 0;
         config.event_source_mapping.maximum_batching_window = Duration::from_millis(50);
         adjust(&mut config);
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "the stack runs in real time here"
-        )]
-        let clock = Clock::new(SystemTime::now);
+        let clock = Clock::new(|| now(Duration::ZERO));
         let stack = Stack::start(config, clock).await.unwrap();
         Self {
             folder,
@@ -108,30 +104,50 @@ impl TestStack {
 
     /// Runs today anew, some time from now, and returns its summary. By then, the day may be over.
     pub(crate) async fn run_today(&self, later: Duration) -> Value {
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "the stream's arrivals are of the real time"
-        )]
-        let now = move || SystemTime::now() + later;
-        let aws = self.stack.sdk_config();
-        let stream = Stream::from_name(&aws, "pinflow-events", Clock::new(now)).unwrap();
-        let app = App::new(
-            daily_batch::Lake::from_bucket(&aws, "pinflow-lake").unwrap(),
-            Some(stream),
-            Config::new("pinflow-lake"),
-            Clock::new(now),
-        );
+        self.try_run_today(later).await.unwrap()
+    }
+
+    /// Runs today anew; the error is what a step failed with.
+    pub(crate) async fn try_run_today(
+        &self,
+        later: Duration,
+    ) -> Result<Value, daily_batch::DailyError> {
+        let app = self.app(later);
         // The day before tomorrow, as it is when the rows arrive.
-        let tomorrow = now() - later + Duration::from_hours(24);
+        let tomorrow = now(Duration::from_hours(24));
         let event = json!({"as_of_now": true});
         let request = Request::from_event(event, tomorrow.try_into().unwrap()).unwrap();
-        let records = app.run(&request, "test", &|_| {}).await.unwrap();
+        let records = app.run(&request, "test", &|_| {}).await?;
         let [record] = records.as_slice() else {
             panic!("{records:?}")
         };
         let summary = format!("pinflow-lake/reports/date={}/summary.json", record.run_date);
         let summary = std::fs::read(self.folder.path().join(summary)).unwrap();
-        serde_json::from_slice(&summary).unwrap()
+        Ok(serde_json::from_slice(&summary).unwrap())
+    }
+
+    /// Makes the daily batch, at a time that is some time from now.
+    pub(crate) fn app(&self, later: Duration) -> App {
+        let clock = Clock::new(move || now(later));
+        let aws = self.stack.sdk_config();
+        let stream = Stream::from_name(&aws, "pinflow-events", clock.clone()).unwrap();
+        App::new(
+            daily_batch::Lake::from_bucket(&aws, "pinflow-lake").unwrap(),
+            Some(stream),
+            Config::new("pinflow-lake"),
+            clock,
+        )
+    }
+
+    /// Returns the objects under a prefix whose name ends in a way, as JSON, by key.
+    pub(crate) fn json_objects(&self, prefix: &str, end: &str) -> Vec<Value> {
+        let files = files(&self.folder.path().join("pinflow-lake").join(prefix));
+        let files = files
+            .iter()
+            .filter(|path| path.to_str().unwrap().ends_with(end));
+        files
+            .map(|path| serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap())
+            .collect()
     }
 
     /// Stops the stack and returns its folder.
@@ -143,6 +159,14 @@ impl TestStack {
     pub(crate) fn lake(&self) -> Lake {
         Lake::read(self.folder.path())
     }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the stream's arrivals are of the real time"
+)]
+pub(crate) fn now(later: Duration) -> SystemTime {
+    SystemTime::now() + later
 }
 
 pub(crate) fn position(shard: &Value, sequence_number: &Value) -> Position {

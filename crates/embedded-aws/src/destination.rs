@@ -47,17 +47,19 @@ impl Destination {
                     .map_err(|error| DisplayErrorContext(error).to_string())
             }
             Self::Queue(folder) => {
-                write_message(&folder, &invocation).map_err(|error| error.to_string())
+                let name = invocation.key.rsplit('/').next().unwrap_or_default();
+                write_message(&folder, name, &invocation.metadata)
+                    .map_err(|error| error.to_string())
             }
         }
     }
 }
 
-fn write_message(folder: &Path, invocation: &FailedInvocation) -> std::io::Result<()> {
+/// Writes a message to a queue, which is a folder.
+pub(crate) fn write_message(folder: &Path, name: &str, message: &str) -> std::io::Result<()> {
     fs::create_dir_all(folder)?;
-    let name = invocation.key.rsplit('/').next().unwrap_or_default();
     // Under another name until it is whole, so that a reader of `*.json` sees whole messages.
     let unfinished = folder.join(format!("{name}.part"));
-    fs::write(&unfinished, &invocation.metadata)?;
+    fs::write(&unfinished, message)?;
     fs::rename(&unfinished, folder.join(format!("{name}.json")))
 }

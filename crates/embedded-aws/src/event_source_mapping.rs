@@ -4,7 +4,7 @@
 //! [partial batch responses](https://docs.aws.amazon.com/lambda/latest/dg/services-kinesis-batchfailurereporting.html),
 //! [discarded batches](https://docs.aws.amazon.com/lambda/latest/dg/kinesis-on-failure-destination.html),
 //! [parameters](https://docs.aws.amazon.com/lambda/latest/dg/services-kinesis-parameters.html).
-//! What is left out: tumbling windows, filters, and the expiry of records from the stream.
+//! What is left out: tumbling windows, and filters.
 
 mod event;
 mod failure;
@@ -58,6 +58,9 @@ pub struct EventSourceMappingConfig {
     pub bisect_batch_on_function_error: bool,
     /// Whether the function's answer may name records to be delivered again (`ReportBatchItemFailures`).
     pub report_batch_item_failures: bool,
+    /// How often the destination is asked to take what is given up. Lambda does it for some time and then drops the records; none is for
+    /// ever, since a folder on a full disk is no lost folder.
+    pub maximum_delivery_attempts: Option<u32>,
     /// Where records that are given up are reported; `None` is the log alone.
     pub on_failure: Option<OnFailure>,
 }
@@ -83,6 +86,7 @@ impl Default for EventSourceMappingConfig {
             maximum_record_age: None,
             bisect_batch_on_function_error: false,
             report_batch_item_failures: true,
+            maximum_delivery_attempts: None,
             on_failure: None,
         }
     }
@@ -155,12 +159,18 @@ where
 pub(crate) struct Progress {
     retries: AtomicU64,
     dropped: AtomicU64,
+    undelivered: AtomicU64,
 }
 
 impl Progress {
     /// Returns how many invocations were made for records that had been delivered before.
     pub(crate) fn retries(&self) -> u64 {
         self.retries.load(Ordering::Relaxed)
+    }
+
+    /// Returns how many of the records that were given up no destination has.
+    pub(crate) fn undelivered(&self) -> u64 {
+        self.undelivered.load(Ordering::Relaxed)
     }
 
     /// Returns how many records were given up.

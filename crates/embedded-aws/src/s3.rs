@@ -2,7 +2,7 @@
 //!
 //! The protocol is s3s's; what becomes of a request is our own. Nothing is opened but what is in the stack's buckets:
 //! neither what stands beside them, nor what a symbolic link leads to. An object's own metadata is in an extended attribute of its
-//! file. Copies are left out.
+//! file. Copies are left out. Versions that are not current are kept where the stack says so.
 
 use std::fs;
 use std::io;
@@ -20,16 +20,17 @@ use s3s::dto::{
     CreateMultipartUploadOutput, DeleteObjectInput, DeleteObjectOutput, DeleteObjectsInput,
     DeleteObjectsOutput, DeletedObject, ETag, GetBucketLocationInput, GetBucketLocationOutput,
     GetObjectInput, GetObjectOutput, HeadBucketInput, HeadBucketOutput, HeadObjectInput,
-    HeadObjectOutput, ListBucketsInput, ListBucketsOutput, ListObjectsInput, ListObjectsOutput,
-    ListObjectsV2Input, ListObjectsV2Output, Metadata, PutObjectInput, PutObjectOutput,
-    UploadPartInput, UploadPartOutput,
+    HeadObjectOutput, ListBucketsInput, ListBucketsOutput, ListObjectVersionsInput,
+    ListObjectVersionsOutput, ListObjectsInput, ListObjectsOutput, ListObjectsV2Input,
+    ListObjectsV2Output, Metadata, PutObjectInput, PutObjectOutput, UploadPartInput,
+    UploadPartOutput,
 };
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
 
 use self::list::{Asked, Listed};
 use self::multipart::Uploads;
-use self::object::{OpenObject, is_absent};
+use self::object::OpenObject;
 use self::received::received;
 use self::staging::{Condition, Staging, WriteError};
 use crate::disk::Disk;
@@ -39,6 +40,10 @@ mod multipart;
 mod object;
 mod received;
 mod staging;
+mod versions;
+
+pub use self::versions::LifecycleRule;
+pub(crate) use self::versions::Versions;
 
 /// Makes the service of the buckets in a folder; `staging` is a folder of the same file system for unfinished objects.
 pub(crate) fn service(
@@ -46,13 +51,15 @@ pub(crate) fn service(
     buckets: Vec<String>,
     secret: &str,
     staging: &Path,
+    versions: Versions,
     disk: Disk,
 ) -> io::Result<S3Service> {
     let folder = Folder {
         root: root.to_owned(),
         buckets,
         uploads: Uploads::default(),
-        staging: Arc::new(Staging::open(staging)?),
+        staging: Arc::new(Staging::open(staging, versions.clone())?),
+        versions,
         disk,
     };
     let mut builder = S3ServiceBuilder::new(folder);
@@ -94,6 +101,7 @@ struct Folder {
     /// Names of the buckets: what else is in the folder is nobody's business.
     buckets: Vec<String>,
     staging: Arc<Staging>,
+    versions: Versions,
     uploads: Uploads,
     disk: Disk,
 }
@@ -135,7 +143,12 @@ impl S3 for Folder {
         request: S3Request<GetObjectInput>,
     ) -> S3Result<S3Response<GetObjectOutput>> {
         let input = request.input;
-        let object = OpenObject::open(self.path(&input.bucket, &input.key)?).await?;
+        let mut path = self.path(&input.bucket, &input.key)?;
+        if let Some(version) = &input.version_id {
+            let version = self.versions.path(&path, version);
+            path = version.ok_or_else(|| s3_error!(NoSuchVersion))?;
+        }
+        let object = OpenObject::open(path).await?;
         object.check(input.if_match.as_ref())?;
         let range = object.range(input.range.as_ref())?;
         let content_range = input.range.is_some().then(|| {
@@ -265,6 +278,23 @@ impl S3 for Folder {
             contents: Some(listed.objects),
             common_prefixes: Some(listed.prefixes),
             ..ListObjectsV2Output::default()
+        }))
+    }
+
+    async fn list_object_versions(
+        &self,
+        request: S3Request<ListObjectVersionsInput>,
+    ) -> S3Result<S3Response<ListObjectVersionsOutput>> {
+        let input = request.input;
+        self.folder(&input.bucket)?;
+        let prefix = input.prefix.unwrap_or_default();
+        let versions = self.versions.list(&input.bucket, &prefix);
+        Ok(S3Response::new(ListObjectVersionsOutput {
+            name: Some(input.bucket),
+            prefix: Some(prefix),
+            is_truncated: Some(false),
+            versions: Some(versions.map_err(|error| s3_error!(error, InternalError))?),
+            ..ListObjectVersionsOutput::default()
         }))
     }
 
@@ -406,10 +436,9 @@ impl Folder {
     }
 
     fn delete(&self, bucket: &str, key: &str) -> S3Result<()> {
-        match fs::remove_file(self.path(bucket, key)?) {
-            Err(error) if !is_absent(&error) => Err(s3_error!(error, InternalError)),
-            _ => Ok(()),
-        }
+        let path = self.path(bucket, key)?;
+        let deleted = self.staging.delete(&path);
+        deleted.map_err(|error| s3_error!(error, InternalError))
     }
 
     /// Writes an object, and returns its `ETag`.

@@ -1,6 +1,5 @@
 //! One port: decides whether a request is for Kinesis or CloudWatch, for S3, for the page or for the API.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,7 +23,9 @@ use tracing::{debug, warn};
 
 use crate::api_gateway::{ApiGateway, gateway_error, is_announced_too_large};
 use crate::cloudwatch::{self, CloudWatch};
+use crate::faults::{Call, Fault, Faults, Service, error_body};
 use crate::kinesis::api::Kinesis;
+use crate::lambda::{self, Lambda};
 use crate::page::Page;
 use crate::visitor;
 
@@ -42,8 +43,45 @@ enum Target {
     /// Kinesis or CloudWatch.
     Service,
     S3,
+    Lambda,
     Page,
     Api,
+}
+
+/// An outage closes the connection.
+#[derive(Debug, thiserror::Error)]
+#[error("an outage")]
+struct OutageError;
+
+/// Returns what a request asks of a service that can be out of order.
+fn call(target: Target, request: &Request<Incoming>) -> Option<Call> {
+    let service = match target {
+        Target::Service => Service::Stream,
+        Target::S3 => Service::S3,
+        Target::Lambda => Service::Lambda,
+        Target::Page | Target::Api => return None,
+    };
+    let operation = request
+        .headers()
+        .get("x-amz-target")
+        .and_then(|target| target.to_str().ok())
+        .and_then(|target| target.split_once('.'));
+    let target = match operation {
+        Some((_, operation)) if service == Service::Stream => operation,
+        _ => request.uri().path(),
+    };
+    Some(Call {
+        service,
+        method: request.method().clone(),
+        target: target.to_owned(),
+    })
+}
+
+fn outage(service: Service, status: u16) -> Response<Body> {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = Response::new(Body::from(error_body(service, status)));
+    *response.status_mut() = status;
+    response
 }
 
 /// The services behind the port. Cheap to clone.
@@ -53,6 +91,8 @@ pub(crate) struct Services {
     pub(crate) kinesis: Kinesis,
     pub(crate) cloudwatch: CloudWatch,
     pub(crate) s3: S3Service,
+    pub(crate) lambda: Lambda,
+    pub(crate) faults: Faults,
     pub(crate) page: Page,
     /// Name of the bucket, by which unsigned requests for objects are recognised.
     pub(crate) bucket: String,
@@ -95,7 +135,7 @@ async fn connection(
     let client_timeout = services.client_timeout;
     let service = service_fn(move |request| {
         let services = Arc::clone(&services);
-        async move { Ok::<_, Infallible>(services.answer(request).await) }
+        async move { services.answer(request).await }
     });
     let mut builder = http1::Builder::new();
     builder
@@ -116,11 +156,37 @@ async fn connection(
 }
 
 impl Services {
-    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+    /// Answers a request; an error closes the connection.
+    async fn answer(&self, request: Request<Incoming>) -> Result<Response<Body>, OutageError> {
         if let Err(reason) = visitor::check(request.uri(), request.headers(), self.port) {
-            return gateway_error(StatusCode::FORBIDDEN, reason).map(Body::from);
+            return Ok(gateway_error(StatusCode::FORBIDDEN, reason).map(Body::from));
         }
-        match self.target(request.method(), request.uri(), request.headers()) {
+        let target = self.target(request.method(), request.uri(), request.headers());
+        let call = call(target, &request);
+        let fault = call.as_ref().and_then(|call| self.faults.of(call));
+        let (Some(call), Some(fault)) = (call, fault) else {
+            return Ok(self.answer_of(target, request).await);
+        };
+        match fault {
+            Fault::Status(status) => Ok(outage(call.service, status)),
+            Fault::Reset => Err(OutageError),
+            Fault::DoneButStatus(status) => {
+                self.answer_of(target, request).await;
+                Ok(outage(call.service, status))
+            }
+            Fault::DoneButReset => {
+                self.answer_of(target, request).await;
+                Err(OutageError)
+            }
+            Fault::Delay(time) => {
+                tokio::time::sleep(time).await;
+                Ok(self.answer_of(target, request).await)
+            }
+        }
+    }
+
+    async fn answer_of(&self, target: Target, request: Request<Incoming>) -> Response<Body> {
+        match target {
             Target::S3 => match self.s3.call(request.map(Body::from)).await {
                 Ok(response) => response,
                 Err(error) => {
@@ -165,6 +231,10 @@ impl Services {
         if target == Target::Api {
             return self.api_gateway.answer(&parts, &body).await;
         }
+        if target == Target::Lambda {
+            let path = parts.uri.path();
+            return self.lambda.call(path, &parts.headers, body).await;
+        }
         let target = parts
             .headers
             .get("x-amz-target")
@@ -208,7 +278,10 @@ impl Services {
             || (query.contains("X-Amz-Credential=") && query.contains("s3%2Faws4_request"));
         let is_in_bucket =
             uri.path().trim_start_matches('/').split('/').next() == Some(self.bucket.as_str());
-        if is_signed_for_s3 || is_in_bucket {
+        let is_invocation = method == Method::POST && uri.path().starts_with(lambda::PATH);
+        if is_invocation && scope.contains("/lambda/aws4_request") {
+            Target::Lambda
+        } else if is_signed_for_s3 || is_in_bucket {
             Target::S3
         } else if Page::has(uri.path()) {
             Target::Page

@@ -14,6 +14,7 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use event_model::Clock;
 use ingest_api::ApiKeys;
 use lambda_runtime::{Context, LambdaEvent};
+use s3s::service::S3Service;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -26,14 +27,19 @@ use crate::destination::Destination;
 use crate::disk::Disk;
 use crate::event_source_mapping::EventSourceMapping;
 use crate::kinesis::api::Kinesis;
-use crate::kinesis::store::{ArrivalJitter, Store};
+use crate::kinesis::store::{ArrivalJitter, Store, StreamSettings};
+use crate::lambda::{Invocation, Lambda};
 use crate::page::Page;
+use crate::s3::{LifecycleRule, Versions};
 use crate::server::{Services, serve};
 use crate::totals::{self, LiveTotals};
-use crate::{EventSourceMappingConfig, OnFailure, StackError, Totals, s3};
+use crate::{EventSourceMappingConfig, Faults, OnFailure, ShardLimits, StackError, Totals, s3};
 
 /// Most shards of the stream (Kinesis's default quota of an account).
 const MAX_SHARDS: u32 = 500;
+
+/// Queue of the events that a function was given and failed with three times.
+const DEAD_LETTERS: &str = "dead-letters";
 
 /// The settings of a stack.
 #[derive(Clone, Debug)]
@@ -59,6 +65,16 @@ pub struct StackConfig {
     /// By how many milliseconds an arrival may lie before the time of its record, and so before that of an earlier one: AWS calls
     /// arrivals approximate.
     pub arrival_jitter_ms: u32,
+    /// What a shard takes in a second.
+    pub shard_limits: ShardLimits,
+    /// How long the stream gives a record out; none is for ever. Its file keeps it all the same, for the counts of CloudWatch.
+    pub retention: Option<Duration>,
+    /// Whether versions of objects that are replaced or deleted are kept, in `.pinflow/versions/`.
+    pub keeps_versions: bool,
+    /// Outages, which may change while the stack runs.
+    pub faults: Faults,
+    /// Part of Lambda's minutes that the retry of an asynchronous invocation waits for.
+    pub retry_pause_scale: f64,
     /// The event source mapping.
     pub event_source_mapping: EventSourceMappingConfig,
 }
@@ -77,6 +93,11 @@ impl StackConfig {
             api_keys: None,
             client_timeout: Duration::from_secs(30),
             arrival_jitter_ms: 0,
+            shard_limits: ShardLimits::default(),
+            retention: None,
+            keeps_versions: false,
+            faults: Faults::default(),
+            retry_pause_scale: 1.0,
             event_source_mapping: EventSourceMappingConfig::default(),
         }
     }
@@ -99,6 +120,9 @@ pub struct Stack {
     secret: String,
     aws: SdkConfig,
     totals: LiveTotals,
+    lambda: Lambda,
+    versions: Versions,
+    bucket: String,
     mapping: EventSourceMapping,
     stop: CancellationToken,
     server: JoinHandle<()>,
@@ -121,29 +145,10 @@ impl Stack {
         let secret_file = state.join(SECRET_FILE);
         let secret = secret(&secret_file)?;
         let disk = Disk::new(config.out.clone());
-        let stream_file = state.join("stream.redb");
-        let jitter = ArrivalJitter {
-            max_ms: config.arrival_jitter_ms,
-        };
-        let (store, writer) = Store::open(
-            &stream_file,
-            config.shards,
-            clock.clone(),
-            disk.clone(),
-            jitter,
-        )?;
-        let staging = state.join("staging");
-        let s3 = s3::service(
-            &config.out,
-            buckets(&config),
-            &secret,
-            &staging,
-            disk.clone(),
-        );
-        let s3 = s3.map_err(|source| StackError::Folder {
-            path: config.out.clone(),
-            source,
-        })?;
+        let (store, writer) = open_stream(&config, &state, &clock, &disk)?;
+        let versions = config.keeps_versions.then(|| state.join("versions"));
+        let versions = Versions::new(&config.out, versions, clock.clone());
+        let s3 = open_s3(&config, &state, &secret, &versions, &disk)?;
         let port = listener
             .local_addr()
             .map_err(|source| StackError::Listen {
@@ -163,13 +168,20 @@ impl Stack {
         if let Some(api_keys) = api_keys {
             ingest = ingest.with_api_keys(api_keys);
         }
-        let kinesis = Kinesis::new(store.clone(), config.stream.clone(), clock.clone());
+        let kinesis = Kinesis::new(
+            store.clone(),
+            config.stream.clone(),
+            clock.clone(),
+            config.shard_limits,
+        );
         let cloudwatch = CloudWatch::new(store.clone(), config.stream.clone());
         let stream_arn = kinesis.arn();
         let sums = Arc::<Mutex<Totals>>::default();
         let cleaner = cleaner(&aws, &config.bucket, clock.clone(), Arc::clone(&sums));
         let destination =
             Destination::new(config.event_source_mapping.on_failure.clone(), &aws, &state);
+        let dead_letters = state.join("queues").join(DEAD_LETTERS);
+        let lambda = Lambda::new(config.retry_pause_scale, dead_letters);
         let stream = store.state();
         let mapping = EventSourceMapping::start(
             store,
@@ -190,8 +202,10 @@ impl Stack {
             kinesis,
             cloudwatch,
             s3,
+            lambda: lambda.clone(),
+            faults: config.faults.clone(),
             page: Page::new(&config, totals.clone(), stream, &secret_file),
-            bucket: config.bucket,
+            bucket: config.bucket.clone(),
             port,
             client_timeout: config.client_timeout,
         };
@@ -204,6 +218,9 @@ impl Stack {
             secret,
             aws,
             totals,
+            lambda,
+            versions,
+            bucket: config.bucket,
             mapping,
             stop,
             server,
@@ -230,6 +247,31 @@ impl Stack {
     /// Returns the configuration of an AWS client that speaks to this stack.
     pub fn sdk_config(&self) -> SdkConfig {
         self.aws.clone()
+    }
+
+    /// Makes a function that Lambda's `Invoke` starts by its name. One that is started asynchronously is tried up to three times, with the
+    /// same request id; an event that is given up is a file in `.pinflow/queues/dead-letters/`.
+    pub fn add_function<A>(
+        &self,
+        name: impl Into<String>,
+        function: impl Fn(Invocation) -> A + Send + Sync + 'static,
+    ) where
+        A: Future<Output = Result<String, String>> + Send + 'static,
+    {
+        self.lambda.add(name, function);
+    }
+
+    /// Does what S3 does once a day with the lake's objects, by the stack's clock; returns how many it deleted.
+    ///
+    /// # Errors
+    ///
+    /// When a file cannot be read or deleted.
+    pub fn apply_lifecycle(
+        &self,
+        rules: &[LifecycleRule],
+        noncurrent: Duration,
+    ) -> io::Result<usize> {
+        self.versions.apply(&self.bucket, rules, noncurrent)
     }
 
     /// Returns what stream-cleaner has done since the start.
@@ -263,6 +305,46 @@ impl Stack {
             _ => Err(StackError::Panicked),
         }
     }
+}
+
+/// Opens the stream in the stack's folder.
+fn open_stream(
+    config: &StackConfig,
+    state: &Path,
+    clock: &Clock,
+    disk: &Disk,
+) -> Result<(Store, std::thread::JoinHandle<()>), StackError> {
+    let settings = StreamSettings {
+        arrival_jitter: ArrivalJitter {
+            max_ms: config.arrival_jitter_ms,
+        },
+        retention: config.retention,
+    };
+    let file = state.join("stream.redb");
+    Store::open(&file, config.shards, clock.clone(), disk.clone(), settings)
+}
+
+/// Opens the buckets in the stack's folder.
+fn open_s3(
+    config: &StackConfig,
+    state: &Path,
+    secret: &str,
+    versions: &Versions,
+    disk: &Disk,
+) -> Result<S3Service, StackError> {
+    let staging = state.join("staging");
+    s3::service(
+        &config.out,
+        buckets(config),
+        secret,
+        &staging,
+        versions.clone(),
+        disk.clone(),
+    )
+    .map_err(|source| StackError::Folder {
+        path: config.out.clone(),
+        source,
+    })
 }
 
 type Cleaner = stream_cleaner::App;

@@ -20,6 +20,7 @@ pub struct Totals {
     pub bytes_written: u64,
     retries: u64,
     dropped: u64,
+    undelivered: u64,
 }
 
 impl Totals {
@@ -33,6 +34,11 @@ impl Totals {
     /// Returns how many invocations were made for records that had been delivered before.
     pub fn retries(&self) -> u64 {
         self.retries
+    }
+
+    /// Returns how many of the records that were given up no destination has.
+    pub fn undelivered(&self) -> u64 {
+        self.undelivered
     }
 
     /// Returns how many records the event source mapping gave up; with no retry limit, none.
@@ -59,6 +65,7 @@ impl LiveTotals {
         Totals {
             retries: self.progress.retries(),
             dropped: self.progress.dropped(),
+            undelivered: self.progress.undelivered(),
             ..sums.clone()
         }
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use event_model::limits::LAMBDA_PAYLOAD_MAX_BYTES;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
+use tracing::warn;
 
 use super::lane::{Lane, pause_for_store};
 use super::{Deliver, Function, Pace, event};
@@ -106,6 +107,11 @@ impl<F: Function, D: Deliver> Lane<F, D> {
                     continue;
                 }
             };
+            if records.is_empty() {
+                // They left the stream before anybody read them.
+                warn!(shard = self.consumer.shard, "Records expired unread");
+                gathered.seen = end;
+            }
             for record in records {
                 if lane_of(&record.partition_key, config.parallelization_factor)
                     == self.consumer.lane

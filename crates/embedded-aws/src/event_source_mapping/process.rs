@@ -10,7 +10,7 @@ use tracing::{error, warn};
 use super::failure::{Condition, Discarded, LastAnswer};
 use super::gather::Gathered;
 use super::lane::Lane;
-use super::{Deliver, Function, Pace, event, response};
+use super::{Deliver, Function, Pace, Progress, event, response};
 use crate::kinesis::store::StoredRecord;
 
 /// Pause before a batch is tried again; it doubles with each try. AWS does not document its own.
@@ -110,9 +110,13 @@ impl<F: Function, D: Deliver> Lane<F, D> {
         }
     }
 
-    /// Discards the records at the front that are older than the age limit.
+    /// Discards the records at the front that are older than the age limit, or than the stream keeps them.
     async fn discard_expired<'a>(&self, mut part: Part<'a>) -> Part<'a> {
-        let Some(age) = self.shared.config.maximum_record_age else {
+        let ages = [
+            self.shared.config.maximum_record_age,
+            self.shared.store.retention(),
+        ];
+        let Some(age) = ages.into_iter().flatten().min() else {
             return part;
         };
         let age_ms = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
@@ -130,7 +134,7 @@ impl<F: Function, D: Deliver> Lane<F, D> {
         part
     }
 
-    /// Gives records up, and reports them to the destination, however often that takes: it is all that is left of them.
+    /// Gives records up, and reports them to the destination, as often as the settings say: it is all that is left of them.
     async fn discard(&self, part: &Part<'_>, records: &[StoredRecord], condition: Condition) {
         error!(shard = self.consumer.shard, batch.records = records.len(), %condition, "Gave up {} records", records.len());
         let discarded = Discarded {
@@ -143,14 +147,22 @@ impl<F: Function, D: Deliver> Lane<F, D> {
             now_ms: self.shared.clock.unix_millis(),
         };
         let invocation = discarded.to_invocation();
+        let Progress {
+            dropped,
+            undelivered,
+            ..
+        } = &*self.shared.progress;
+        let mut attempts = 0;
         while let Err(error) = (self.shared.deliver)(invocation.clone()).await {
             warn!(error, "The failure destination cannot be written to");
+            attempts += 1;
+            if Some(attempts) == self.shared.config.maximum_delivery_attempts {
+                undelivered.fetch_add(records.len() as u64, Ordering::Relaxed);
+                break;
+            }
             sleep(LONGEST_PAUSE).await;
         }
-        self.shared
-            .progress
-            .dropped
-            .fetch_add(records.len() as u64, Ordering::Relaxed);
+        dropped.fetch_add(records.len() as u64, Ordering::Relaxed);
     }
 }
 

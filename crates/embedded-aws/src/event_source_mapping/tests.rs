@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::disk::Disk;
-use crate::kinesis::store::{ArrivalJitter, NewRecord};
+use crate::kinesis::store::{NewRecord, StreamSettings};
 
 /// What the function saw: the data of the records of each invocation.
 type Seen = Arc<Mutex<Vec<Vec<String>>>>;
@@ -83,7 +83,7 @@ async fn set_up(
         shards,
         clock(),
         Disk::new(PathBuf::new()),
-        ArrivalJitter::default(),
+        StreamSettings::default(),
     )
     .unwrap();
     put(&store, records).await;

@@ -17,15 +17,19 @@ use serde::de::DeserializeOwned;
 use self::iterator::ShardIterator;
 use self::model::{
     DescribeStreamSummaryInput, GetRecordsInput, GetRecordsOutput, GetShardIteratorInput,
-    GetShardIteratorOutput, ListStreamsOutput, PutRecordInput, PutRecordOutput, PutRecordsInput,
-    PutRecordsOutput, Record, StreamDescriptionSummary, StreamId, StreamSummary,
+    GetShardIteratorOutput, ListStreamsOutput, PutRecordInput, PutRecordOutput, PutRecordsEntry,
+    PutRecordsInput, PutRecordsOutput, Record, StreamDescriptionSummary, StreamId, StreamSummary,
 };
 use super::store::{NewRecord, Place, ReadLimit, Store, StoreError};
+use super::throughput::{ShardLimits, Throughput};
 
 /// Most records that `GetRecords` returns (a Kinesis limit).
 const GET_RECORDS_MAX_RECORDS: usize = 10_000;
 /// Most bytes that `GetRecords` returns: 10 MiB (a Kinesis limit).
 const GET_RECORDS_MAX_BYTES: usize = 10 * 1024 * 1024;
+
+/// The code of what goes beyond a shard's limits.
+const THROTTLED: &str = "ProvisionedThroughputExceededException";
 
 /// The account that every name here belongs to.
 const ACCOUNT: &str = "000000000000";
@@ -36,6 +40,7 @@ pub(crate) struct Kinesis {
     store: Store,
     stream: String,
     clock: Clock,
+    throughput: Throughput,
 }
 
 /// An error in the service's own form.
@@ -71,11 +76,12 @@ impl From<StoreError> for ApiError {
 }
 
 impl Kinesis {
-    pub(crate) fn new(store: Store, stream: String, clock: Clock) -> Self {
+    pub(crate) fn new(store: Store, stream: String, clock: Clock, limits: ShardLimits) -> Self {
         Self {
             store,
             stream,
             clock,
+            throughput: Throughput::new(limits),
         }
     }
 
@@ -148,6 +154,10 @@ impl Kinesis {
         let input = input?;
         self.check_stream(&input.stream)?;
         let record = new_record(input.record)?;
+        let shard = self.shard_of(&record);
+        if !self.throughput.put(shard, size(&record)) {
+            return Err(ApiError::client(THROTTLED, self.rate_exceeded(shard)));
+        }
         let places = self.store.append(vec![record]).await?;
         let place = places.first().ok_or(StoreError::Closed)?;
         Ok(put_record_output(place))
@@ -176,11 +186,54 @@ impl Kinesis {
                 "{bytes} bytes; one call takes {PUT_RECORDS_MAX_BYTES}."
             )));
         }
-        let places = self.store.append(records).await?;
+        // Those that their shard takes, and for the others the shard.
+        let (mut taken, mut refused) = (Vec::new(), Vec::new());
+        for record in records {
+            let shard = self.shard_of(&record);
+            if self.throughput.put(shard, size(&record)) {
+                taken.push(record);
+                refused.push(None);
+            } else {
+                refused.push(Some(shard));
+            }
+        }
+        let failed_record_count = refused.len() - taken.len();
+        let mut places = if taken.is_empty() {
+            Vec::new().into_iter()
+        } else {
+            self.store.append(taken).await?.into_iter()
+        };
+        let records = refused.into_iter().map(|refused| {
+            if let Some(shard) = refused {
+                return Ok(PutRecordsEntry::Failed {
+                    error_code: THROTTLED,
+                    error_message: self.rate_exceeded(shard),
+                });
+            }
+            let place = places.next().ok_or(StoreError::Closed)?;
+            Ok(PutRecordsEntry::Stored(put_record_output(&place)))
+        });
+        let records = records.collect::<Result<_, StoreError>>()?;
         Ok(PutRecordsOutput {
-            failed_record_count: 0,
-            records: places.iter().map(put_record_output).collect(),
+            failed_record_count,
+            records,
         })
+    }
+
+    /// Returns the shard that a record goes to.
+    fn shard_of(&self, record: &NewRecord) -> u32 {
+        let state = self.store.state();
+        let shard = state.borrow().topology.open_shard(record.hash_key());
+        // The open shards cover every hash key.
+        shard.unwrap_or_default()
+    }
+
+    fn rate_exceeded(&self, shard: u32) -> String {
+        format!(
+            "Rate exceeded for shard {} in stream {} under account {ACCOUNT}.",
+            ShardId::from_number(shard),
+            self.stream
+        )
     }
 
     fn describe_stream_summary(
@@ -291,11 +344,17 @@ impl Kinesis {
                 "Limit is {records}; take 1 to {GET_RECORDS_MAX_RECORDS}."
             )));
         }
+        if !self.throughput.begin_read(iterator.shard) {
+            let message = self.rate_exceeded(iterator.shard);
+            return Err(ApiError::client(THROTTLED, message));
+        }
         let limit = ReadLimit {
             records,
             bytes: GET_RECORDS_MAX_BYTES,
         };
         let stored = self.store.read(iterator.shard, iterator.after, limit)?;
+        let bytes = stored.iter().map(|record| record.data.len()).sum();
+        self.throughput.end_read(iterator.shard, bytes);
         let after = stored
             .last()
             .map_or(iterator.after, |record| record.counter);

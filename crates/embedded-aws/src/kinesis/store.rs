@@ -8,6 +8,7 @@ mod writer;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use event_model::{Clock, SequenceNumber};
 use redb::{Database, ReadableDatabase as _};
@@ -16,6 +17,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use self::layout::{CHECKPOINTS, RECORDS, decode_record};
 pub(crate) use self::writer::ArrivalJitter;
 use self::writer::{Change, Writer};
+use super::hash::hash_key;
 use super::topology::{ReshardError, ShardInfo, Topology};
 use crate::StackError;
 use crate::disk::Disk;
@@ -33,6 +35,14 @@ pub(crate) struct NewRecord {
     /// Hash key that the producer chose itself, in place of the partition key's MD5.
     pub(crate) explicit_hash_key: Option<u128>,
     pub(crate) data: Vec<u8>,
+}
+
+impl NewRecord {
+    /// Returns the hash key that decides the shard.
+    pub(crate) fn hash_key(&self) -> u128 {
+        self.explicit_hash_key
+            .unwrap_or_else(|| hash_key(&self.partition_key))
+    }
 }
 
 /// A record of a shard.
@@ -142,6 +152,16 @@ pub(crate) struct Store {
     state: watch::Receiver<StreamState>,
     created_ms: i64,
     arrival_jitter: ArrivalJitter,
+    clock: Clock,
+    retention: Option<Duration>,
+}
+
+/// How a stream differs from one that keeps each record for ever, and its time.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct StreamSettings {
+    pub(crate) arrival_jitter: ArrivalJitter,
+    /// How long a record is given out; none is for ever.
+    pub(crate) retention: Option<Duration>,
 }
 
 impl Store {
@@ -151,7 +171,7 @@ impl Store {
         shards: u32,
         clock: Clock,
         disk: Disk,
-        arrival_jitter: ArrivalJitter,
+        settings: StreamSettings,
     ) -> Result<(Self, std::thread::JoinHandle<()>), StackError> {
         let failed = |source: redb::Error| StackError::Stream {
             path: path.to_owned(),
@@ -179,7 +199,9 @@ impl Store {
         let (changes, queue) = mpsc::channel(QUEUE);
         let topology = meta.topology;
         let stream = Arc::clone(&database);
-        let (writer, state) = Writer::new(stream, clock, topology, ends, disk, arrival_jitter);
+        let arrival_jitter = settings.arrival_jitter;
+        let (writer, state) =
+            Writer::new(stream, clock.clone(), topology, ends, disk, arrival_jitter);
         let thread = std::thread::Builder::new()
             .name("stream-writer".to_owned())
             .spawn(move || writer.run(queue))
@@ -193,6 +215,8 @@ impl Store {
             state,
             created_ms: meta.created_ms,
             arrival_jitter,
+            clock,
+            retention: settings.retention,
         };
         Ok((store, thread))
     }
@@ -200,6 +224,11 @@ impl Store {
     /// Returns when the stream was made: milliseconds since 1970-01-01 UTC.
     pub(crate) fn created_ms(&self) -> i64 {
         self.created_ms
+    }
+
+    /// Returns how long a record is given out.
+    pub(crate) fn retention(&self) -> Option<Duration> {
+        self.retention
     }
 
     /// Returns a receiver of the shards and how far they go, which sees changes.
@@ -279,13 +308,24 @@ impl Store {
         Ok(counter.map_or(0, |counter| counter.value()))
     }
 
-    /// Returns the records of a shard behind a counter, in order.
+    /// Returns the counter of the last record of a shard that is older than the stream keeps its records; 0 when none is.
+    pub(crate) fn trimmed(&self, shard: u32) -> Result<u64, StoreError> {
+        let Some(retention) = self.retention else {
+            return Ok(0);
+        };
+        let retention_ms = i64::try_from(retention.as_millis()).unwrap_or(i64::MAX);
+        let oldest_ms = self.clock.unix_millis().saturating_sub(retention_ms);
+        self.before(shard, oldest_ms)
+    }
+
+    /// Returns the records of a shard behind a counter, in order, without those that the stream no longer keeps.
     pub(crate) fn read(
         &self,
         shard: u32,
         after: u64,
         limit: ReadLimit,
     ) -> Result<Vec<StoredRecord>, StoreError> {
+        let after = after.max(self.trimmed(shard)?);
         let table = self.database.begin_read()?.open_table(RECORDS)?;
         let sequence = self
             .state

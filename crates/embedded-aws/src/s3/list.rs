@@ -63,25 +63,7 @@ pub(super) fn is_url(encoding: Option<&EncodingType>) -> bool {
 
 /// Lists the objects of a bucket's folder in the order of their keys' bytes.
 pub(super) fn list(bucket: &Path, asked: &Asked) -> io::Result<Listed> {
-    let mut found = Vec::new();
-    // Nothing outside the deepest folder of the prefix can have it.
-    let below = asked
-        .prefix
-        .rsplit_once('/')
-        .map_or("", |(folder, _)| folder);
-    let start = bucket.join(below);
-    let is_inside = Path::new(below)
-        .components()
-        .all(|part| matches!(part, std::path::Component::Normal(_)));
-    if is_inside && !has_link(bucket, below) {
-        let prefix = if below.is_empty() {
-            String::new()
-        } else {
-            format!("{below}/")
-        };
-        walk(&start, &prefix, &asked.prefix, &mut found)?;
-    }
-    found.sort_unstable_by(|left, right| left.0.cmp(&right.0));
+    let found = files(bucket, &asked.prefix)?;
     let max_keys = asked.max_keys.unwrap_or(MAX_KEYS).clamp(0, MAX_KEYS);
     let room = usize::try_from(max_keys).unwrap_or_default();
     let mut listed = Listed {
@@ -121,6 +103,27 @@ pub(super) fn list(bucket: &Path, asked: &Asked) -> io::Result<Listed> {
         last = name;
     }
     Ok(listed)
+}
+
+/// Returns the files below a folder whose keys have a prefix, by key.
+pub(super) fn files(folder: &Path, prefix: &str) -> io::Result<Vec<(String, PathBuf)>> {
+    let mut found = Vec::new();
+    // Nothing outside the deepest folder of the prefix can have it.
+    let below = prefix.rsplit_once('/').map_or("", |(below, _)| below);
+    let is_inside = Path::new(below)
+        .components()
+        .all(|part| matches!(part, std::path::Component::Normal(_)));
+    if is_inside && !has_link(folder, below) {
+        let start = folder.join(below);
+        let below = if below.is_empty() {
+            String::new()
+        } else {
+            format!("{below}/")
+        };
+        walk(&start, &below, prefix, &mut found)?;
+    }
+    found.sort_unstable_by(|left, right| left.0.cmp(&right.0));
+    Ok(found)
 }
 
 /// Tells whether a part of a path below a folder is a link, which may lead out of it.

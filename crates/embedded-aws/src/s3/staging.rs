@@ -11,6 +11,7 @@ use s3s::dto::{ETag, ETagCondition, Metadata};
 use s3s::{S3Result, s3_error};
 
 use super::object::{e_tag, is_absent, set_metadata};
+use super::versions::Versions;
 
 /// Where objects are written before they get their name.
 pub(super) struct Staging {
@@ -18,6 +19,7 @@ pub(super) struct Staging {
     next: AtomicU64,
     /// Held while an object gets its name, so that nobody writes between the look of a condition and the write.
     naming: Mutex<()>,
+    versions: Versions,
 }
 
 /// A condition that `PutObject` puts.
@@ -63,7 +65,7 @@ impl Condition {
 impl Staging {
     /// Takes a folder of the buckets' file system, and empties it: what a killed process left half-written was never
     /// acknowledged.
-    pub(super) fn open(folder: &Path) -> io::Result<Self> {
+    pub(super) fn open(folder: &Path, versions: Versions) -> io::Result<Self> {
         if folder.exists() {
             fs::remove_dir_all(folder)?;
         }
@@ -72,6 +74,7 @@ impl Staging {
             folder: folder.to_owned(),
             next: AtomicU64::new(0),
             naming: Mutex::new(()),
+            versions,
         })
     }
 
@@ -123,7 +126,7 @@ impl Staging {
     fn name(&self, staged: &Path, path: &Path, condition: &Condition) -> Result<(), WriteError> {
         let _guard = self.naming.lock().unwrap_or_else(PoisonError::into_inner);
         match condition {
-            Condition::None => fs::rename(staged, path)?,
+            Condition::None => self.replace(staged, path)?,
             // A link fails if the name is taken.
             Condition::Absent => match fs::hard_link(staged, path) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -132,12 +135,27 @@ impl Staging {
                 linked => linked?,
             },
             Condition::Matches(wanted) => match fs::metadata(path) {
-                Ok(metadata) if e_tag(&metadata) == *wanted => fs::rename(staged, path)?,
+                Ok(metadata) if e_tag(&metadata) == *wanted => self.replace(staged, path)?,
                 Ok(_) => return Err(WriteError::Condition),
                 Err(error) if is_absent(&error) => return Err(WriteError::Absent),
                 Err(error) => return Err(error.into()),
             },
         }
         Ok(())
+    }
+
+    fn replace(&self, staged: &Path, path: &Path) -> io::Result<()> {
+        self.versions.keep(path)?;
+        fs::rename(staged, path)
+    }
+
+    /// Deletes an object; one that is not there is deleted already.
+    pub(super) fn delete(&self, path: &Path) -> io::Result<()> {
+        let _guard = self.naming.lock().unwrap_or_else(PoisonError::into_inner);
+        self.versions.keep(path)?;
+        match fs::remove_file(path) {
+            Err(error) if !is_absent(&error) => Err(error),
+            _ => Ok(()),
+        }
     }
 }

@@ -1,5 +1,6 @@
 mod api_gateway;
 mod kinesis;
+mod outages;
 mod s3;
 mod strangers;
 
@@ -21,6 +22,7 @@ fn clock() -> Clock {
 struct TestStack {
     folder: tempfile::TempDir,
     stack: Stack,
+    faults: Faults,
     kinesis: aws_sdk_kinesis::Client,
     s3: aws_sdk_s3::Client,
     http: reqwest::Client,
@@ -30,10 +32,12 @@ async fn start_with(adjust: impl FnOnce(&mut StackConfig)) -> TestStack {
     let folder = tempfile::tempdir().unwrap();
     let mut config = StackConfig::new(folder.path());
     adjust(&mut config);
+    let faults = config.faults.clone();
     let stack = Stack::start(config, clock()).await.unwrap();
     let aws = stack.sdk_config();
     TestStack {
         folder,
+        faults,
         kinesis: aws_sdk_kinesis::Client::new(&aws),
         s3: aws_sdk_s3::Client::new(&aws),
         http: reqwest::Client::new(),

@@ -51,7 +51,19 @@ pub(super) struct PutRecordsInput {
 #[serde(rename_all = "PascalCase")]
 pub(super) struct PutRecordsOutput {
     pub(super) failed_record_count: usize,
-    pub(super) records: Vec<PutRecordOutput>,
+    pub(super) records: Vec<PutRecordsEntry>,
+}
+
+/// What became of a record of `PutRecords`.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(super) enum PutRecordsEntry {
+    Stored(PutRecordOutput),
+    #[serde(rename_all = "PascalCase")]
+    Failed {
+        error_code: &'static str,
+        error_message: String,
+    },
 }
 
 #[derive(Deserialize)]

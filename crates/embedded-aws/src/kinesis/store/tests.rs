@@ -36,7 +36,7 @@ fn open(folder: &Path, shards: u32) -> Result<Opened, StackError> {
         shards,
         clock(&Arc::default()),
         Disk::new(PathBuf::new()),
-        ArrivalJitter::default(),
+        StreamSettings::default(),
     )?;
     Ok(Opened { store, thread })
 }
@@ -143,7 +143,7 @@ async fn a_clock_that_is_set_back_does_not_reverse_arrivals() {
         1,
         clock(&millis),
         Disk::new(PathBuf::new()),
-        ArrivalJitter::default(),
+        StreamSettings::default(),
     )
     .unwrap();
     for offset in [5_000, 1_000, 9_000] {

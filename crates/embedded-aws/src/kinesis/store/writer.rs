@@ -9,7 +9,6 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::layout::{CHECKPOINTS, LANES, META, RECORDS, encode_record, seconds, write_topology};
 use super::{Consumer, NewRecord, Place, Reshard, StoreError, StreamState};
 use crate::disk::Disk;
-use crate::kinesis::hash::hash_key;
 use crate::kinesis::topology::{ReshardError, Topology};
 
 /// Most changes in one transaction.
@@ -197,11 +196,8 @@ impl Writer {
         let now_ms = self.clock.unix_millis();
         let mut places = Vec::with_capacity(records.len());
         for record in records {
-            let hash = record
-                .explicit_hash_key
-                .unwrap_or_else(|| hash_key(&record.partition_key));
             // The open shards cover every hash key.
-            let shard = topology.open_shard(hash).unwrap_or_default();
+            let shard = topology.open_shard(record.hash_key()).unwrap_or_default();
             let (Some((counter, arrival_ms)), Some(info)) =
                 (ends.get_mut(shard as usize), topology.get(shard))
             else {

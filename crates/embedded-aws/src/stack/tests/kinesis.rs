@@ -5,7 +5,12 @@ use aws_sdk_kinesis::types::{PutRecordsRequestEntry, ShardIteratorType};
 use super::*;
 
 impl TestStack {
-    async fn iterator(&self, shard: &str, kind: ShardIteratorType, number: Option<&str>) -> String {
+    pub(super) async fn iterator(
+        &self,
+        shard: &str,
+        kind: ShardIteratorType,
+        number: Option<&str>,
+    ) -> String {
         let iterator = self
             .kinesis
             .get_shard_iterator()
@@ -23,7 +28,7 @@ impl TestStack {
     }
 
     /// Reads from an iterator on; returns the data and the next iterator.
-    async fn read(&self, iterator: &str) -> (Vec<String>, String) {
+    pub(super) async fn read(&self, iterator: &str) -> (Vec<String>, String) {
         let output = self
             .kinesis
             .get_records()
