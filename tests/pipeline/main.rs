@@ -8,6 +8,7 @@
 )]
 
 mod a_failed_write_is_delivered_again;
+mod a_hot_key_slows_nobody_else;
 mod a_poison_record_does_not_block_the_shard;
 mod a_run_that_dies_is_tried_again;
 mod a_stack_goes_on_where_it_stopped;
