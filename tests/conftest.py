@@ -19,6 +19,9 @@ def pytest_addoption(parser):
     options.addoption("--model-tables", type=Path, help="tables that the model's random sequences left, to be read as well")
     options.addoption("--seed", type=int, default=random.randrange(10**6), help="of rows, cuts and kills")
     options.addoption("--minutes", type=float, default=10, help="how long the steady load takes")
+    options.addoption(
+        "--rejects", type=int, default=2_000_000, help="of the day of rejects; 8,000,000 take four times as long, and the same memory"
+    )
     options.addoption("--rows", type=int, default=160_000, help="of each day of rows of every size")
     options.addoption("--bless", action="store_true", help="write the golden answers instead of comparing")
     options.addoption("--screenshots", type=Path, help="a folder for pictures of the pages, light, dark and narrow")
