@@ -4,15 +4,17 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, anyhow};
 use aws_request::AwsRequest;
 use event_model::Clock;
 use lambda_http::http::HeaderMap;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use tokio::sync::Mutex;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 use tracing::warn;
+
+use crate::producer::Jitter;
 
 /// The header of a request's key, by API Gateway's own name.
 const HEADER: &str = "x-api-key";
@@ -25,6 +27,9 @@ const MAX_AGE: Duration = Duration::from_mins(5);
 
 /// Time between two readings, also when requests bring keys that nobody knows: a guesser cannot use up the calls to SSM.
 const READ_PAUSE: Duration = Duration::from_secs(30);
+
+/// Longest that a start goes on asking for the keys; Lambda gives it ten seconds.
+const START_PATIENCE: Duration = Duration::from_secs(8);
 
 /// Longest that a request waits for a reading.
 const READ_TIMEOUT: Duration = Duration::from_secs(2);
@@ -95,8 +100,16 @@ impl ApiKeys {
 
     /// Reads the keys from a parameter of SSM, which may be encrypted, and reads them again while requests come: when they are
     /// five minutes old, and when a request brings a key that is not among them.
-    pub async fn from_parameter(ssm: AwsRequest, name: &str, clock: Clock) -> anyhow::Result<Self> {
-        let digests = read(&ssm, name).await?;
+    ///
+    /// Environments that start together ask SSM together, which takes 40 calls a second of an account: what it refuses for that, or
+    /// cannot answer, is asked again, within the ten seconds that Lambda gives a start. `seed` spreads them.
+    pub async fn from_parameter(
+        ssm: AwsRequest,
+        name: &str,
+        clock: Clock,
+        seed: u64,
+    ) -> anyhow::Result<Self> {
+        let digests = read_at_start(&ssm, name, &Jitter::new(seed)).await?;
         let now = clock.now();
         Ok(Self(Source::Parameter(Arc::new(Parameter {
             ssm,
@@ -215,31 +228,67 @@ impl fmt::Debug for ApiKeys {
     }
 }
 
+/// Why the parameter was not read.
+enum ReadError {
+    /// Another try may succeed.
+    MayPass(anyhow::Error),
+    ForGood(anyhow::Error),
+}
+
+/// Reads the keys, again and again while that may help.
+async fn read_at_start(ssm: &AwsRequest, name: &str, jitter: &Jitter) -> anyhow::Result<Digests> {
+    let end = Instant::now() + START_PATIENCE;
+    let mut tries = 0;
+    loop {
+        let error = match get_parameter(ssm, name).await {
+            Err(ReadError::MayPass(error)) => error,
+            list => return digests(list, name),
+        };
+        let pause = jitter.pause(tries);
+        if Instant::now() + pause >= end {
+            return digests(Err(ReadError::MayPass(error)), name);
+        }
+        tries += 1;
+        sleep(pause).await;
+    }
+}
+
 async fn read(ssm: &AwsRequest, name: &str) -> anyhow::Result<Digests> {
-    let list = get_parameter(ssm, name)
-        .await
+    digests(get_parameter(ssm, name).await, name)
+}
+
+fn digests(list: Result<String, ReadError>, name: &str) -> anyhow::Result<Digests> {
+    let list = list
+        .map_err(|error| match error {
+            ReadError::MayPass(error) | ReadError::ForGood(error) => error,
+        })
         .with_context(|| format!("could not read the API keys from the SSM parameter `{name}`"))?;
     Digests::parse(&list)
         .with_context(|| format!("the SSM parameter `{name}` has no usable API keys"))
 }
 
 /// Calls `GetParameter`, and returns the decrypted value.
-async fn get_parameter(ssm: &AwsRequest, name: &str) -> anyhow::Result<String> {
+async fn get_parameter(ssm: &AwsRequest, name: &str) -> Result<String, ReadError> {
     let headers = [
         ("content-type", "application/x-amz-json-1.1"),
         ("x-amz-target", "AmazonSSM.GetParameter"),
     ];
     let body = serde_json::json!({"Name": name, "WithDecryption": true}).to_string();
-    let answer = ssm.post("ssm", "/", &headers, body.into_bytes()).await?;
+    let answer = ssm.post("ssm", "/", &headers, body.into_bytes());
+    let answer = answer.await.map_err(ReadError::MayPass)?;
     let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-    // An error's message may be shown, an answer may not.
-    ensure!(
-        answer.status == 200,
-        "SSM answered {}: {} {}",
-        answer.status,
-        body["__type"].as_str().unwrap_or_default(),
-        body["message"].as_str().unwrap_or_default()
-    );
+    if answer.status != 200 {
+        let code = body["__type"].as_str().unwrap_or_default();
+        // An error's message may be shown, an answer may not.
+        let message = body["message"].as_str().unwrap_or_default();
+        let error = anyhow!("SSM answered {}: {code} {message}", answer.status);
+        let is_passing = answer.status >= 500 || code.contains("Throttling");
+        return Err(if is_passing {
+            ReadError::MayPass(error)
+        } else {
+            ReadError::ForGood(error)
+        });
+    }
     let value = &body["Parameter"]["Value"];
     Ok(value.as_str().unwrap_or_default().to_owned())
 }

@@ -20,12 +20,13 @@ async fn main() -> Result<(), Error> {
     let aws = aws_config::load_defaults(BehaviorVersion::latest()).await;
     let clock = Clock::new(SystemTime::now);
     // Environments that start together must not retry together.
-    let seed = clock.now().duration_since(UNIX_EPOCH)?.subsec_nanos();
+    let seed = u64::from(clock.now().duration_since(UNIX_EPOCH)?.subsec_nanos());
     let kinesis = aws_sdk_kinesis::Client::new(&aws);
-    let mut app = App::new(kinesis, config.clone(), clock.clone(), u64::from(seed));
+    let mut app = App::new(kinesis, config.clone(), clock.clone(), seed);
     if let Some(parameter) = &config.api_keys {
         let ssm = AwsRequest::new(&aws, clock.clone())?;
-        app = app.with_api_keys(ApiKeys::from_parameter(ssm, parameter, clock).await?);
+        let api_keys = ApiKeys::from_parameter(ssm, parameter, clock, seed).await?;
+        app = app.with_api_keys(api_keys);
     }
 
     run(service_fn(|request: Request| app.handle(request))).await

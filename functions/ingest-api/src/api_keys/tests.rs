@@ -72,7 +72,7 @@ impl Ssm {
         });
         let server = server.await.unwrap();
         let ssm = ssm(server.url(), self.clock());
-        let keys = ApiKeys::from_parameter(ssm, "/keys", self.clock()).await;
+        let keys = ApiKeys::from_parameter(ssm, "/keys", self.clock(), 0).await;
         (keys, server)
     }
 }
@@ -248,4 +248,62 @@ async fn a_request_does_not_wait_long_for_a_list_that_does_not_come() {
 fn keys_do_not_show_in_debug() {
     let keys = ApiKeys::parse(&format!("{FIRST}\n{SECOND}")).unwrap();
     assert_eq!(format!("{keys:?}"), "ApiKeys(2)");
+}
+
+/// A service that takes some calls a second, as SSM takes 40 of an account.
+async fn throttled(calls_per_second: usize) -> TestServer {
+    let taken = std::sync::Mutex::new((std::time::Instant::now(), 0));
+    let server = TestServer::start(move |_| {
+        let mut taken = taken.lock().unwrap();
+        if taken.0.elapsed() >= Duration::from_secs(1) {
+            *taken = (std::time::Instant::now(), 0);
+        }
+        taken.1 += 1;
+        if taken.1 > calls_per_second {
+            let refusal = json!({"__type": "ThrottlingException", "message": "Rate exceeded"});
+            return (400, refusal.to_string());
+        }
+        (200, json!({"Parameter": {"Value": FIRST}}).to_string())
+    });
+    server.await.unwrap()
+}
+
+#[tokio::test]
+async fn two_hundred_starts_at_once_all_get_the_keys() {
+    let server = throttled(40).await;
+    let ssm = ssm(server.url(), Clock::new(|| UNIX_EPOCH));
+    let started = std::time::Instant::now();
+    let starts = (0..200).map(|seed| {
+        let (ssm, clock) = (ssm.clone(), Clock::new(|| UNIX_EPOCH));
+        async move { ApiKeys::from_parameter(ssm, "/keys", clock, seed).await }
+    });
+    let starts: tokio::task::JoinSet<_> = starts.collect();
+    let starts = starts.join_all().await;
+    let failed: Vec<_> = starts
+        .iter()
+        .filter_map(|keys| keys.as_ref().err())
+        .collect();
+    assert!(
+        failed.is_empty(),
+        "{} starts: {:#}",
+        failed.len(),
+        failed[0]
+    );
+    assert!(
+        started.elapsed() >= Duration::from_secs(4),
+        "nothing was refused"
+    );
+    assert!(server.calls() < 200 * 10, "{} calls", server.calls());
+}
+
+#[tokio::test]
+async fn a_parameter_that_is_not_there_is_asked_for_once() {
+    let ssm = Ssm::default();
+    let (keys, server) = ssm.start().await;
+    let error = format!("{:#}", keys.unwrap_err());
+    assert!(
+        error.ends_with("SSM answered 400: ParameterNotFound no"),
+        "{error}"
+    );
+    assert_eq!(server.calls(), 1);
 }
