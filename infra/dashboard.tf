@@ -53,7 +53,7 @@ locals {
       graphs = [
         {
           title   = "Rows"
-          metrics = [for kind in keys(local.columns) : [local.metrics_namespace, "rows_${kind}", "function", module.stream_cleaner.name]]
+          metrics = [for kind in keys(local.columns) : [local.metrics_namespace, "rows", "function", module.stream_cleaner.name, "table", kind]]
           stat    = "Sum"
         },
         {

@@ -38,7 +38,7 @@ VARYING = {
     "StreamCreationTimestamp": "<time>",
 }
 # Metrics that depend on the clock, and on the version of the compression.
-VARYING_METRICS = ("duration_ms", "bytes_written")
+VARYING_METRICS = ("handling_ms", "bytes_written")
 
 WATCH_EVENT = "events/ingest-api/events-row.json"
 # Long enough to compile the function and what it depends on.
@@ -177,13 +177,16 @@ class StreamCleaner:
         }
 
     def metrics(self):
-        """Returns the metrics of the line from which CloudWatch makes them."""
-        [line] = [line for line in map(json.loads, self.function.output()) if "_aws" in line]
-        [group] = line["_aws"]["CloudWatchMetrics"]
-        return {
-            metric["Name"]: f"<{metric['Unit'].lower()}>" if metric["Name"] in VARYING_METRICS else line[metric["Name"]]
-            for metric in group["Metrics"]
-        }
+        """Returns the metrics of the lines from which CloudWatch makes them; those of a table by its name."""
+        found = {}
+        for line in map(json.loads, self.function.output()):
+            for group in line.get("_aws", {}).get("CloudWatchMetrics", []):
+                metrics = {
+                    metric["Name"]: f"<{metric['Unit'].lower()}>" if metric["Name"] in VARYING_METRICS else line[metric["Name"]]
+                    for metric in group["Metrics"]
+                }
+                found |= {line["table"]: metrics} if "table" in line else metrics
+        return found
 
 
 def rows(path):

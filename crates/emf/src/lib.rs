@@ -37,31 +37,69 @@ impl Metric {
     }
 }
 
-/// Returns metrics as one line, without its end. `at_ms` is their time: milliseconds since 1970-01-01 UTC.
-///
-/// `deployed` is the name that Lambda knows the function by; where it runs without Lambda that is empty, and `package` is used.
-pub fn line(deployed: &str, package: &str, at_ms: i64, metrics: &[Metric]) -> String {
-    let function = if deployed.is_empty() {
-        package
-    } else {
-        deployed
-    };
-    let names: Vec<Value> = metrics
-        .iter()
-        .map(|metric| json!({"Name": metric.name, "Unit": metric.unit}))
-        .collect();
-    let mut line = Map::new();
-    line.insert("_aws".to_owned(), json!({
-        "Timestamp": at_ms,
-        "CloudWatchMetrics": [{"Namespace": "pinflow", "Dimensions": [["function"]], "Metrics": names}],
-    }));
-    line.insert("function".to_owned(), json!(function));
-    line.extend(
-        metrics
+/// Most metrics of one line (a limit of the format); CloudWatch drops a longer one whole.
+const MAX_METRICS: usize = 100;
+
+/// Whose metrics these are, and of when.
+#[derive(Clone, Copy, Debug)]
+pub struct Source<'a> {
+    /// The name that Lambda knows the function by; where it runs without Lambda that is empty, and `package` is used.
+    pub deployed: &'a str,
+    /// The function's package.
+    pub package: &'a str,
+    /// Milliseconds since 1970-01-01 UTC.
+    pub at_ms: i64,
+}
+
+impl Source<'_> {
+    /// Returns metrics of the function as lines, without the last one's end: one, unless they are more than a line may have.
+    pub fn lines(&self, metrics: &[Metric]) -> String {
+        self.lines_of(None, metrics)
+    }
+
+    /// Returns metrics of one table of the function, which have its name as a second dimension, `table`.
+    pub fn lines_of_table(&self, table: &str, metrics: &[Metric]) -> String {
+        self.lines_of(Some(table), metrics)
+    }
+
+    fn lines_of(&self, table: Option<&str>, metrics: &[Metric]) -> String {
+        let lines: Vec<_> = metrics
+            .chunks(MAX_METRICS)
+            .map(|metrics| self.line(table, metrics))
+            .collect();
+        lines.join("\n")
+    }
+
+    fn line(&self, table: Option<&str>, metrics: &[Metric]) -> String {
+        let function = if self.deployed.is_empty() {
+            self.package
+        } else {
+            self.deployed
+        };
+        let dimensions = match table {
+            Some(_) => vec!["function", "table"],
+            None => vec!["function"],
+        };
+        let names: Vec<Value> = metrics
             .iter()
-            .map(|metric| (metric.name.to_string(), json!(metric.value))),
-    );
-    Value::Object(line).to_string()
+            .map(|metric| json!({"Name": metric.name, "Unit": metric.unit}))
+            .collect();
+        let mut line = Map::new();
+        line.insert("_aws".to_owned(), json!({
+            "Timestamp": self.at_ms,
+            "CloudWatchMetrics": [{"Namespace": "pinflow", "Dimensions": [dimensions], "Metrics": names}],
+        }));
+        line.insert("function".to_owned(), json!(function));
+        if let Some(table) = table {
+            line.insert("table".to_owned(), json!(table));
+        }
+        line.extend(
+            metrics
+                .iter()
+                .map(|metric| (metric.name.to_string(), json!(metric.value))),
+        );
+        Value::Object(line).to_string()
+    }
 }
 
 #[cfg(test)]
@@ -79,7 +117,12 @@ mod tests {
             Metric::bytes("bytes_written", 2048),
             Metric::milliseconds("duration_ms", 7),
         ];
-        let line = line("dev-cleaner", "cleaner", 1_700_000_000_000, &metrics);
+        let source = Source {
+            deployed: "dev-cleaner",
+            package: "cleaner",
+            at_ms: 1_700_000_000_000,
+        };
+        let line = source.lines(&metrics);
         let expected = json!({
             "_aws": {
                 "Timestamp": 1_700_000_000_000_i64,
@@ -102,9 +145,39 @@ mod tests {
         assert!(!line.contains('\n'), "CloudWatch reads line by line");
     }
 
+    const LOCAL: Source<'_> = Source {
+        deployed: "",
+        package: "cleaner",
+        at_ms: 0,
+    };
+
     #[test]
     fn a_function_that_is_not_deployed_goes_by_its_package() {
-        let line = read(&line("", "cleaner", 0, &[]));
+        let line = read(&LOCAL.lines(&[Metric::count("rows", 1)]));
         assert_eq!(line.get("function"), Some(&json!("cleaner")));
+    }
+
+    #[test]
+    fn a_table_is_a_dimension() {
+        let line = read(&LOCAL.lines_of_table("pin", &[Metric::count("rows", 1)]));
+        assert_eq!(line["table"], "pin");
+        let group = &line["_aws"]["CloudWatchMetrics"][0];
+        assert_eq!(group["Dimensions"], json!([["function", "table"]]));
+    }
+
+    #[test]
+    fn more_metrics_than_a_line_takes_are_several_lines() {
+        let metrics: Vec<_> = (0..250)
+            .map(|number| Metric::count(format!("m{number}"), number))
+            .collect();
+        let lines = LOCAL.lines(&metrics);
+        let lines: Vec<_> = lines.lines().map(read).collect();
+        let counts = lines.iter().map(|line| {
+            let group = &line["_aws"]["CloudWatchMetrics"][0];
+            group["Metrics"].as_array().unwrap().len()
+        });
+        assert_eq!(counts.collect::<Vec<_>>(), [100, 100, 50]);
+        assert_eq!(lines[2]["m249"], 249);
+        assert_eq!(LOCAL.lines(&[]), "");
     }
 }

@@ -17,7 +17,7 @@ use lambda_runtime::{Context, LambdaEvent};
 use tokio::time::timeout;
 use tracing::{info, instrument, warn};
 
-use crate::batch::{PreparedBatch, PreparedObject, Record, prepare};
+use crate::batch::{PreparedObject, Record, prepare};
 use crate::event::{KinesisEvent, KinesisEventRecord};
 use crate::{BatchSummary, CleanerError, Config};
 
@@ -92,10 +92,8 @@ impl App {
     ) -> Result<KinesisEventResponse, CleanerError> {
         let started = self.clock.unix_millis();
         let records = records(&event.payload)?;
-        let PreparedBatch {
-            user_records,
-            objects,
-        } = prepare(&records)?;
+        let batch = prepare(&records)?;
+        let objects = &batch.objects;
         let left = self.time_left(&event.context);
         let outcomes = join_all(objects.iter().map(|object| async {
             match timeout(left, self.put(object)).await {
@@ -105,14 +103,12 @@ impl App {
         }));
         let outcomes = outcomes.await;
 
-        let function = &event.context.env_config.function_name;
-        let mut summary = BatchSummary::new(function, &records, user_records);
-        let mut failures = Vec::new();
+        let (mut written, mut kept, mut failures) = (Vec::new(), 0, Vec::new());
         for (object, outcome) in objects.iter().zip(outcomes) {
             match outcome {
-                Ok(Put::Written) => summary.add(object),
+                Ok(Put::Written) => written.push(object),
                 Ok(Put::Kept { records }) => {
-                    summary.objects_kept += 1;
+                    kept += 1;
                     warn!(
                         lake.key = %object.key,
                         "`{}` stays: it has {records} records, this batch {}",
@@ -120,26 +116,38 @@ impl App {
                         object.contents.records(),
                     );
                 }
-                Err(error) => failures.push((object, error)),
+                Err(error) => {
+                    warn!(lake.key = %object.key, error = %DisplayErrorContext(&error), "Could not write `{}`", object.key);
+                    failures.push(object);
+                }
             }
         }
+        // From the first record on that is in no object, the batch is delivered again.
+        let first_failed = failures.first().map(|object| object.first_record);
+        let retried = first_failed.and_then(|first| records.get(first));
+        let function = &event.context.env_config.function_name;
+        let mut summary = if let Some(first) = first_failed {
+            let done = records.get(..first).unwrap_or_default();
+            let done_batch = prepare(done)?;
+            BatchSummary::new(function, done, &done_batch, done_batch.objects.iter())
+        } else {
+            BatchSummary::new(function, &records, &batch, written.iter().copied())
+        };
+        for object in written {
+            summary.add_object(object);
+        }
+        summary.objects_kept = kept;
+        summary.objects_failed = failures.len() as u64;
+        summary.retried_from = retried.map(|record| record.sequence.to_owned());
         summary.finished_at_ms = self.clock.unix_millis();
-        summary.duration_ms = summary
+        summary.handling_ms = summary
             .finished_at_ms
             .saturating_sub(started)
             .unsigned_abs();
 
         let mut response = KinesisEventResponse::default();
-        for (object, error) in &failures {
-            warn!(lake.key = %object.key, error = %DisplayErrorContext(error), "Could not write `{}`", object.key);
-        }
-        if let Some(record) = failures
-            .first()
-            .and_then(|(object, _)| records.get(object.first_record))
-        {
+        if let Some(record) = retried {
             response.add_failure(record.sequence);
-            summary.retried_from = Some(record.sequence.to_owned());
-            summary.objects_failed = failures.len() as u64;
         }
         log(&summary);
         (self.publish)(&summary);
@@ -191,7 +199,7 @@ fn log(summary: &BatchSummary) {
         batch.rejected = summary.tally.total_lost(),
         batch.objects = summary.objects,
         size_bytes = summary.bytes_written,
-        duration_ms = summary.duration_ms,
+        handling_ms = summary.handling_ms,
         retried_from = summary.retried_from,
         "Cleaned {} records ({} user records) into {} rows, {} rejected",
         summary.records,

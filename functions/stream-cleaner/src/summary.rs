@@ -2,23 +2,22 @@
 
 use cleaning::Tally;
 use emf::Metric;
-use event_model::Kind;
 
-use crate::batch::{Contents, PreparedObject, Record};
+use crate::batch::{Contents, PreparedBatch, PreparedObject, Record};
 
-/// What one invocation did. Only what was written is counted; what is delivered again is counted then.
+/// What one invocation did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BatchSummary {
     /// Name of the function as it is deployed; empty when it runs without Lambda.
     pub function: String,
-    /// Kinesis records in the batch.
+    /// Kinesis records that are done with: all of the batch, or those before the one from which on it is delivered again.
     pub records: u64,
-    /// Records after the aggregates among them are taken apart: as many as there are rows and rejected records when all
-    /// objects are written. An aggregate that is damaged counts as one.
+    /// Records after the aggregates among these are taken apart: as many as there are rows and rejected records. How many an aggregate
+    /// held that is damaged nobody can say: it counts as one, as it does in quarantine.
     pub user_records: u64,
-    /// Bytes of the records' data.
+    /// Bytes of the data of these records.
     pub bytes_in: u64,
-    /// Rows written, and user records written to quarantine.
+    /// What these records became: rows, and user records in quarantine. A record that is delivered again is counted then.
     pub tally: Tally,
     /// Objects written.
     pub objects: u64,
@@ -32,27 +31,40 @@ pub struct BatchSummary {
     pub retried_from: Option<String>,
     /// When the invocation ended: milliseconds since 1970-01-01 UTC.
     pub finished_at_ms: i64,
-    /// How long it took, in milliseconds.
-    pub duration_ms: u64,
+    /// How long that took from the decoded event on, in milliseconds.
+    pub handling_ms: u64,
 }
 
 impl BatchSummary {
-    pub(crate) fn new(function: &str, records: &[Record<'_>], user_records: u64) -> Self {
-        let bytes_in = records.iter().map(|record| record.data.len() as u64).sum();
-        Self {
+    /// Counts records, and what is in their objects.
+    pub(crate) fn new<'a>(
+        function: &str,
+        records: &[Record<'_>],
+        batch: &PreparedBatch,
+        objects: impl Iterator<Item = &'a PreparedObject>,
+    ) -> Self {
+        let mut summary = Self {
             function: function.to_owned(),
             records: records.len() as u64,
-            user_records,
-            bytes_in,
+            user_records: batch.user_records,
+            bytes_in: records.iter().map(|record| record.data.len() as u64).sum(),
             ..Self::default()
+        };
+        for object in objects {
+            summary.add_contents(&object.contents);
         }
+        summary
     }
 
     /// Counts an object that was written.
-    pub(crate) fn add(&mut self, object: &PreparedObject) {
+    pub(crate) fn add_object(&mut self, object: &PreparedObject) {
         self.objects += 1;
         self.bytes_written += object.body.len() as u64;
-        match &object.contents {
+    }
+
+    /// Counts what is in an object.
+    fn add_contents(&mut self, contents: &Contents) {
+        match contents {
             Contents::Rows {
                 kind,
                 rows,
@@ -69,17 +81,15 @@ impl BatchSummary {
         }
     }
 
-    /// Returns the summary as one line in CloudWatch's embedded metric format.
+    /// Returns the summary as lines in CloudWatch's embedded metric format: one, and one for each table that got rows.
     ///
     /// A code or a rule that did not occur has no metric: CloudWatch bills each metric by the hours in which it has data.
     pub fn to_emf(&self) -> String {
-        let rows = |kind| self.tally.rows.get(&kind).copied().unwrap_or_default();
         let rejected = self.tally.rejected.iter();
         let mut metrics = vec![
             Metric::count("records_in", self.records),
             Metric::count("user_records_in", self.user_records),
         ];
-        metrics.extend(Kind::ALL.map(|kind| Metric::count(format!("rows_{kind}"), rows(kind))));
         metrics.push(Metric::count("rejected", self.tally.total_lost()));
         metrics.extend(
             rejected.map(|(code, &value)| Metric::count(format!("rejected_{code}"), value)),
@@ -94,7 +104,7 @@ impl BatchSummary {
             Metric::count("objects_written", self.objects),
             Metric::bytes("bytes_in", self.bytes_in),
             Metric::bytes("bytes_written", self.bytes_written),
-            Metric::milliseconds("duration_ms", self.duration_ms),
+            Metric::milliseconds("handling_ms", self.handling_ms),
         ]);
         if self.objects_kept > 0 {
             metrics.push(Metric::count("objects_kept", self.objects_kept));
@@ -102,11 +112,17 @@ impl BatchSummary {
         if self.objects_failed > 0 {
             metrics.push(Metric::count("objects_failed", self.objects_failed));
         }
-        emf::line(
-            &self.function,
-            env!("CARGO_PKG_NAME"),
-            self.finished_at_ms,
-            &metrics,
-        )
+        let source = emf::Source {
+            deployed: &self.function,
+            package: env!("CARGO_PKG_NAME"),
+            at_ms: self.finished_at_ms,
+        };
+        let mut lines = source.lines(&metrics);
+        for (kind, &rows) in &self.tally.rows {
+            let rows = [Metric::count("rows", rows)];
+            lines.push('\n');
+            lines += &source.lines_of_table(kind.as_str(), &rows);
+        }
+        lines
     }
 }

@@ -57,22 +57,20 @@ pub(crate) fn line(record: &RunRecord, deployed: &str) -> Option<String> {
         "duration_ms",
         u64::try_from(duration).unwrap_or_default(),
     ));
-    Some(emf::line(
-        deployed,
-        env!("CARGO_PKG_NAME"),
-        finished_at.as_millisecond(),
-        &metrics,
-    ))
+    Some(source(deployed, finished_at).lines(&metrics))
 }
 
 /// Returns the metrics of a start by the schedule whose day somebody else has done before.
 pub(crate) fn found_done(now: Timestamp, deployed: &str) -> String {
-    emf::line(
+    source(deployed, now).lines(&[Metric::count(SCHEDULED_RUNS_SUCCEEDED, 1)])
+}
+
+fn source(deployed: &str, at: Timestamp) -> emf::Source<'_> {
+    emf::Source {
         deployed,
-        env!("CARGO_PKG_NAME"),
-        now.as_millisecond(),
-        &[Metric::count(SCHEDULED_RUNS_SUCCEEDED, 1)],
-    )
+        package: env!("CARGO_PKG_NAME"),
+        at_ms: at.as_millisecond(),
+    }
 }
 
 /// Returns by how many rows the merges of a run missed what they said.
