@@ -1,6 +1,7 @@
 //! `local`: the stack, until Ctrl-C.
 
 use std::path::Path;
+use std::time::Duration;
 
 use daily_batch::{App, Config, Lake, Stream};
 use embedded_aws::{Stack, StackConfig};
@@ -10,6 +11,9 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::LocalOptions;
 use crate::daily::Schedule;
 use crate::{Exit, Terminal};
+
+/// How long what is under way may take after Ctrl-C; a second one ends the process at once.
+const SHUTDOWN_TIME: Duration = Duration::from_secs(5);
 
 /// Keeps the stack up until Ctrl-C, and says how to talk to it.
 pub(crate) async fn command(
@@ -54,11 +58,18 @@ pub(crate) async fn command(
         () = stop.cancelled() => {}
         ended = runs => ended?,
     }
-    stack.shutdown().await?;
+    let out = options.out.display();
+    match tokio::time::timeout(SHUTDOWN_TIME, stack.shutdown()).await {
+        Ok(ended) => ended?,
+        Err(_) => writeln!(
+            terminal.notes,
+            "Requests or batches were still under way after {} s; clients get no answer to such a request, and such a batch is delivered again",
+            SHUTDOWN_TIME.as_secs()
+        )?,
+    }
     writeln!(
         terminal.out,
-        "The stack is down; it goes on from {} when it is started again",
-        options.out.display()
+        "The stack is down; it goes on from {out} when it is started again"
     )?;
     Ok(Exit::Success)
 }
@@ -85,7 +96,64 @@ To look at the stream and the bucket with the AWS CLI:
 
 #[cfg(test)]
 mod tests {
+    use std::io::empty;
+    use std::time::Instant;
+
+    use clap::Parser as _;
+    use tokio::io::AsyncWriteExt as _;
+    use tokio::net::TcpStream;
+
     use super::*;
+    use crate::cli::{Cli, Command};
+
+    #[tokio::test]
+    async fn a_client_that_hangs_does_not_keep_the_stack_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let port = std::net::TcpListener::bind("127.0.0.1:0")
+            .and_then(|listener| listener.local_addr())
+            .unwrap()
+            .port();
+        let out = folder.path().to_str().unwrap();
+        let port_text = port.to_string();
+        let cli = ["pinflow", "local", "--out", out, "--port", &port_text];
+        let Command::Local(options) = Cli::try_parse_from(cli).unwrap().command else {
+            panic!("another command")
+        };
+        let stop = CancellationToken::new();
+        let (mut printed, mut notes) = (Vec::new(), Vec::new());
+        let mut terminal = Terminal {
+            input: &mut empty(),
+            out: &mut printed,
+            notes: &mut notes,
+        };
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the stack runs in real time here"
+        )]
+        let clock = Clock::new(std::time::SystemTime::now);
+        let client = async {
+            let mut socket = loop {
+                if let Ok(socket) = TcpStream::connect(("127.0.0.1", port)).await {
+                    break socket;
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            };
+            let half = format!(
+                "POST /events/pin HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\ncontent-length: 100\r\n\r\n["
+            );
+            socket.write_all(half.as_bytes()).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            stop.cancel();
+            (socket, Instant::now())
+        };
+        let ran = command(&options, clock, &stop, &mut terminal);
+        let (exit, (_socket, stopped)) = tokio::join!(ran, client);
+        assert_eq!(exit.unwrap(), Exit::Success);
+        // The client may take 30 s for its body.
+        assert!(stopped.elapsed() < Duration::from_secs(15));
+        let notes = String::from_utf8(notes).unwrap();
+        assert!(notes.contains("still under way after 5 s"), "{notes}");
+    }
 
     #[test]
     fn the_lines_can_be_pasted() {
