@@ -120,6 +120,35 @@ package: $(VENV)/.cargo-lambda ## Build target/lambda/<function>/bootstrap.zip (
 		$(or $(TARGET_$(ARCH)),$(error ARCH is x86_64 or arm64)) $(addprefix --package ,$(FUNCTIONS))
 	echo $(ARCH) >$(or $(CARGO_TARGET_DIR),target)/lambda/architecture
 
+# Of a release: files under names that tell version and processor, each with its SHA-256 beside it.
+VERSION ?= $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
+TARGET ?= $(shell rustc -vV | sed -n 's/^host: //p')
+DIST := target/dist
+SHA256 := $(if $(shell command -v sha256sum),sha256sum,shasum -a 256)
+
+.PHONY: dist
+dist: ## Build target/dist/pinflow-<version>-<target>.tar.gz, the command line for this machine (TARGET=... for another)
+	cargo build --release --locked --target $(TARGET) --package pinflow
+	mkdir -p $(DIST)/pinflow-$(VERSION)-$(TARGET)
+	cp $(or $(CARGO_TARGET_DIR),target)/$(TARGET)/release/pinflow README.md LICENSE CHANGELOG.md $(DIST)/pinflow-$(VERSION)-$(TARGET)
+	tar -C $(DIST) -czf $(DIST)/pinflow-$(VERSION)-$(TARGET).tar.gz pinflow-$(VERSION)-$(TARGET)
+	rm -r $(DIST)/pinflow-$(VERSION)-$(TARGET)
+	cd $(DIST) && $(SHA256) pinflow-$(VERSION)-$(TARGET).tar.gz >pinflow-$(VERSION)-$(TARGET).tar.gz.sha256
+
+.PHONY: dist-packages
+dist-packages: package ## Copy the functions' packages to target/dist, with version and processor in their names
+	mkdir -p $(DIST)
+	for function in $(FUNCTIONS); do \
+		zip=$$function-$(VERSION)-$(ARCH).zip; \
+		cp $(or $(CARGO_TARGET_DIR),target)/lambda/$$function/bootstrap.zip $(DIST)/$$zip; \
+		(cd $(DIST) && $(SHA256) $$zip >$$zip.sha256); \
+	done
+
+.PHONY: release-notes
+release-notes: ## Print the section of a version from the changelog (VERSION=0.1.0)
+	awk -v version="$(VERSION)" '/^## / {found = $$2 == version; next} found {text = text $$0 "\n"} \
+		END {if (text == "") {print "CHANGELOG.md has no section \"## " version "\"" >"/dev/stderr"; exit 1} printf "%s", text}' CHANGELOG.md
+
 .PHONY: binaries
 binaries: $(VENV)/.installed package ## Invoke the packages with every sample event, and compare with golden answers
 	cargo build --locked --package pinflow

@@ -278,6 +278,19 @@ run "each_alarm_tells_the_topic" {
     error_message = "Records that nobody reads wake nobody within 15 minutes."
   }
 
+  # Minutes until each alarm of an outage goes off; ARCHITECTURE.md tells of them.
+  assert {
+    condition = { for name in ["api-latency", "concurrency", "iterator-age", "objects-failed", "stream-cleaner-errors", "stream-throttled", "stream-unread"] :
+      name => aws_cloudwatch_metric_alarm.main[name].period * aws_cloudwatch_metric_alarm.main[name].evaluation_periods / 60
+    } == { api-latency = 15, concurrency = 5, iterator-age = 5, objects-failed = 5, stream-cleaner-errors = 5, stream-throttled = 15, stream-unread = 15 }
+    error_message = "An alarm of an outage goes off later or sooner than ARCHITECTURE.md says."
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.api_share["api-errors"].metric_query != null && anytrue([for query in aws_cloudwatch_metric_alarm.api_share["api-errors"].metric_query : try(query.metric[0].period, 0) == 300])
+    error_message = "Requests that fail wake nobody within 5 minutes."
+  }
+
   assert {
     condition     = length(aws_cloudwatch_metric_alarm.main) == 23
     error_message = "An alarm came or went: the bill counts them."

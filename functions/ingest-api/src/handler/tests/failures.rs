@@ -91,6 +91,23 @@ async fn a_stream_that_throttles_to_the_end_asks_to_wait() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_stream_whose_key_is_gone_is_not_available() {
+    for code in [
+        "KMSAccessDeniedException",
+        "KMSDisabledException",
+        "KMSInvalidStateException",
+        "KMSNotFoundException",
+    ] {
+        let gone = move || ErrorMetadata::builder().code(code).build();
+        let rule = mock!(Client::put_records).then_error(move || PutRecordsError::generic(gone()));
+        let (method, path, kind, body) = native(r#"[{"ind":1}]"#);
+        let answer = send(&app(&[&rule]), request(method, path, kind, body)).await;
+        assert_eq!(answer.status, 503, "{code}");
+        assert_eq!(rule.num_calls(), 1, "{code} does not pass by itself");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stream_that_is_gone_is_not_available() {
     let gone = || {
         ErrorMetadata::builder()
