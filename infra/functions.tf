@@ -1,6 +1,8 @@
 # The three functions, side by side: the settings of each, and all that each may do.
 
 locals {
+  tracing = var.tracing ? "Active" : "PassThrough"
+
   # One batch of each shard at a time. Lambda wants 100 executions to stay unreserved
   # (https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html), and the shards of an on-demand stream come and go.
   cleaner_concurrency = var.stream_mode == "provisioned" && var.account_concurrency >= var.stream_shards + 100 ? var.stream_shards : -1
@@ -19,6 +21,7 @@ module "ingest_api" {
   package   = "${var.package_directory}/ingest-api/bootstrap.zip"
   policy    = data.aws_iam_policy_document.ingest_api.json
   timeout_s = 29
+  tracing   = local.tracing
 
   environment = {
     API_KEYS = var.api_auth == "api_key" ? local.api_keys_parameter : null
@@ -97,6 +100,7 @@ module "stream_cleaner" {
   # So that requests that wait cannot keep it from reading.
   reserved_concurrency = local.cleaner_concurrency
   timeout_s            = 120
+  tracing              = local.tracing
 
   environment = {
     BUCKET_NAME = aws_s3_bucket.lake.id
@@ -182,6 +186,7 @@ module "daily_batch" {
   package              = "${var.package_directory}/daily-batch/bootstrap.zip"
   policy               = data.aws_iam_policy_document.daily_batch.json
   timeout_s            = 900
+  tracing              = local.tracing
 
   environment = {
     BUCKET_NAME   = aws_s3_bucket.lake.id

@@ -282,3 +282,9 @@ variable "stream_shards" {
     error_message = "Write stream_shards as a whole number from 1 to 200; more needs a quota from AWS."
   }
 }
+
+variable "tracing" {
+  type        = bool
+  description = "Whether X-Ray records traces: the first request of each second, and 5 % of the others, for 5 USD a million."
+  default     = false
+}

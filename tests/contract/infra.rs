@@ -235,9 +235,37 @@ fn the_bill_is_that_of_this_stack() {
     let shares = alarms.matches("percent     = ").count();
     let single = resources.count() - 3 + shares;
     let listed = block(&alarms, "locals {").matches("description = ").count();
-    // There is one of each of the two kinds of functions' alarms per function.
-    let all = single + listed + 2 * names("functions").len();
+    // There is one of each of the two kinds of functions' alarms per function. An alarm is paid for by the metrics that it looks at: two for
+    // one that compares.
+    let compared = shares
+        + alarms
+            .matches("  metric_query {\n    id          = ")
+            .count()
+        - 1;
+    let all = single + listed + 2 * names("functions").len() + compared;
     #[expect(clippy::cast_precision_loss, reason = "a few alarms")]
     let all = all as f64;
-    assert!((all - cost::stack::ALARMS).abs() < 0.5, "{all} alarms");
+    assert!(
+        (all - cost::stack::ALARM_METRICS).abs() < 0.5,
+        "{all} metrics"
+    );
+    let lake = read("infra/lake.tf");
+    for (line, days) in [
+        ("  clean_days = ", cost::stack::CLEAN_DAYS),
+        (
+            "    \"quarantine/\"                 = ",
+            cost::stack::QUARANTINE_DAYS,
+        ),
+        ("      noncurrent_days = ", cost::stack::NONCURRENT_DAYS),
+    ] {
+        assert!(lake.contains(&format!("{line}{days}\n")), "{line}{days}");
+    }
+    let functions = read("infra/functions.tf");
+    let vacuum = format!(
+        "VACUUM_RETENTION_HOURS = \"{}\"\n",
+        cost::stack::VACUUM_DAYS * 24.0
+    );
+    assert!(functions.contains(&vacuum), "{vacuum}");
+    let rate = format!("rate  = optional(number, {})", cost::stack::API_RATE);
+    assert!(read("infra/variables.tf").contains(&rate), "{rate}");
 }

@@ -1,7 +1,8 @@
 //! What else could take the rows: Firehose, which writes Parquet itself, and the system that pinflow replaces.
 
 use crate::bill::{Bill, Service, count};
-use crate::load::{Load, Settings};
+use crate::limits::note_about_the_day;
+use crate::load::{Load, Settings, Wire};
 use crate::measured::Measurements;
 use crate::usage::Usage;
 use crate::{prices, stack};
@@ -10,38 +11,61 @@ use crate::{prices, stack};
 const FIREHOSE_BUFFER_SECONDS: f64 = 300.0;
 const FIREHOSE_BUFFER_BYTES: f64 = 128.0 * 1_048_576.0;
 
+/// Where Firehose writes the rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Firehose {
+    /// As Parquet, into the lake.
+    Parquet,
+    /// Into Apache Iceberg tables.
+    Iceberg,
+}
+
 /// Returns the bill of a month with Firehose in place of the stream and of stream-cleaner.
 ///
-/// The API, ingest-api, the daily batch and the lake are the same. Firehose converts rows to Parquet by a table's schema: it applies
-/// no rules, and keeps no position by which a repeated row is recognised.
-pub fn firehose(load: &Load, settings: &Settings, measured: &Measurements) -> Bill {
-    let usage = Usage::month(load, settings, measured).without_check(settings);
+/// The API, ingest-api, the daily batch and the lake are the same. Firehose converts rows by a table's schema: it applies no rules, and
+/// keeps no position by which a repeated row is recognised.
+pub fn firehose(to: Firehose, load: &Load, settings: &Settings, measured: &Measurements) -> Bill {
+    let usage = Usage::month(load, settings, measured);
     let mut bill = Bill::default();
     usage.add_api(&mut bill);
     usage.add_lambda(&mut bill, settings.architecture, false);
-    let unit = prices::firehose::RECORD_BYTES;
-    let gb = usage.rows * (load.row_bytes / unit).ceil() * unit / prices::GB;
-    bill.add(
-        Service::Firehose,
-        format!("{} GB taken in, by the 5 KB of a record", count(gb)),
-        gb * prices::firehose::INGESTED_GB,
-    );
-    bill.add(
-        Service::Firehose,
-        format!("{} GB converted to Parquet", count(gb)),
-        gb * prices::firehose::CONVERTED_GB,
-    );
+    match to {
+        Firehose::Parquet => {
+            let unit = prices::firehose::RECORD_BYTES;
+            let gb = usage.rows * (load.row_bytes / unit).ceil() * unit / prices::GB;
+            bill.add(
+                Service::Firehose,
+                format!("{} GB taken in, by the 5 KB of a record", count(gb)),
+                gb * prices::firehose::INGESTED_GB,
+            );
+            bill.add(
+                Service::Firehose,
+                format!("{} GB converted to Parquet", count(gb)),
+                gb * prices::firehose::CONVERTED_GB,
+            );
+        }
+        Firehose::Iceberg => {
+            let gb = usage.rows * load.row_bytes / prices::GB;
+            bill.add(
+                Service::Firehose,
+                format!("{} GB to Iceberg tables, not rounded up", count(gb)),
+                gb * prices::firehose::ICEBERG_DIRECT_GB,
+            );
+        }
+    }
     let by_size = usage.rows * load.row_bytes / FIREHOSE_BUFFER_BYTES;
     let by_time = stack::KINDS * prices::SECONDS_A_MONTH / FIREHOSE_BUFFER_SECONDS;
     let objects = by_size.max(by_time.min(usage.rows));
     usage.add_lake(&mut bill, objects);
-    usage.add_kms(&mut bill, objects);
-    usage.add_cloudwatch(&mut bill, false);
+    usage.add_kms(&mut bill, settings, objects);
+    usage.add_cloudwatch(&mut bill, settings, false);
     usage.add_rest(&mut bill);
     bill.notes.push(
-        "Firehose: no cleaning rules, no quarantine, no positions by which a repeated row is recognised; three delivery streams."
+        "Firehose does not clean by rules, quarantine what it cannot read, replay it, or prove that no record is missing; it keeps no position \
+         by which a repeated row is recognised. Three delivery streams."
             .to_owned(),
     );
+    note_about_the_day(&mut bill, load, settings, &usage, measured);
     bill
 }
 
@@ -70,6 +94,12 @@ pub fn old_stack(load: &Load) -> Bill {
         Service::ApiGateway,
         format!("{} requests to a REST API", count(requests)),
         requests * prices::api_gateway::REST_REQUEST,
+    );
+    let gb = requests * Wire::Kafka.answer_bytes(load.rows_per_request) / prices::GB;
+    bill.add(
+        Service::Transfer,
+        format!("{} GB of answers to clients outside AWS", count(gb)),
+        prices::transfer::OUT_GB.usd(gb),
     );
     let (brokers, kind, price) = if bytes_a_second <= SMALL_BROKERS_BYTES {
         (2.0, "kafka.t3.small", prices::msk::T3_SMALL_HOUR)
@@ -105,7 +135,7 @@ pub fn old_stack(load: &Load) -> Bill {
     bill.add(
         Service::S3,
         format!("{} GB-months of JSON (90 days)", count(gb)),
-        gb * prices::s3::GB_MONTH,
+        prices::s3::GB_MONTH.usd(gb),
     );
     bill.add(
         Service::Mwaa,

@@ -8,6 +8,9 @@ pub enum Service {
     /// The API.
     #[strum(serialize = "API Gateway")]
     ApiGateway,
+    /// Answers that leave AWS.
+    #[strum(serialize = "Data transfer")]
+    Transfer,
     /// The functions.
     #[strum(serialize = "Lambda")]
     Lambda,

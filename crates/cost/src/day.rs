@@ -1,9 +1,9 @@
 //! What a day costs, from what the daily run knows of the day.
 
 use crate::bill::{Bill, Service};
-use crate::load::{Settings, Stream};
+use crate::load::{Settings, Stream, Wire};
 use crate::measured::{Architecture, Measurements, billed_ms};
-use crate::usage::Usage;
+use crate::usage::{Kept, Usage};
 use crate::{prices, stack};
 
 /// What a daily run knows of its day.
@@ -15,6 +15,8 @@ pub struct Day {
     pub objects: u64,
     /// Bytes of those.
     pub clean_bytes: u64,
+    /// Bytes of the quarantine objects.
+    pub quarantine_bytes: u64,
     /// Bytes of the curated tables.
     pub table_bytes: u64,
     /// How long the run took, in ms.
@@ -64,7 +66,7 @@ impl Day {
             usd_fixed_per_month: self.bill(measured, prices::HOURS_A_MONTH, 0.0).total(),
             usd_per_million_rows: (twice - usd) / as_f64(self.rows) * 1e6,
             by_service,
-            assumptions: self.assumptions(),
+            assumptions: self.assumptions(measured),
         })
     }
 
@@ -75,8 +77,11 @@ impl Day {
             architecture: self.architecture,
             stream,
             retention_hours: f64::from(self.retention_hours),
+            is_traced: false,
+            age_days: 0.0,
         };
         let [table_bytes, run_ms] = [self.table_bytes, self.run_ms].map(as_f64);
+        let quarantine_bytes = as_f64(self.quarantine_bytes) * times;
         let [rows, objects, clean_bytes] =
             [self.rows, self.objects, self.clean_bytes].map(|number| as_f64(number) * times);
         let bytes = measured.row_bytes;
@@ -90,6 +95,7 @@ impl Day {
             row_bytes: bytes,
             body_ratio: 1.0,
             requests: rows,
+            answer_bytes: rows * Wire::Events.answer_bytes(1.0),
             request_ms: billed_ms(
                 stack::INGEST_API_WAIT_MS,
                 ingest_api.cpu_ms(1.0, bytes, bytes) + cold * ingest_api.init_cpu_ms,
@@ -103,14 +109,15 @@ impl Day {
             ),
             runs: hours / 24.0,
             run_ms,
+            reports_ms: run_ms,
             objects,
             clean_bytes,
-            table_bytes,
+            kept: Kept::lifetime(hours, clean_bytes, quarantine_bytes, table_bytes),
         };
         usage.bill(&settings)
     }
 
-    fn assumptions(&self) -> String {
+    fn assumptions(&self, measured: &Measurements) -> String {
         let stream = match self.stream {
             None => "one provisioned shard, as no stream was looked at".to_owned(),
             Some(Stream::Provisioned { shards: 1.0 }) => "one provisioned shard".to_owned(),
@@ -118,8 +125,10 @@ impl Day {
             Some(Stream::OnDemand { .. }) => "an on-demand stream".to_owned(),
         };
         format!(
-            "At most: one row per request and one object per batch, {stream}, {}, at the list prices of {} that were noted on {}, \
-             without free tiers; a month in which rows arrive also has {:.2} USD of metrics, however many rows they are",
+            "At most: rows of {:.0} bytes, one per request and one object per batch, {stream}, {}, at the list prices of {} that were noted \
+             on {}, without free tiers and traces, with a year of the archive; a month in which rows arrive also has {:.2} USD of metrics, \
+             however many rows they are",
+            measured.row_bytes,
             self.architecture.as_str(),
             prices::REGION,
             prices::NOTED_ON,
@@ -169,6 +178,7 @@ mod tests {
             rows,
             objects: 3,
             clean_bytes: 1_000_000,
+            quarantine_bytes: 0,
             table_bytes: 1_000_000,
             run_ms: 10_000,
             stream: None,
@@ -220,7 +230,9 @@ mod tests {
             ..day(1_000)
         };
         let usd = |day: Day| day.cost(&MEASURED).unwrap().usd;
-        assert!((usd(shards(3.0)) - usd(shards(1.0)) - 2.0 * 24.0 * 0.015).abs() < 1e-9);
+        // An environment of stream-cleaner for each has data keys of its own, for five minutes each.
+        let two = 2.0 * 24.0 * (0.015 + 12.0 * 0.03e-4);
+        assert!((usd(shards(3.0)) - usd(shards(1.0)) - two).abs() < 1e-9);
         let on_demand = Day {
             stream: Some(Stream::OnDemand { shards: 4.0 }),
             ..day(1_000)

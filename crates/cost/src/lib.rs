@@ -3,6 +3,7 @@
 mod alternatives;
 mod bill;
 mod day;
+mod limits;
 mod load;
 pub mod measured;
 pub mod measurements;
@@ -10,10 +11,11 @@ pub mod prices;
 pub mod stack;
 mod usage;
 
-pub use alternatives::{firehose, old_stack};
+pub use alternatives::{Firehose, firehose, old_stack};
 pub use bill::{Bill, Line, Service};
 pub use day::{Day, DayCost};
-pub use load::{Load, Settings, Stream};
+pub use limits::pinflow;
+pub use load::{Load, Settings, Stream, Wire};
 pub use measured::Architecture;
 pub use measurements::MEASUREMENTS;
-pub use usage::Usage;
+pub use usage::{Kept, Usage};

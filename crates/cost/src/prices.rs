@@ -1,7 +1,7 @@
 //! The price list: every price with its unit and the public page that it comes from.
 //!
-//! Noted by hand on [`NOTED_ON`], for us-east-1, in USD; not fetched from AWS's price list API. These are list prices of the first
-//! tier: without the discounts of volume, savings plans or private agreements, taxes, and data transfer. Always-free tiers
+//! Noted by hand on [`NOTED_ON`], for us-east-1, in USD; not fetched from AWS's price list API. These are list prices, by [`Tiered`]
+//! where a month of pinflow can leave the first tier: without savings plans, private agreements and taxes. Always-free tiers
 //! are listed apart, in [`free`]. A price that was noted from memory of its page and could not be looked up that day is marked
 //! "unsure": check it before a decision depends on it.
 //!
@@ -21,10 +21,31 @@ pub const DAYS_A_MONTH: f64 = HOURS_A_MONTH / 24.0;
 /// Bytes of a GB.
 pub const GB: f64 = 1_073_741_824.0;
 
+/// Prices of a unit by how many there are in a month.
+#[derive(Clone, Copy, Debug)]
+pub struct Tiered(
+    /// The end of each tier, and the price in it.
+    pub &'static [(f64, f64)],
+);
+
+impl Tiered {
+    /// Returns the price of so many units a month.
+    pub fn usd(&self, units: f64) -> f64 {
+        let (mut from, mut usd) = (0.0, 0.0);
+        for (end, price) in self.0 {
+            usd += (units.min(*end) - from).max(0.0) * price;
+            from = *end;
+        }
+        usd
+    }
+}
+
 /// <https://aws.amazon.com/api-gateway/pricing/>
 pub mod api_gateway {
-    /// A request to an HTTP API, of up to 512 KB; a larger one counts as several. First 300 million a month.
-    pub const HTTP_REQUEST: f64 = 1.00 / 1e6;
+    use super::Tiered;
+
+    /// A request to an HTTP API, of up to 512 KB; a larger one counts as several.
+    pub const HTTP_REQUEST: Tiered = Tiered(&[(300e6, 1.00 / 1e6), (f64::INFINITY, 0.90 / 1e6)]);
     /// Bytes that one request is counted for.
     pub const HTTP_REQUEST_BYTES: f64 = 512.0 * 1_024.0;
     /// A request to a REST API. First 333 million a month.
@@ -69,8 +90,25 @@ pub mod kinesis {
     pub const LONG_TERM_GB_MONTH: f64 = 0.023;
 }
 
+/// <https://aws.amazon.com/ec2/pricing/on-demand/#Data_Transfer>
+pub mod transfer {
+    use super::Tiered;
+
+    /// A GB that leaves AWS for the internet. 100 GB a month are free, of all services together.
+    pub const OUT_GB: Tiered = Tiered(&[
+        (10_240.0, 0.09),
+        (51_200.0, 0.085),
+        (153_600.0, 0.07),
+        (f64::INFINITY, 0.05),
+    ]);
+}
+
 /// <https://aws.amazon.com/firehose/pricing/>
 pub mod firehose {
+    /// A GB put directly, and delivered to Apache Iceberg tables; it is not rounded up. First 500 TB a month.
+    pub const ICEBERG_DIRECT_GB: f64 = 0.075;
+    /// A GB from a Kinesis stream to Apache Iceberg tables.
+    pub const ICEBERG_STREAM_GB: f64 = 0.045;
     /// A GB ingested; a record is rounded up to 5 KB. First 500 TB a month.
     pub const INGESTED_GB: f64 = 0.029;
     /// A GB converted to Parquet, of the same rounded size.
@@ -81,17 +119,25 @@ pub mod firehose {
 
 /// <https://aws.amazon.com/s3/pricing/>
 pub mod s3 {
+    use super::Tiered;
+
     /// A PUT, POST, COPY or LIST request (S3 Standard).
     pub const PUT: f64 = 0.005 / 1e3;
     /// A GET request (S3 Standard).
     pub const GET: f64 = 0.000_4 / 1e3;
-    /// A GB-month (S3 Standard, first 50 TB).
-    pub const GB_MONTH: f64 = 0.023;
+    /// A GB-month (S3 Standard).
+    pub const GB_MONTH: Tiered = Tiered(&[
+        (51_200.0, 0.023),
+        (512_000.0, 0.022),
+        (f64::INFINITY, 0.021),
+    ]);
+    /// A GB-month of the archive (S3 Glacier Instant Retrieval).
+    pub const ARCHIVE_GB_MONTH: f64 = 0.004;
 }
 
 /// <https://aws.amazon.com/kms/pricing/>
 pub mod kms {
-    /// A month of a key. Its first and second yearly rotation add one such month each.
+    /// A month of a key. Its first and second yearly rotation add one such price a month each.
     pub const KEY_MONTH: f64 = 1.00;
     /// A request with a symmetric key.
     pub const REQUEST: f64 = 0.03 / 1e4;
@@ -99,13 +145,20 @@ pub mod kms {
 
 /// <https://aws.amazon.com/cloudwatch/pricing/>, and <https://aws.amazon.com/xray/pricing/> for traces
 pub mod cloudwatch {
-    /// A GB of logs taken in, class Standard, from Lambda or from API Gateway. First 10 TB a month.
-    pub const LOG_GB: f64 = 0.50;
+    use super::Tiered;
+
+    /// A GB of logs taken in, class Standard, from Lambda or from API Gateway (vended logs).
+    pub const LOG_GB: Tiered = Tiered(&[
+        (10_240.0, 0.50),
+        (30_720.0, 0.25),
+        (51_200.0, 0.10),
+        (f64::INFINITY, 0.05),
+    ]);
     /// A GB-month of logs kept, after compression.
     pub const LOG_GB_MONTH: f64 = 0.03;
     /// A month of a custom metric; hours without data are not billed. First 10,000.
     pub const METRIC_MONTH: f64 = 0.30;
-    /// A month of an alarm on one metric of standard resolution.
+    /// A month of a metric that an alarm of standard resolution looks at.
     pub const ALARM_MONTH: f64 = 0.10;
     /// A month of a dashboard.
     pub const DASHBOARD_MONTH: f64 = 3.00;
@@ -190,6 +243,8 @@ pub mod free {
     pub const ALARMS: f64 = 10.0;
     /// Dashboards, of up to 50 metrics each.
     pub const DASHBOARDS: f64 = 3.0;
+    /// GB that leave AWS for the internet: <https://aws.amazon.com/ec2/pricing/on-demand/#Data_Transfer>.
+    pub const TRANSFER_GB: f64 = 100.0;
     /// Traces recorded: <https://aws.amazon.com/xray/pricing/>.
     pub const TRACES: f64 = 100_000.0;
     /// Requests: <https://aws.amazon.com/sqs/pricing/>.

@@ -18,6 +18,8 @@ pub struct Usage {
     pub body_ratio: f64,
     /// Requests to the API.
     pub requests: f64,
+    /// Bytes of the answers to them.
+    pub answer_bytes: f64,
     /// How long Lambda bills ingest-api for a request.
     pub request_ms: f64,
     /// Invocations of stream-cleaner.
@@ -26,39 +28,99 @@ pub struct Usage {
     pub batch_ms: f64,
     /// Runs of daily-batch.
     pub runs: f64,
-    /// How long Lambda bills daily-batch for a run.
+    /// How long Lambda bills daily-batch for a run, in however many invocations.
     pub run_ms: f64,
+    /// How long of it the reports take, which one invocation must do.
+    pub reports_ms: f64,
     /// Objects that stream-cleaner writes.
     pub objects: f64,
     /// Bytes of the clean objects.
     pub clean_bytes: f64,
-    /// Bytes of the curated tables, in the end.
-    pub table_bytes: f64,
+    /// What is kept of the lake.
+    pub kept: Kept,
+}
+
+/// What a lake keeps, in byte-months.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Kept {
+    /// Clean objects, and their old versions.
+    pub clean: f64,
+    /// Quarantined records, and their old versions.
+    pub quarantine: f64,
+    /// Each record once.
+    pub archive: f64,
+    /// The curated tables as they are.
+    pub tables: f64,
+    /// Files of the tables that a merge or a compaction has replaced.
+    pub replaced: f64,
+}
+
+/// Days that a file of a table is paid for once it is replaced.
+const REPLACED_DAYS: f64 = stack::VACUUM_DAYS + stack::NONCURRENT_DAYS;
+
+impl Kept {
+    /// Returns what a lake keeps for a month once it is so old, at so many bytes a day.
+    fn month(age_days: f64, clean: f64, quarantine: f64, tables: f64, replaced: f64) -> Self {
+        let days = |days: f64| age_days.min(days);
+        Self {
+            clean: clean * days(stack::CLEAN_DAYS + stack::NONCURRENT_DAYS),
+            quarantine: quarantine * days(stack::QUARANTINE_DAYS + stack::NONCURRENT_DAYS),
+            archive: clean * (age_days - stack::ARCHIVE_AFTER_DAYS).max(0.0),
+            tables,
+            replaced: replaced * days(REPLACED_DAYS),
+        }
+    }
+
+    /// Returns what the bytes of some time come to until they are deleted, the archive for its first year, and the tables for that time.
+    pub(crate) fn lifetime(hours: f64, clean: f64, quarantine: f64, tables: f64) -> Self {
+        let months = |days: f64| days / prices::DAYS_A_MONTH;
+        Self {
+            clean: clean * months(stack::CLEAN_DAYS + stack::NONCURRENT_DAYS),
+            quarantine: quarantine * months(stack::QUARANTINE_DAYS + stack::NONCURRENT_DAYS),
+            archive: clean * months(365.0),
+            tables: tables * hours / prices::HOURS_A_MONTH,
+            replaced: clean * months(REPLACED_DAYS),
+        }
+    }
 }
 
 impl Usage {
     /// Computes what a month of a load uses, by what the functions were measured to need.
     pub fn month(load: &Load, settings: &Settings, measured: &Measurements) -> Self {
         let rows = load.rows_per_second * prices::SECONDS_A_MONTH;
-        let rows_per_batch = load.rows_per_batch(settings.stream.shards());
+        let shards = settings.stream.shards();
+        let rows_per_batch = load.rows_per_batch(shards);
         let batches = rows / rows_per_batch;
         let objects_a_batch =
             rows_per_batch.min(stack::KINDS) + (rows_per_batch * stack::REJECTED).min(1.0);
         let objects = batches * objects_a_batch;
-        let clean_bytes = rows * load.row_bytes * measured.clean_bytes_per_byte;
+        let ratio = load.clean_ratio.unwrap_or(measured.clean_bytes_per_byte);
+        let clean_bytes = rows * load.row_bytes * ratio;
         let rows_per_day = rows / prices::DAYS_A_MONTH;
-        let table_rows = load.table_rows.unwrap_or(rows_per_day * stack::TABLE_DAYS);
+        let table_rows = load.table_rows(settings);
         let ms = |function: &Function, rows, wait_ms, memory_mb| {
             let cpu_ms = function.cpu_ms(rows, load.row_bytes, measured.row_bytes);
             let cold_cpu_ms = function.init_cpu_ms * stack::COLD_STARTS;
             billed_ms(wait_ms, cpu_ms + cold_cpu_ms, memory_mb)
         };
+        let requests = rows / load.rows_per_request;
+        let daily = &measured.daily_batch;
+        let reports_cpu_ms = table_rows * daily.table_row_cpu_ms;
+        let run_cpu_ms = daily.init_cpu_ms
+            + daily.fixed_cpu_ms
+            + rows_per_day * (daily.new_row_cpu_ms + stack::ARCHIVE_ROW_CPU_MS)
+            + reports_cpu_ms;
+        let run_wait_ms = stack::DAILY_BATCH_WAIT_MS
+            + objects / prices::DAYS_A_MONTH * stack::DAILY_BATCH_OBJECT_WAIT_MS;
+        let table_bytes = table_rows * load.row_bytes * ratio;
+        let clean_a_day = clean_bytes / prices::DAYS_A_MONTH;
         Self {
             hours: prices::HOURS_A_MONTH,
             rows,
             row_bytes: load.row_bytes,
             body_ratio: load.body_ratio,
-            requests: rows / load.rows_per_request,
+            requests,
+            answer_bytes: requests * load.wire.answer_bytes(load.rows_per_request),
             request_ms: ms(
                 &measured.ingest_api,
                 load.rows_per_request,
@@ -73,17 +135,17 @@ impl Usage {
                 stack::STREAM_CLEANER_MEMORY_MB,
             ),
             runs: prices::DAYS_A_MONTH,
-            run_ms: run_ms(
-                measured,
-                settings.stream.shards(),
-                rows_per_day,
-                rows_per_day * load.row_bytes,
-                objects / prices::DAYS_A_MONTH,
-                table_rows,
-            ),
+            run_ms: billed_ms(run_wait_ms, run_cpu_ms, stack::DAILY_BATCH_MEMORY_MB),
+            reports_ms: billed_ms(0.0, reports_cpu_ms, stack::DAILY_BATCH_MEMORY_MB),
             objects,
             clean_bytes,
-            table_bytes: table_rows * load.row_bytes * measured.clean_bytes_per_byte,
+            kept: Kept::month(
+                settings.age_days,
+                clean_a_day,
+                rows_per_day * stack::REJECTED * load.row_bytes,
+                table_bytes,
+                clean_a_day + replaced(table_bytes, rows_per_day * load.repeated),
+            ),
         }
     }
 
@@ -94,11 +156,16 @@ impl Usage {
         self.add_lambda(&mut bill, settings.architecture, true);
         self.add_kinesis(&mut bill, settings);
         self.add_lake(&mut bill, self.objects);
-        self.add_kms(&mut bill, self.objects);
-        self.add_cloudwatch(&mut bill, true);
+        self.add_kms(&mut bill, settings, self.objects);
+        self.add_cloudwatch(&mut bill, settings, true);
         self.add_rest(&mut bill);
-        bill.notes.extend(self.note_about_the_run());
         bill
+    }
+
+    /// Returns the price of units of this time, by the tiers of a month.
+    fn tiered(&self, tiers: prices::Tiered, units: f64) -> f64 {
+        let times_a_month = prices::HOURS_A_MONTH / self.hours;
+        tiers.usd(units * times_a_month) / times_a_month
     }
 
     pub(crate) fn add_api(&self, bill: &mut Bill) {
@@ -110,7 +177,16 @@ impl Usage {
         bill.add(
             Service::ApiGateway,
             format!("{} requests to an HTTP API, by the 512 KB", count(requests)),
-            requests * prices::api_gateway::HTTP_REQUEST,
+            self.tiered(prices::api_gateway::HTTP_REQUEST, requests),
+        );
+        let gb = self.answer_bytes / prices::GB;
+        let months = self.hours / prices::HOURS_A_MONTH;
+        let free = gb.min(prices::free::TRANSFER_GB * months);
+        bill.add_with_free(
+            Service::Transfer,
+            format!("{} GB of answers to clients outside AWS", count(gb)),
+            self.tiered(prices::transfer::OUT_GB, gb),
+            self.tiered(prices::transfer::OUT_GB, free),
         );
     }
 
@@ -218,7 +294,7 @@ impl Usage {
                     );
                 }
             }
-            Stream::OnDemand { shards } => {
+            Stream::OnDemand { .. } => {
                 bill.add(
                     Service::Kinesis,
                     format!("{} stream hours (on-demand)", count(self.hours)),
@@ -231,15 +307,10 @@ impl Usage {
                     format!("{} GB in, by the KB of a record", count(gb_in)),
                     gb_in * prices::kinesis::ON_DEMAND_IN_GB,
                 );
-                let bytes_a_run = self.rows * self.row_bytes / self.runs.max(1.0);
-                let checked = check_seconds(bytes_a_run, shards) * stack::SHARD_OUT_BYTES * shards;
-                let gb_out = (self.rows * self.row_bytes + self.runs * checked) / prices::GB;
+                let gb_out = self.rows * self.row_bytes / prices::GB;
                 bill.add(
                     Service::Kinesis,
-                    format!(
-                        "{} GB out: stream-cleaner, and the daily check",
-                        count(gb_out)
-                    ),
+                    format!("{} GB out, to stream-cleaner", count(gb_out)),
                     gb_out * prices::kinesis::ON_DEMAND_OUT_GB,
                 );
                 if retention > 24.0 {
@@ -270,22 +341,38 @@ impl Usage {
             format!("{} PUT and LIST, {} GET requests", count(puts), count(gets)),
             puts * prices::s3::PUT + gets * prices::s3::GET,
         );
-        // What a day's rows come to until they are deleted, which is what a month's storage comes to once the lake is that old.
-        let days_a_month = prices::DAYS_A_MONTH;
-        let clean = self.clean_bytes * stack::CLEAN_DAYS / days_a_month;
-        let rejected = self.rows * stack::REJECTED * self.row_bytes;
-        let quarantine = rejected * stack::QUARANTINE_DAYS / days_a_month;
-        let tables = self.table_bytes * stack::TABLE_COPIES * self.hours / prices::HOURS_A_MONTH;
-        let gb = |bytes: f64| count(bytes / prices::GB);
+        let Kept {
+            clean,
+            quarantine,
+            archive,
+            tables,
+            replaced,
+        } = self.kept;
+        let gb = |bytes: f64| bytes / prices::GB;
+        let mut add = |counted: String, gb_months: f64| {
+            let usd = self.tiered(prices::s3::GB_MONTH, gb_months);
+            bill.add(Service::S3, counted, usd);
+        };
+        add(
+            format!(
+                "GB-months: {} clean (90 days, and 30 as old versions), {} quarantine (1 %, 365 and 30)",
+                count(gb(clean)),
+                count(gb(quarantine)),
+            ),
+            gb(clean + quarantine),
+        );
+        add(
+            format!(
+                "GB-months: {} curated, {} of replaced files (7 days, and 30 as old versions)",
+                count(gb(tables)),
+                count(gb(replaced))
+            ),
+            gb(tables + replaced),
+        );
         bill.add(
             Service::S3,
-            format!(
-                "GB-months: {} clean (90 days), {} quarantine (1 %, 365 days), {} curated and its old versions",
-                gb(clean),
-                gb(quarantine),
-                gb(tables)
-            ),
-            (clean + quarantine + tables) / prices::GB * prices::s3::GB_MONTH,
+            format!("GB-months: {} archive, which grows", count(gb(archive))),
+            gb(archive) * prices::s3::ARCHIVE_GB_MONTH,
         );
     }
 
@@ -295,24 +382,41 @@ impl Usage {
         (puts, gets)
     }
 
-    pub(crate) fn add_kms(&self, bill: &mut Bill, objects: f64) {
+    /// Returns how many environments of ingest-api are at work, on the average.
+    pub(crate) fn environments(&self) -> f64 {
+        let at_once = self.requests * self.request_ms / 1_000.0 / (self.hours * 3_600.0);
+        if self.requests > 0.0 {
+            at_once.ceil().max(1.0)
+        } else {
+            0.0
+        }
+    }
+
+    pub(crate) fn add_kms(&self, bill: &mut Bill, settings: &Settings, objects: f64) {
         let months = self.hours / prices::HOURS_A_MONTH;
         let (puts, gets) = self.object_requests(objects);
-        let requests = self.hours * stack::KMS_REQUESTS_AN_HOUR
+        let cleaners = if self.rows > 0.0 {
+            settings.stream.shards()
+        } else {
+            0.0
+        };
+        let callers = stack::KMS_CALLERS + self.environments() + cleaners;
+        let requests = self.hours * callers * stack::KMS_REQUESTS_AN_HOUR
             + (puts + gets) / stack::S3_REQUESTS_A_KMS_REQUEST;
         let free = requests.min(prices::free::KMS_REQUESTS * months);
+        let rotations = (settings.age_days / 365.0).floor().clamp(0.0, 2.0);
         bill.add_with_free(
             Service::Kms,
             format!(
-                "1 key, {} requests: data keys last 5 minutes, 1 for 100 requests to S3",
+                "1 key, {rotations:.0} times rotated, {} requests: data keys last 5 minutes, 1 for 100 requests to S3",
                 count(requests)
             ),
-            months * prices::kms::KEY_MONTH + requests * prices::kms::REQUEST,
+            months * (1.0 + rotations) * prices::kms::KEY_MONTH + requests * prices::kms::REQUEST,
             free * prices::kms::REQUEST,
         );
     }
 
-    pub(crate) fn add_cloudwatch(&self, bill: &mut Bill, has_cleaner: bool) {
+    pub(crate) fn add_cloudwatch(&self, bill: &mut Bill, settings: &Settings, has_cleaner: bool) {
         use prices::{cloudwatch, free};
 
         let months = self.hours / prices::HOURS_A_MONTH;
@@ -321,12 +425,15 @@ impl Usage {
             + batches * stack::BATCH_LOG_BYTES
             + self.runs * stack::RUN_LOG_BYTES;
         let gb = bytes / prices::GB;
-        let a_gb = cloudwatch::LOG_GB + cloudwatch::LOG_GB_MONTH * stack::LOG_MONTHS_COMPRESSED;
+        let usd = |gb: f64| {
+            self.tiered(cloudwatch::LOG_GB, gb)
+                + gb * cloudwatch::LOG_GB_MONTH * stack::LOG_MONTHS_COMPRESSED
+        };
         bill.add_with_free(
             Service::CloudWatch,
             format!("{} GB of logs, kept for 30 days", count(gb)),
-            gb * a_gb,
-            gb.min(free::LOG_GB * months) * a_gb,
+            usd(gb),
+            usd(gb.min(free::LOG_GB * months)),
         );
         let mut metrics = stack::DAILY_BATCH_METRICS / 24.0;
         if self.rows > 0.0 {
@@ -335,23 +442,27 @@ impl Usage {
                 metrics += stack::STREAM_CLEANER_METRICS;
             }
         }
+        let alarms = stack::ALARM_METRICS;
         bill.add_with_free(
             Service::CloudWatch,
             format!(
-                "{} custom metrics, {} alarms, {} dashboard",
+                "{} custom metrics, alarms on {}, {} dashboard",
                 count(metrics),
-                count(stack::ALARMS),
+                count(alarms),
                 count(stack::DASHBOARDS)
             ),
             months
                 * (metrics * cloudwatch::METRIC_MONTH
-                    + stack::ALARMS * cloudwatch::ALARM_MONTH
+                    + alarms * cloudwatch::ALARM_MONTH
                     + stack::DASHBOARDS * cloudwatch::DASHBOARD_MONTH),
             months
                 * (metrics.min(free::METRICS) * cloudwatch::METRIC_MONTH
-                    + stack::ALARMS.min(free::ALARMS) * cloudwatch::ALARM_MONTH
+                    + alarms.min(free::ALARMS) * cloudwatch::ALARM_MONTH
                     + stack::DASHBOARDS.min(free::DASHBOARDS) * cloudwatch::DASHBOARD_MONTH),
         );
+        if !settings.is_traced {
+            return;
+        }
         let seconds = self.hours * 3_600.0;
         let recorded = |invocations: f64| {
             let first = invocations.min(seconds);
@@ -401,50 +512,12 @@ impl Usage {
             tb * prices::athena::SCANNED_TB,
         );
     }
-
-    /// Leaves out that a run reads the stream, where there is none.
-    pub(crate) fn without_check(self, settings: &Settings) -> Self {
-        let bytes = self.rows * self.row_bytes / self.runs.max(1.0);
-        let check_ms = check_seconds(bytes, settings.stream.shards()) * 1_000.0;
-        Self {
-            run_ms: self.run_ms - check_ms,
-            ..self
-        }
-    }
-
-    fn note_about_the_run(&self) -> Option<String> {
-        (self.run_ms >= stack::DAILY_BATCH_TIMEOUT_SECONDS * 1_000.0).then(|| {
-            "daily-batch needs longer than the 15 minutes of an invocation for so many rows: the bill has the 15 minutes, but the \
-             day would not be done. More memory, or fewer rows in the tables (--table-rows), are what helps."
-                .to_owned()
-        })
-    }
 }
 
-/// Returns how long Lambda bills a run of daily-batch, in ms; at most its timeout.
-fn run_ms(
-    measured: &Measurements,
-    shards: f64,
-    rows: f64,
-    bytes: f64,
-    objects: f64,
-    table_rows: f64,
-) -> f64 {
-    let daily = measured.daily_batch;
-    let cpu_ms = daily.init_cpu_ms
-        + daily.fixed_cpu_ms
-        + rows * daily.new_row_cpu_ms
-        + table_rows * daily.table_row_cpu_ms;
-    let wait_ms = stack::DAILY_BATCH_WAIT_MS
-        + objects * stack::DAILY_BATCH_OBJECT_WAIT_MS
-        + check_seconds(bytes, shards) * 1_000.0;
-    let ms = billed_ms(wait_ms, cpu_ms, stack::DAILY_BATCH_MEMORY_MB);
-    ms.min(stack::DAILY_BATCH_TIMEOUT_SECONDS * 1_000.0)
-}
-
-/// Returns how long the reconciliation reads a day's bytes from the stream.
-fn check_seconds(bytes: f64, shards: f64) -> f64 {
-    (bytes / (stack::SHARD_OUT_BYTES * shards)).min(stack::CHECK_SECONDS)
+/// Returns the bytes of the files that a day's merge replaces, if so many of its rows repeat a key: each file that has one of them.
+fn replaced(table_bytes: f64, repeated_rows: f64) -> f64 {
+    let files = (table_bytes / stack::TABLE_FILE_BYTES).max(1.0);
+    table_bytes * (1.0 - (-repeated_rows / files).exp())
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ pub fn price(usage: &Usage) -> Option<DayCost> {
         rows: usage.records,
         objects: usage.objects,
         clean_bytes: usage.clean_bytes,
+        quarantine_bytes: usage.quarantine_bytes,
         table_bytes: usage.table_bytes,
         run_ms: usage.run_ms,
         stream: usage.stream.map(|stream| {

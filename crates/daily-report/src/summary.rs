@@ -67,6 +67,9 @@ pub struct Usage {
     pub objects: u64,
     /// Bytes of the date's objects in `clean/`.
     pub clean_bytes: u64,
+    /// Bytes of the date's objects in `quarantine/`.
+    #[serde(default)]
+    pub quarantine_bytes: u64,
     /// Bytes of the curated tables after the run.
     pub table_bytes: u64,
     /// How long the steps of the run took, in ms, those of earlier attempts included.

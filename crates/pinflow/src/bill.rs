@@ -1,5 +1,7 @@
 //! `cost`: the monthly bill of the stack, beside what else could do its work, or the cost of a day.
 
+mod sample;
+
 use std::collections::HashSet;
 use std::io::{self, Write};
 
@@ -7,12 +9,14 @@ use anyhow::Context as _;
 use aws_access::BucketError;
 use comfy_table::Table;
 use cost::measured::Measurements;
-use cost::{Bill, DayCost, MEASUREMENTS, Service, Settings, Stream, Usage, prices};
+use cost::{Bill, DayCost, Firehose, Load, MEASUREMENTS, Service, Settings, Stream, prices};
 use daily_report::Summary;
+use serde_json::json;
 
 use crate::cli::CostOptions;
 use crate::table::{self, WIDTH, align_right};
 use crate::{Exit, Terminal};
+pub(crate) use sample::Sample;
 
 /// Prints the bills of a month, or what a day cost.
 pub(crate) async fn command(
@@ -57,22 +61,16 @@ fn write_day(cost: &DayCost, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "{}", wrapped(&format!("{}.", cost.assumptions)))
 }
 
-fn write(options: &CostOptions, measured: &Measurements, out: &mut dyn Write) -> io::Result<()> {
-    let load = options.load();
-    let mut bills = Vec::new();
-    let settings = options.settings();
-    for settings in &settings {
-        let usage = Usage::month(&load, settings, measured);
-        bills.push((name(settings), usage.bill(settings)));
+fn write(
+    options: &CostOptions,
+    measured: &Measurements,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    let (load, shown) = options.load()?;
+    let bills = bills(options, &load, measured);
+    if options.json {
+        return Ok(writeln!(out, "{}", to_json(&bills))?);
     }
-    if let Some(settings) = settings.first() {
-        bills.push((
-            "Firehose".to_owned(),
-            cost::firehose(&load, settings, measured),
-        ));
-    }
-    bills.push(("old stack".to_owned(), cost::old_stack(&load)));
-
     for (name, bill) in &bills {
         writeln!(out, "{}", details(name, bill))?;
     }
@@ -82,36 +80,84 @@ fn write(options: &CostOptions, measured: &Measurements, out: &mut dyn Write) ->
         out,
         "A month of {} rows per second, {} bytes each, {} per request: {:.1} million rows",
         options.rows_per_second,
-        options.row_bytes,
+        load.row_bytes,
         options.rows_per_request,
         rows / 1e6
     )?;
-    let architecture = settings
-        .first()
-        .map(|settings| settings.architecture.as_str());
+    writeln!(out, "{}", wrapped(&shown))?;
     let about = format!(
-        "List prices of {}, noted on {}, without discounts, taxes and data transfer. The functions are {}; their processor time was \
+        "List prices of {}, noted on {}, without discounts and taxes. The functions are {}; their processor time was \
          measured elsewhere on {}, and how long AWS lets them wait is assumed.",
         prices::REGION,
         prices::NOTED_ON,
-        architecture.unwrap_or_default(),
+        options.architecture().as_str(),
         measured.date
     );
     writeln!(out, "{}", wrapped(&about))?;
     let mut printed = HashSet::new();
-    for note in bills.iter().flat_map(|(_, bill)| &bill.notes) {
-        if printed.insert(note) {
-            writeln!(out, "{}", wrapped(note))?;
+    for (name, bill) in &bills {
+        for note in &bill.notes {
+            if printed.insert(note) {
+                writeln!(out, "{}", wrapped(&format!("{name}: {note}")))?;
+            }
         }
     }
     Ok(())
 }
 
-fn name(settings: &Settings) -> String {
-    match settings.stream {
-        Stream::Provisioned { .. } => "pinflow".to_owned(),
-        Stream::OnDemand { .. } => "pinflow, on-demand".to_owned(),
+/// Returns the bills, each with its name: of the stack at the age that is asked for and after a year, and of what else could do its work.
+fn bills(options: &CostOptions, load: &Load, measured: &Measurements) -> Vec<(String, Bill)> {
+    let mut bills = Vec::new();
+    let settings = options.settings(load);
+    for settings in &settings {
+        for age_days in options.ages() {
+            let settings = Settings {
+                age_days,
+                ..*settings
+            };
+            let bill = cost::pinflow(load, &settings, measured);
+            bills.push((name(&settings), bill));
+        }
     }
+    if let Some(settings) = settings.first() {
+        for (to, name) in [
+            (Firehose::Parquet, "Firehose, Parquet"),
+            (Firehose::Iceberg, "Firehose, Iceberg"),
+        ] {
+            let bill = cost::firehose(to, load, settings, measured);
+            bills.push((name.to_owned(), bill));
+        }
+    }
+    bills.push(("old stack".to_owned(), cost::old_stack(load)));
+    bills
+}
+
+fn to_json(bills: &[(String, Bill)]) -> serde_json::Value {
+    let bills = bills.iter().map(|(name, bill)| {
+        let lines = bill.lines.iter().map(|line| {
+            json!({
+                "service": line.service.as_str(),
+                "counted": line.counted,
+                "usd": line.usd,
+                "free_usd": line.free_usd,
+            })
+        });
+        json!({
+            "name": name,
+            "lines": lines.collect::<Vec<_>>(),
+            "total_usd": bill.total(),
+            "notes": bill.notes,
+        })
+    });
+    bills.collect()
+}
+
+fn name(settings: &Settings) -> String {
+    let stream = match settings.stream {
+        Stream::Provisioned { .. } => "",
+        Stream::OnDemand { .. } => ", on-demand",
+    };
+    format!("pinflow{stream}, {:.0} days", settings.age_days)
 }
 
 /// Shows what a bill counts.

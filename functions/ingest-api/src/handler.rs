@@ -222,7 +222,14 @@ impl App {
             })
             .collect();
         let accepted = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
-        let response = wire::answer(wire, &outcomes, request_id);
+        let is_short = wire == Wire::Native
+            && accepted == outcomes.len()
+            && request::prefers_minimal(request.headers());
+        let response = if is_short {
+            wire::stored(accepted)
+        } else {
+            wire::answer(wire, &outcomes, request_id)
+        };
         Ok((
             response,
             Counts {

@@ -39,6 +39,22 @@ impl Entry<'_> {
 /// A record of a request: a row for the stream, or why it is none. One odd record costs no other.
 pub(crate) type Parsed<'a> = Result<Entry<'a>, Problem>;
 
+/// Returns whether a client wants to hear of failures alone (`Prefer: return=minimal`, RFC 7240).
+pub(crate) fn prefers_minimal(headers: &HeaderMap) -> bool {
+    let values = headers.get_all("prefer").into_iter();
+    let mut preferences = values
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','));
+    preferences.any(|preference| {
+        let preference = preference.split(';').next().unwrap_or_default();
+        let Some((name, value)) = preference.split_once('=') else {
+            return false;
+        };
+        let value = value.trim().trim_matches('"');
+        name.trim().eq_ignore_ascii_case("return") && value.eq_ignore_ascii_case("minimal")
+    })
+}
+
 /// Returns the bytes of a body, inflated where it is compressed.
 pub(crate) fn inflated<'a>(headers: &HeaderMap, body: &'a [u8]) -> Result<Cow<'a, [u8]>, Problem> {
     let encoding = header(headers, CONTENT_ENCODING).unwrap_or_default();

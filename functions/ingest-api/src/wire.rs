@@ -6,6 +6,8 @@ mod kafka;
 mod kinesis;
 mod native;
 
+pub(crate) use native::stored;
+
 use event_model::Kind;
 use lambda_http::Body;
 use lambda_http::http::Response;

@@ -2,6 +2,7 @@
 
 resource "aws_lambda_function" "main" {
   # checkov:skip=CKV_AWS_115:An account's concurrency is small at first, and reserving some of it fails: the caller says where there is enough.
+  # checkov:skip=CKV_AWS_50:Traces are paid for by the piece; the caller says whether they are made.
   # checkov:skip=CKV_AWS_116:A caller waits for two of the functions; the third's failures have a destination in schedule.tf.
   # checkov:skip=CKV_AWS_117:The functions talk to AWS's own services only; a network of their own would cost more than the stack.
   # checkov:skip=CKV_AWS_173:The variables are names, none is a secret; Lambda encrypts them with its own key.
@@ -35,7 +36,7 @@ resource "aws_lambda_function" "main" {
   }
 
   tracing_config {
-    mode = "Active"
+    mode = var.tracing
   }
 
   depends_on = [aws_iam_role_policy.main, aws_iam_role_policy.telemetry]

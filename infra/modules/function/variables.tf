@@ -89,3 +89,14 @@ variable "timeout_s" {
     error_message = "Write timeout_s as a number from 1 to 900."
   }
 }
+
+variable "tracing" {
+  type        = string
+  description = "`Active`: X-Ray records invocations by sampling; `PassThrough`: only those whose caller traces."
+  default     = "PassThrough"
+
+  validation {
+    condition     = contains(["Active", "PassThrough"], var.tracing)
+    error_message = "Write tracing as \"Active\" or \"PassThrough\"."
+  }
+}

@@ -1,15 +1,22 @@
 //! The options of `cost`.
 
+use std::path::PathBuf;
+
 use clap::{Args, ValueEnum};
-use cost::{Architecture, Load, MEASUREMENTS, Settings, Stream, stack};
+use cost::{Architecture, Load, MEASUREMENTS, Settings, Stream, Wire, stack};
 use jiff::civil::Date;
 
+use crate::bill::Sample;
+
 use crate::lake_options::LakeOptions;
+
+/// Days after which a second bill is shown.
+const YEAR_DAYS: f64 = 365.0;
 
 #[derive(Debug, Args)]
 pub(crate) struct CostOptions {
     /// Show what this day cost, from the usage in its summary.json, instead of a month's bill
-    #[arg(long, value_name = "DATE", conflicts_with_all = ["rows_per_second", "row_bytes", "rows_per_request", "gzip", "stream", "shards", "table_rows"])]
+    #[arg(long, value_name = "DATE", conflicts_with_all = ["rows_per_second", "row_bytes", "rows_per_request", "gzip", "stream", "shards", "table_rows", "repeated_keys", "age_days", "wire", "clean_ratio", "measure", "json", "tracing"])]
     pub(crate) day: Option<Date>,
     #[command(flatten)]
     pub(crate) lake: LakeOptions,
@@ -37,9 +44,43 @@ pub(crate) struct CostOptions {
     /// Hours that the stream keeps a record
     #[arg(long, value_name = "N", default_value_t = 24, value_parser = clap::value_parser!(u16).range(24..=8_760))]
     pub(crate) retention_hours: u16,
-    /// Rows of the curated tables, all three together [default: 90 days of rows, none of which repeats an `ind`]
+    /// Rows of the curated tables, all together [default: all rows of the stack's age that repeat no key]
     #[arg(long, value_name = "N")]
     pub(crate) table_rows: Option<u32>,
+    /// Share of the rows that are a new version of a row in the tables: a merge copies the files that have one
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = parse_share)]
+    pub(crate) repeated_keys: f64,
+    /// Days that the stack has taken the load; the bill after a year stands beside it
+    #[arg(long, value_name = "DAYS", default_value_t = 90, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) age_days: u16,
+    /// Protocol of the clients, by which answers have their length
+    #[arg(long, value_enum, default_value_t = WireName::Events)]
+    pub(crate) wire: WireName,
+    /// Bytes of a clean object for each byte of its rows [default: those of the generated rows]
+    #[arg(long, value_name = "RATIO", value_parser = parse_ratio)]
+    pub(crate) clean_ratio: Option<f64>,
+    /// Measure the bytes of a row and of its clean object on rows of your own: NDJSON, a row a line, as it is posted
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["row_bytes", "clean_ratio"])]
+    pub(crate) measure: Option<PathBuf>,
+    /// X-Ray traces requests and batches (the Terraform variable `tracing`)
+    #[arg(long)]
+    pub(crate) tracing: bool,
+    /// Print the bills as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// The clients' protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum WireName {
+    /// Rows as they are
+    Events,
+    /// The same with `Prefer: return=minimal`: the answer names failures alone
+    EventsMinimal,
+    /// The old clients of Kinesis
+    Kinesis,
+    /// The old clients of Kafka
+    Kafka,
 }
 
 /// The functions' processor.
@@ -64,20 +105,69 @@ pub(crate) enum StreamName {
 }
 
 impl CostOptions {
-    /// Returns what is posted.
-    pub(crate) fn load(&self) -> Load {
-        Load {
+    /// Returns what is posted, and in words where the size of its rows comes from.
+    pub(crate) fn load(&self) -> anyhow::Result<(Load, String)> {
+        let mut load = Load {
             rows_per_second: self.rows_per_second,
             row_bytes: f64::from(self.row_bytes),
             rows_per_request: f64::from(self.rows_per_request),
             body_ratio: if self.gzip { stack::GZIP_RATIO } else { 1.0 },
             table_rows: self.table_rows.map(f64::from),
+            repeated: self.repeated_keys,
+            clean_ratio: self.clean_ratio,
+            wire: match self.wire {
+                WireName::Events => Wire::Events,
+                WireName::EventsMinimal => Wire::EventsMinimal,
+                WireName::Kinesis => Wire::Kinesis,
+                WireName::Kafka => Wire::Kafka,
+            },
+        };
+        let source = match &self.measure {
+            Some(path) => {
+                let sample = Sample::read(path)?;
+                load.row_bytes = sample.row_bytes;
+                load.clean_ratio = Some(sample.clean_ratio);
+                format!(
+                    "was measured on the {} rows of `{}`",
+                    sample.rows,
+                    path.display()
+                )
+            }
+            None if self.clean_ratio.is_some() => "was given".to_owned(),
+            None => "is that of generated rows in large objects; --measure FILE takes your own"
+                .to_owned(),
+        };
+        let ratio = load
+            .clean_ratio
+            .unwrap_or(MEASUREMENTS.clean_bytes_per_byte);
+        let shown = format!(
+            "A clean object has {ratio:.3} bytes for each byte of its rows, which {source}. {:.0} % of the rows are new versions of rows in the \
+             tables.",
+            self.repeated_keys * 100.0
+        );
+        Ok((load, shown))
+    }
+
+    /// Returns the ages of the stack that are asked for, in days.
+    pub(crate) fn ages(&self) -> Vec<f64> {
+        let age = f64::from(self.age_days);
+        if age < YEAR_DAYS {
+            vec![age, YEAR_DAYS]
+        } else {
+            vec![age]
+        }
+    }
+
+    /// Returns the functions' processor.
+    pub(crate) fn architecture(&self) -> Architecture {
+        match self.architecture {
+            ArchitectureName::Arm64 => Architecture::Arm64,
+            ArchitectureName::X86_64 => Architecture::X86_64,
         }
     }
 
     /// Returns the stacks that were asked for, provisioned before on-demand.
-    pub(crate) fn settings(&self) -> Vec<Settings> {
-        let load = self.load();
+    pub(crate) fn settings(&self, load: &Load) -> Vec<Settings> {
         let provisioned = Stream::Provisioned {
             shards: self.shards.map_or_else(|| load.shards(), f64::from),
         };
@@ -90,12 +180,11 @@ impl CostOptions {
             StreamName::Both => vec![provisioned, on_demand],
         };
         let settings = streams.into_iter().map(|stream| Settings {
-            architecture: match self.architecture {
-                ArchitectureName::Arm64 => Architecture::Arm64,
-                ArchitectureName::X86_64 => Architecture::X86_64,
-            },
+            architecture: self.architecture(),
             stream,
             retention_hours: f64::from(self.retention_hours),
+            is_traced: self.tracing,
+            age_days: f64::from(self.age_days),
         });
         settings.collect()
     }
@@ -116,6 +205,20 @@ fn parse_rows(text: &str) -> Result<f64, String> {
         .ok_or_else(|| {
             "rows per second are a number from 0 to 1000000, as in 100 or 0.5".to_owned()
         })
+}
+
+fn parse_share(text: &str) -> Result<f64, String> {
+    let share: Option<f64> = text.parse().ok();
+    share
+        .filter(|share| (0.0..=1.0).contains(share))
+        .ok_or_else(|| "a share is a number from 0 to 1, as in 0.2".to_owned())
+}
+
+fn parse_ratio(text: &str) -> Result<f64, String> {
+    let ratio: Option<f64> = text.parse().ok();
+    ratio
+        .filter(|ratio| *ratio > 0.0 && *ratio <= 10.0)
+        .ok_or_else(|| "a ratio is a number above 0, as in 0.3".to_owned())
 }
 
 #[cfg(test)]

@@ -34,10 +34,12 @@ pub(crate) async fn of_day(
     }
     let quarantined = list(store.as_ref(), &format!("{QUARANTINE_PREFIX}date={date}/")).await?;
     objects += quarantined.len() as u64;
+    let quarantine_bytes = quarantined.iter().map(|object| object.size).sum();
     Ok(Usage {
         records: rows + rejected,
         objects,
         clean_bytes,
+        quarantine_bytes,
         table_bytes: tables.map(|table| table.size_bytes).sum(),
         run_ms: run_ms(record, clock),
         stream,

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use event_model::{Field, Kind, Position};
 use json_reader::{Members, Value};
 use lambda_http::Body;
-use lambda_http::http::{Response, StatusCode};
+use lambda_http::http::{HeaderName, HeaderValue, Response, StatusCode};
 use serde::Serialize;
 
 use crate::producer::Outcome;
@@ -95,6 +95,17 @@ fn check_rows(rows: usize) -> Result<(), Problem> {
 pub(crate) fn answer(outcomes: &[Outcome], request_id: &str) -> Response<Body> {
     let problem = common_problem(Wire::Native, outcomes);
     response::answer(outcomes, problem, request_id, &NativeResults::of(outcomes))
+}
+
+/// Returns the short answer to a request whose rows are all stored.
+pub(crate) fn stored(accepted: usize) -> Response<Body> {
+    let body = serde_json::json!({"accepted": accepted, "failed": 0});
+    let mut response = response::json(StatusCode::OK, &body);
+    response.headers_mut().insert(
+        HeaderName::from_static("preference-applied"),
+        HeaderValue::from_static("return=minimal"),
+    );
+    response
 }
 
 #[derive(Serialize)]

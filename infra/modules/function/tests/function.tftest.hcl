@@ -95,3 +95,18 @@ run "a_name_fits_lambda" {
     name = "pinflow-test-with-a-prefix-that-is-far-too-long-to-be-a-name-of-a-function"
   }
 }
+
+run "traces_are_made_when_the_caller_says_so" {
+  assert {
+    condition     = aws_lambda_function.main.tracing_config[0].mode == "PassThrough"
+    error_message = "Traces cost money that nobody asked to spend."
+  }
+}
+
+run "tracing_is_one_of_two" {
+  command         = plan
+  expect_failures = [var.tracing]
+  variables {
+    tracing = "on"
+  }
+}

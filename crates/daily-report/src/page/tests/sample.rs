@@ -145,6 +145,7 @@ fn usage() -> Usage {
         records: 300_000,
         objects: 5_000,
         clean_bytes: 60_000_000,
+        quarantine_bytes: 1_200,
         table_bytes: 2_000_000_000,
         run_ms: 90_000,
         stream: Some(StreamUsage {

@@ -82,3 +82,35 @@ async fn the_bytes_on_the_stream_are_the_rows_json_and_nothing_else() {
     }
     assert_eq!(*rows.lock().unwrap(), [row; 3]);
 }
+
+#[tokio::test]
+async fn a_client_may_want_to_hear_of_failures_alone() {
+    let post = |prefer: &str, body: &str| {
+        let mut post = request("POST", "/events/pin", "application/json", body);
+        post.headers_mut().insert("prefer", prefer.parse().unwrap());
+        post
+    };
+    let rows = r#"[{"index":1},{"index":2}]"#;
+    for prefer in [
+        "return=minimal",
+        "Return = Minimal",
+        "respond-async, return=\"minimal\"; x=1",
+    ] {
+        let answer = send(&app(&[&storing()]), post(prefer, rows)).await;
+        assert_eq!(
+            (answer.status, &*answer.body),
+            (200, r#"{"accepted":2,"failed":0}"#)
+        );
+        assert_eq!(answer.headers["preference-applied"], "return=minimal");
+    }
+    for (prefer, body) in [
+        ("return=representation", rows),
+        ("minimal", rows),
+        // One of the rows is none: which one is in the results.
+        ("return=minimal", r#"[{"index":1},7]"#),
+    ] {
+        let answer = send(&app(&[&storing()]), post(prefer, body)).await;
+        assert!(answer.body.contains("results"), "{prefer}: {}", answer.body);
+        assert!(!answer.headers.contains_key("preference-applied"));
+    }
+}
