@@ -82,6 +82,12 @@ page: $(VENV)/.installed ## Look at the page of the embedded stack with Chromium
 	cargo build --locked --package pinflow
 	$(PYTEST) tests/page
 
+.PHONY: pictures
+pictures: $(VENV)/.installed ## Take pictures of the pages, awkward days too: three widths, light, dark and printed (target/pictures)
+	cargo build --locked --package pinflow
+	mkdir -p target/pictures
+	$(PYTEST) tests/page -k pictures --screenshots target/pictures
+
 .PHONY: crash
 crash: $(VENV)/.installed ## Kill, fill up, lock and load the stack, and look for what was acknowledged
 	cargo build --locked --package pinflow

@@ -45,7 +45,7 @@ pub fn render(page: &Page<'_>) -> String {
         is_preview: summary.partial,
         trigger: summary.trigger.map_or("unknown", crate::Trigger::as_str),
         took: format::duration(steps::total_ms(&summary.steps)),
-        loss_check: LossCheck::new(summary.reconciliation),
+        loss_check: LossCheck::new(summary.reconciliation, page.trend),
         tiles: overview::tiles(summary, page.trend.last()),
         cost: price(&summary.usage).as_ref().map(CostView::new),
         hours: overview::hours(summary),

@@ -19,6 +19,8 @@ pub struct ReportTable {
     pub highest: Vec<Vec<Cell>>,
     /// How many rows the report has; those beyond [`PAGE_ROWS`] are only in its files.
     pub total_rows: u64,
+    /// What the report leaves out by its definition, such as posts of other years, and how many; none where it leaves out nothing.
+    pub outside: Option<(String, u64)>,
     /// Why the report could not be made, if it could not; it has no rows then.
     pub problem: Option<String>,
 }
@@ -40,6 +42,7 @@ impl ReportTable {
             total_rows: rows.len() as u64,
             highest: rows.iter().take(PAGE_ROWS).cloned().collect(),
             rows: rows.into_iter().take(PAGE_ROWS).collect(),
+            outside: None,
             problem: None,
         }
     }

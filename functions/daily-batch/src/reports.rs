@@ -6,9 +6,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{AsArray as _, RecordBatch};
 use arrow::compute::{cast, concat_batches};
-use arrow::datatypes::{DataType, Schema};
+use arrow::datatypes::{DataType, Int64Type, Schema};
 use bytes::Bytes;
 use daily_report::table::{Cell, Chart, ReportTable};
 use datafusion::error::DataFusionError;
@@ -54,6 +54,11 @@ impl Report {
             .map_or("", |(_, text)| text)
     }
 
+    /// Returns what the report leaves out by its definition, in words, and the query that counts it.
+    fn outside(&self) -> Option<(&'static str, &'static str)> {
+        self.note("outside").split_once(": ")
+    }
+
     fn chart(&self) -> Chart {
         let mut words = self.note("chart").split_whitespace().map(str::to_owned);
         let form = words.next().unwrap_or_default();
@@ -81,7 +86,7 @@ impl Report {
 /// The reports that were made, and those that could not be.
 #[derive(Debug, Default)]
 pub(crate) struct Written {
-    /// Number of rows of each report.
+    /// Number of rows of each report, and of what it leaves out by its definition.
     pub(crate) rows: Vec<(String, u64)>,
     /// Why each of the others could not be made.
     pub(crate) failed: Vec<(String, DataFusionError)>,
@@ -116,9 +121,30 @@ pub(crate) async fn write(
             let path = Path::from(format!("{}/{name}.{extension}", folder(run_date)));
             put(lake.store().as_ref(), &path, bytes).await?;
         }
+        if let Some((_, sql)) = report.outside() {
+            match count(posts.context(), sql).await {
+                Ok(number) => written.rows.push((outside(report.name), number)),
+                Err(error) => written.failed.push((outside(report.name), error)),
+            }
+        }
         written.rows.push((name, rows));
     }
     Ok(written)
+}
+
+/// Returns the name under which a run notes how many rows a report leaves out by its definition.
+fn outside(report: &str) -> String {
+    format!("{report}_outside")
+}
+
+async fn count(context: &SessionContext, sql: &str) -> Result<u64, DataFusionError> {
+    let batches = context.sql(sql).await?.collect().await?;
+    let counts = batches
+        .iter()
+        .flat_map(|batch| batch.column(0).as_primitive::<Int64Type>().iter().flatten());
+    Ok(counts
+        .map(|count| u64::try_from(count).unwrap_or_default())
+        .sum())
 }
 
 /// Makes a report: its number of rows, and its files by extension.
@@ -192,6 +218,12 @@ pub(crate) async fn read(
             title: report.note("title").to_owned(),
             description: report.note("about").to_owned(),
             chart: report.chart(),
+            outside: report.outside().and_then(|(what, _)| {
+                let number = made.get(&outside(report.name)).copied();
+                number
+                    .filter(|number| *number > 0)
+                    .map(|number| (what.to_owned(), number))
+            }),
             rows: in_order(table.rows, order),
             highest: in_order(table.highest, order),
             ..table

@@ -18,8 +18,8 @@ use plotters::style::{FontDesc, FontFamily, FontStyle, RGBColor, TextStyle};
 pub(super) use bars::{Bar, bars};
 pub(super) use plot::{Place, Plot, Series, Shape, plot};
 
-/// Width of every drawing, in its own units. At the width of a phone a unit is a little less than a pixel.
-const WIDTH: u32 = 400;
+/// Width of every drawing, in its own units. On a phone of 360 pixels a drawing has some 300 of them, so that letters of 12 units have more than 11.
+const WIDTH: u32 = 310;
 
 /// Height of the letters' box. Plotters writes a size divided by 1.24.
 const FONT_SIZE: f64 = 12.0 * 1.24;
@@ -41,6 +41,8 @@ pub(super) struct Figure {
     pub(super) caption: String,
     /// The names of the colours, when there is more than one.
     pub(super) legend: Vec<String>,
+    /// Whether the legend's colours have marks of their own, too.
+    pub(super) has_marks: bool,
     /// The markup of the drawing; `None` when there is nothing to draw.
     pub(super) svg: Option<String>,
 }
@@ -53,6 +55,7 @@ impl Figure {
             title: title.to_owned(),
             caption: caption.to_owned(),
             legend: Vec::new(),
+            has_marks: false,
             svg: None,
         }
     }
@@ -92,6 +95,11 @@ fn text_style(color: &RGBColor, horizontal: HPos, vertical: VPos) -> TextStyle<'
     .pos(Pos::new(horizontal, vertical))
 }
 
+/// Puts a name into a sentence so that its direction, from right to left perhaps, does not reach beyond it.
+fn isolated(name: &str) -> String {
+    format!("\u{2068}{name}\u{2069}")
+}
+
 /// Returns about how wide a text is.
 fn text_width(text: &str) -> f64 {
     text.chars().map(letter_width).sum()
@@ -113,12 +121,13 @@ fn fitted(text: &str, width: f64) -> String {
     format!("{}…", kept.trim_end())
 }
 
-/// The ideographic scripts, and emoji, are twice as wide.
+/// The ideographic scripts, and emoji, are twice as wide, and so nearly are the widest letters.
 fn letter_width(letter: char) -> f64 {
-    if letter >= '\u{1100}' {
-        2.0 * LETTER_WIDTH
-    } else {
-        LETTER_WIDTH
+    match letter {
+        '\u{1100}'.. => 2.0 * LETTER_WIDTH,
+        'M' | 'W' | 'm' | 'w' | '@' | '%' => 1.7 * LETTER_WIDTH,
+        'A'..='Z' => 1.25 * LETTER_WIDTH,
+        _ => LETTER_WIDTH,
     }
 }
 

@@ -19,7 +19,8 @@ pub(super) struct LossCheck {
 }
 
 impl LossCheck {
-    pub(super) fn new(reconciliation: Reconciliation) -> Self {
+    /// `earlier` are the summaries of earlier days, the oldest first.
+    pub(super) fn new(reconciliation: Reconciliation, earlier: &[Summary]) -> Self {
         let Reconciliation {
             accepted,
             found,
@@ -35,9 +36,9 @@ impl LossCheck {
         let numbers = format!("{} of {records} found", format::count(found));
         let (class, headline, detail) = match (unaccounted, is_complete) {
             (0, true) if accepted == 0 => (
-                "good",
-                "Every accepted record was found".to_owned(),
-                "There was none to look for.".to_owned(),
+                "empty",
+                "No record was accepted".to_owned(),
+                last_records(earlier),
             ),
             (0, true) => (
                 "good",
@@ -76,6 +77,16 @@ impl LossCheck {
             headline,
             detail,
         }
+    }
+}
+
+/// Says when records were last accepted, as far back as the page looks.
+fn last_records(earlier: &[Summary]) -> String {
+    let accepted = |day: &&Summary| day.reconciliation.accepted > 0 || day.usage.records > 0;
+    match (earlier.iter().rev().find(accepted), earlier.first()) {
+        (Some(day), _) => format!("The last ones came on {}.", day.run_date),
+        (None, Some(first)) => format!("There has been none since {} at least.", first.run_date),
+        (None, None) => "There is no earlier day to compare with.".to_owned(),
     }
 }
 

@@ -25,6 +25,10 @@ pub(super) struct Report<'a> {
     pub(super) rest: Vec<Vec<Field>>,
     /// Rows that are only in the files; 0 for most reports.
     pub(super) left_out: u64,
+    /// Rows that are not seen before they are unfolded, or only in the files.
+    pub(super) folded: String,
+    /// What the report leaves out by its definition, in a sentence.
+    pub(super) outside: Option<String>,
     /// Why there are no rows, if the report could not be made.
     pub(super) problem: Option<&'a str>,
 }
@@ -42,6 +46,8 @@ pub(super) struct Field {
     pub(super) text: String,
     /// Its class in the style sheet; may be empty.
     pub(super) class: &'static str,
+    /// Whether it is text of the posts, which may run from right to left.
+    pub(super) is_text: bool,
 }
 
 impl<'a> Report<'a> {
@@ -69,9 +75,14 @@ impl<'a> Report<'a> {
             description: &table.description,
             figure: figure(index, table),
             columns,
+            folded: format::count(table.total_rows.saturating_sub(first.len() as u64)),
+            outside: table
+                .outside
+                .as_ref()
+                .map(|(what, number)| format!("Left out: {} {what}.", format::count(*number))),
+            left_out: table.total_rows.saturating_sub(table.rows.len() as u64),
             first,
             rest,
-            left_out: table.total_rows.saturating_sub(table.rows.len() as u64),
             problem: table.problem.as_deref(),
         }
     }
@@ -96,9 +107,13 @@ fn field(column: &Column<'_>, cell: &Cell) -> Field {
         Cell::Null => "null",
         _ if column.is_number => "number",
         _ if text.chars().count() <= SHORT_TEXT => "short",
-        _ => "",
+        _ => "long",
     };
-    Field { text, class }
+    Field {
+        text,
+        class,
+        is_text: matches!(cell, Cell::Text(_)),
+    }
 }
 
 /// A year is a number that nobody counts with: it has no thousands.
@@ -146,8 +161,13 @@ fn figure(number: usize, table: &ReportTable) -> Option<Figure> {
         Chart::Bars { label, value } => {
             let (label, value) = (index(label)?, index(value)?);
             let drawn = |row: &Vec<Cell>| {
+                // What else a row has tells it apart from one with the same label: the poster, and in which country.
+                let others = row.iter().enumerate();
+                let others = others.filter(|(index, _)| *index != label && *index != value);
+                let mut words = vec![self::label(row.get(label)?)];
+                words.extend(others.map(|(_, cell)| self::label(cell)));
                 Some(Bar {
-                    label: self::label(row.get(label)?),
+                    label: words.join(" · "),
                     value: length(row.get(value)?)?,
                 })
             };

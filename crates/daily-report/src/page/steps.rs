@@ -37,7 +37,11 @@ pub(super) fn steps(steps: &[StepRecord]) -> Vec<Step<'_>> {
         .iter()
         .map(|step| Step {
             name: &step.name,
-            state: step.state.as_str(),
+            // The step that makes this page ends after it is made.
+            state: match step.state {
+                RunState::Running => "this page",
+                state => state.as_str(),
+            },
             started_at: step
                 .started_at
                 .map_or_else(String::new, |time| time.strftime("%H:%M:%S").to_string()),

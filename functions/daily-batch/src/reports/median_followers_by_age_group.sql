@@ -1,5 +1,6 @@
 -- title: Median of the followers by age group
 -- about: The exact median of the follower counts of the posts of each age group.
+-- outside: posts of users below 18, or of no known age: SELECT count(*) FROM posts WHERE follower_count IS NOT NULL AND (age >= 18) IS NOT TRUE
 -- chart: columns age_group median_follower_count
 -- order: 18-24, 25-35, 36-50, +50
 SELECT

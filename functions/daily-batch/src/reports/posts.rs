@@ -236,20 +236,23 @@ async fn needed(
     context.register_table(POSTS, Arc::new(EmptyTable::new(columns.schema())))?;
     let mut needed = BTreeSet::from(["ind".to_owned()]);
     for report in reports {
-        let plan = context.sql(report.sql).await?.into_optimized_plan()?;
-        plan.apply_with_subqueries(|node| {
-            if let LogicalPlan::TableScan(scan) = node
-                && scan.table_name.table() == POSTS
-            {
-                needed.extend(
-                    scan.projected_schema
-                        .fields()
-                        .iter()
-                        .map(|field| field.name().clone()),
-                );
-            }
-            Ok(TreeNodeRecursion::Continue)
-        })?;
+        let queries = [Some(report.sql), report.outside().map(|(_, sql)| sql)];
+        for sql in queries.into_iter().flatten() {
+            let plan = context.sql(sql).await?.into_optimized_plan()?;
+            plan.apply_with_subqueries(|node| {
+                if let LogicalPlan::TableScan(scan) = node
+                    && scan.table_name.table() == POSTS
+                {
+                    needed.extend(
+                        scan.projected_schema
+                            .fields()
+                            .iter()
+                            .map(|field| field.name().clone()),
+                    );
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })?;
+        }
     }
     context.deregister_table(POSTS)?;
     Ok(needed)

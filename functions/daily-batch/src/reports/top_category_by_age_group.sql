@@ -1,5 +1,6 @@
 -- title: The most popular category of each age group
 -- about: Posts are counted by their user's age group and category; of each group the category with the most posts is kept, several when they tie.
+-- outside: posts of users below 18, or of no known age: SELECT count(*) FROM posts WHERE category IS NOT NULL AND (age >= 18) IS NOT TRUE
 -- chart: columns age_group category_count category
 -- order: 18-24, 25-35, 36-50, +50
 WITH counted AS (

@@ -1,5 +1,6 @@
 -- title: The most popular category of each year
 -- about: Of each year, 2018 to 2022, the category with the most posts, several when they tie.
+-- outside: posts of other years: SELECT count(*) FROM posts WHERE category IS NOT NULL AND (date_part('year', "timestamp") BETWEEN 2018 AND 2022) IS NOT TRUE
 -- chart: columns post_year category_count category
 WITH counted AS (
     SELECT CAST(date_part('year', "timestamp") AS INT) AS post_year, category, count(*) AS category_count

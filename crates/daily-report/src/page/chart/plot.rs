@@ -5,12 +5,14 @@ use std::ops::Range;
 use plotters::chart::{ChartBuilder, ChartContext, LabelAreaPosition};
 use plotters::coord::cartesian::Cartesian2d;
 use plotters::coord::types::RangedCoordf64;
-use plotters::element::{Circle, PathElement, Rectangle, Text};
+use plotters::element::{
+    Circle, Cross, EmptyElement, PathElement, Polygon, Rectangle, Text, TriangleMarker,
+};
 use plotters::prelude::SVGBackend;
 use plotters::style::text_anchor::{HPos, VPos};
-use plotters::style::{Color, TRANSPARENT};
+use plotters::style::{Color, RGBColor, TRANSPARENT};
 
-use super::{Canvas, Drawn, Figure, MAX_SERIES, palette, svg, text_style, text_width};
+use super::{Canvas, Drawn, Figure, MAX_SERIES, isolated, palette, svg, text_style, text_width};
 use crate::page::format;
 
 const HEIGHT: u32 = 210;
@@ -88,6 +90,7 @@ pub(in crate::page) fn plot(id: &str, title: &str, mut plot: Plot) -> Figure {
         id: id.to_owned(),
         title: title.to_owned(),
         caption,
+        has_marks: plot.shape == Shape::Lines,
         legend,
         svg: drawing,
     }
@@ -113,8 +116,11 @@ fn caption(plot: &Plot) -> Option<String> {
         .copied()
         .reduce(|one, other| if other.0 < one.0 { other } else { one })?;
     let say = |(value, label, name): (f64, &str, &str)| match name {
-        "" => format!("{label}, {}", format::float(value)),
-        name => format!("{name} ({label}), {}", format::float(value)),
+        "" => format!("{}, {}", isolated(label), format::float(value)),
+        name => {
+            let (name, label) = (isolated(name), isolated(label));
+            format!("{name} ({label}), {}", format::float(value))
+        }
     };
     Some(match values.len() {
         1 => format!("{}.", say(highest)),
@@ -138,7 +144,7 @@ fn draw(canvas: &Canvas<'_>, plot: &Plot) -> Drawn {
         .configure_mesh()
         .disable_x_mesh()
         .x_labels(0)
-        .y_labels(5)
+        .y_labels(labels(plot))
         .y_label_formatter(&|value| format::short(*value))
         .y_label_style(text_style(&palette::DIM, HPos::Right, VPos::Center))
         .axis_style(palette::LINE)
@@ -148,11 +154,11 @@ fn draw(canvas: &Canvas<'_>, plot: &Plot) -> Drawn {
         .set_tick_mark_size(LabelAreaPosition::Bottom, 0)
         .draw()?;
     draw_places(canvas, &chart, plot)?;
+    if plot.shape == Shape::Columns {
+        return draw_columns(&chart, canvas, plot);
+    }
     for (index, series) in plot.series.iter().enumerate() {
-        match plot.shape {
-            Shape::Columns => draw_columns(&chart, plot, index, series)?,
-            Shape::Lines => draw_line(&chart, plot, index, series)?,
-        }
+        draw_line(&chart, plot, index, series)?;
     }
     Ok(())
 }
@@ -177,6 +183,23 @@ fn heights(plot: &Plot) -> Range<f64> {
     } else {
         lowest * 1.05..highest * 1.05
     }
+}
+
+/// Returns how many heights are labelled: of a few whole things no half ones.
+fn labels(plot: &Plot) -> usize {
+    const MOST: u8 = 5;
+    let values = || {
+        plot.series
+            .iter()
+            .flat_map(|series| series.values.iter().flatten().copied())
+    };
+    let highest = heights(plot).end;
+    if highest > f64::from(MOST) || values().any(|value| value.fract() != 0.0) {
+        return usize::from(MOST);
+    }
+    (0..MOST)
+        .filter(|height| f64::from(*height) <= highest)
+        .count()
 }
 
 /// Writes the places' labels, or, when there is no room for all, every second, every third and so on: those of columns
@@ -207,18 +230,40 @@ fn draw_places(canvas: &Canvas<'_>, chart: &Chart<'_, '_>, plot: &Plot) -> Drawn
     Ok(())
 }
 
-fn draw_columns(chart: &Chart<'_, '_>, plot: &Plot, index: usize, series: &Series) -> Drawn {
+/// Draws the columns of a place side by side around its label: those that it has.
+fn draw_columns(chart: &Chart<'_, '_>, canvas: &Canvas<'_>, plot: &Plot) -> Drawn {
     const GROUP_WIDTH: f64 = 0.76;
-    let width = GROUP_WIDTH / format::length(plot.series.len() as u64);
-    let offset = width * format::length(index as u64) - GROUP_WIDTH / 2.0;
-    let color = palette::series(plot.first_color + index).filled();
-    for (place, value) in plot.places.iter().zip(&series.values) {
-        if let Some(value) = value {
-            let left = place.at + offset;
-            let corners = [(left, *value), (left + width, 0.0)];
+    let style = text_style(&palette::DIM, HPos::Center, VPos::Bottom);
+    for (number, place) in plot.places.iter().enumerate() {
+        let values = plot
+            .series
+            .iter()
+            .enumerate()
+            .filter_map(|(index, series)| {
+                let value = series.values.get(number).copied().flatten()?;
+                Some((index, value))
+            });
+        let values: Vec<(usize, f64)> = values.collect();
+        let width = GROUP_WIDTH / format::length(values.len().max(1) as u64);
+        let mut left = place.at - GROUP_WIDTH / 2.0;
+        for (index, value) in values {
+            let color = palette::series(plot.first_color + index).filled();
+            let corners = [(left, value), (left + width, 0.0)];
             chart
                 .plotting_area()
                 .draw(&Rectangle::new(corners, color))?;
+            let text = format::short(value);
+            let (from, _) = chart.backend_coord(&(left, value));
+            let (to, top) = chart.backend_coord(&(left + width, value.max(0.0)));
+            // A value without room is in the table beside the drawing; nothing is to be seen as nothing.
+            if value != 0.0 && text_width(&text) <= f64::from(to - from) {
+                canvas.draw(&Text::new(
+                    text,
+                    (i32::midpoint(from, to), top - 3),
+                    style.clone(),
+                ))?;
+            }
+            left += width;
         }
     }
     Ok(())
@@ -234,11 +279,28 @@ fn draw_line(chart: &Chart<'_, '_>, plot: &Plot, index: usize, series: &Series) 
         .filter_map(|(place, value)| Some((place.at, (*value)?)))
         .collect();
     for point in &points {
-        chart
-            .plotting_area()
-            .draw(&Circle::new(*point, 3, color.filled()))?;
+        draw_mark(chart, index, *point, color)?;
     }
     chart
         .plotting_area()
         .draw(&PathElement::new(points, color.stroke_width(2)))
+}
+
+/// Marks a point as the legend does, so that lines are told apart without their colours.
+fn draw_mark(chart: &Chart<'_, '_>, index: usize, at: (f64, f64), color: RGBColor) -> Drawn {
+    let area = chart.plotting_area();
+    match index % MAX_SERIES {
+        0 => area.draw(&Circle::new(at, 3, color.filled())),
+        1 => area.draw(&TriangleMarker::new(at, 4, color.filled())),
+        2 => {
+            let square = Rectangle::new([(-3, -3), (3, 3)], color.filled());
+            area.draw(&(EmptyElement::at(at) + square))
+        }
+        3 => area.draw(&Cross::new(at, 3, color.stroke_width(2))),
+        4 => area.draw(&Circle::new(at, 3, color.stroke_width(1))),
+        _ => {
+            let diamond = Polygon::new([(0, -4), (4, 0), (0, 4), (-4, 0)], color.filled());
+            area.draw(&(EmptyElement::at(at) + diamond))
+        }
+    }
 }

@@ -130,3 +130,117 @@ fn of_many_series_the_highest_are_drawn() {
     assert!(page.contains("The 6 highest of 13 series are drawn."));
     assert_eq!(page.matches("<li class=\"series-").count(), 6);
 }
+
+#[test]
+fn a_bar_is_told_apart_by_what_else_its_row_has() {
+    let columns = ["country", "poster_name", "follower_count"].map(str::to_owned);
+    let row = |country: &str, poster: &str, followers| {
+        let text = |text: &str| Cell::Text(text.to_owned());
+        vec![text(country), text(poster), Cell::Integer(followers)]
+    };
+    let rows = vec![row("Ghana", "Ada", 6), row("Ghana", "Eve", 6)];
+    let table = ReportTable {
+        chart: Chart::Bars {
+            label: "poster_name".to_owned(),
+            value: "follower_count".to_owned(),
+        },
+        ..ReportTable::of_rows("posters", columns.into(), rows)
+    };
+    let page = page_with(&[table]);
+    assert!(page.contains("\nAda · Ghana\n") && page.contains("\nEve · Ghana\n"));
+}
+
+#[test]
+fn one_bar_that_would_hide_the_others_makes_lengths_logarithmic() {
+    let page_of = |longest| {
+        let columns = vec!["name".to_owned(), "count".to_owned()];
+        let mut rows: Vec<_> = (1..20)
+            .map(|count| vec![Cell::Text(format!("n{count}")), Cell::Integer(count)])
+            .collect();
+        rows.push(vec![
+            Cell::Text("longest".to_owned()),
+            Cell::Integer(longest),
+        ]);
+        page_with(&[ReportTable {
+            chart: Chart::Bars {
+                label: "name".to_owned(),
+                value: "count".to_owned(),
+            },
+            ..ReportTable::of_rows("counts", columns, rows)
+        }])
+    };
+    assert!(page_of(1_000_000).contains("Lengths are logarithmic"));
+    assert!(!page_of(100).contains("Lengths are logarithmic"));
+}
+
+#[test]
+fn an_axis_of_a_few_things_has_no_half_ones() {
+    let page_of = |count| {
+        let columns = vec!["year".to_owned(), "count".to_owned()];
+        let rows = vec![vec![Cell::Integer(2020), Cell::Integer(count)]];
+        page_with(&[ReportTable {
+            chart: Chart::Columns {
+                label: "year".to_owned(),
+                value: "count".to_owned(),
+                series: None,
+            },
+            ..ReportTable::of_rows("counts", columns, rows)
+        }])
+    };
+    for count in 1..5 {
+        let page = page_of(count);
+        let (_, drawing) = page.split_once("<svg").unwrap();
+        assert!(
+            !drawing.contains("\n0.5\n") && !drawing.contains("\n1.5\n"),
+            "{count}"
+        );
+        assert!(drawing.contains(&format!("\n{count}\n")), "{count}");
+    }
+}
+
+#[test]
+fn what_is_left_out_is_said() {
+    let columns = vec!["year".to_owned(), "count".to_owned()];
+    let rows = (0..30).map(|row| vec![Cell::Integer(row), Cell::Integer(row)]);
+    let table = ReportTable {
+        outside: Some(("posts of other years".to_owned(), 1_234)),
+        ..ReportTable::of_rows("counts", columns, rows.collect())
+    };
+    let page = page_with(&[table]);
+    assert!(page.contains("Left out: 1,234 posts of other years."));
+    // In print, where nothing can be unfolded.
+    assert!(page.contains("10 more rows are in counts.csv."));
+}
+
+#[test]
+fn an_empty_day_says_since_when() {
+    let of = |accepted| Reconciliation {
+        accepted,
+        found: accepted,
+        is_complete: true,
+        ..Reconciliation::default()
+    };
+    let empty = |run_date| Summary {
+        run_date,
+        reconciliation: of(0),
+        ..Summary::default()
+    };
+    let page_after = |earlier: &[Summary]| {
+        render(&Page {
+            summary: &empty(DAY),
+            reports: &[],
+            trend: earlier,
+        })
+    };
+    let full = Summary {
+        reconciliation: of(7),
+        ..empty(date(2026, 8, 18))
+    };
+    let page = page_after(&[full, empty(date(2026, 8, 19))]);
+    assert!(page.contains("No record was accepted</h2>"));
+    assert!(page.contains("The last ones came on 2026-08-18."));
+    assert!(!page.contains("Every accepted record was found"));
+    let page = page_after(&[empty(date(2026, 8, 19))]);
+    assert!(page.contains("There has been none since 2026-08-19 at least."));
+    assert!(page_after(&[]).contains("There is no earlier day to compare with."));
+}
