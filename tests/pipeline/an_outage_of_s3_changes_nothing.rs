@@ -99,3 +99,18 @@ async fn a_day_on_which_s3_fails_ends_with_the_reports_of_a_calm_one() {
     }
     assert_eq!(summary["reconciliation"]["unaccounted"], 0, "{summary:#}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_bucket_is_waited_for() {
+    let faults = Faults::default();
+    let folder = tempfile::tempdir().unwrap();
+    let stack = TestStack::start_in(folder, |config| config.faults = faults.clone()).await;
+    faults
+        .set(|call| (call.service == Service::S3).then_some(Fault::Delay(Duration::from_secs(2))));
+    let row = json!({"ind": 1, "first_name": "Ada"});
+    let accepted = stack.post(Kind::User, &[row]).await;
+    stack.drain().await;
+    assert_eq!(stack.lake().clean_positions(), accepted);
+    assert_eq!(stack.stack.totals().retries(), 0);
+    stack.stop().await;
+}

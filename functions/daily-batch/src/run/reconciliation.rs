@@ -10,6 +10,8 @@ mod records;
 mod stream;
 mod totals;
 
+use std::time::Duration;
+
 use daily_report::summary::{Reconciliation, StreamUsage};
 use event_model::Clock;
 use event_model::metadata::{PositionCounts, minute_of};
@@ -30,6 +32,8 @@ use crate::{DailyError, Lake};
 
 /// A record that is younger than this may be waiting for its batch, for a retry, or for CloudWatch.
 const GRACE: SignedDuration = SignedDuration::from_mins(10);
+/// How long a check reads the stream, at most; what it did not come to is read by the next one.
+const LOOK_TIME: Duration = Duration::from_mins(5);
 /// Hours through which a difference must stay to be a loss.
 const HOURS_THAT_TELL: usize = 6;
 
@@ -165,7 +169,7 @@ impl Check<'_> {
             last.missing
         );
         let steps = self.steps(days, edges, origin).await;
-        let looked = self.look_around(steps).await?;
+        let looked = self.look_around(steps, last.missing).await?;
         reconciliation.unaccounted = if looked.is_complete {
             if looked.missing == 0 && stays > 0 {
                 Explained::write(self.lake, self.run_date, stays).await?;
@@ -234,7 +238,11 @@ impl Check<'_> {
     }
 
     /// Looks for each record of these minutes and of those beside them, while the stream has them.
-    async fn look_around(&self, minutes: Option<Vec<Timestamp>>) -> Result<Looked, DailyError> {
+    async fn look_around(
+        &self,
+        minutes: Option<Vec<Timestamp>>,
+        difference: i64,
+    ) -> Result<Looked, DailyError> {
         let mut looked = Looked {
             missing: 0,
             is_complete: minutes.is_some(),
@@ -255,28 +263,42 @@ impl Check<'_> {
             oldest.unwrap_or(Timestamp::MIN),
             newest.unwrap_or(Timestamp::MIN),
         );
+        let end = tokio::time::Instant::now() + LOOK_TIME;
         for (from, until) in windows {
             looked.is_complete &= oldest < from;
-            let window = (from.max(oldest), until.min(newest));
-            if window.0 >= window.1 {
-                continue;
+            let (mut from, until) = (from.max(oldest), until.min(newest));
+            // A minute at a time, so that a check that is broken off goes on where it was.
+            while from < until {
+                let next = (from + SignedDuration::from_mins(1)).min(until);
+                let minute = (from, next);
+                from = next;
+                if totals::is_found(self.lake, difference, minute).await? {
+                    continue;
+                }
+                if tokio::time::Instant::now() >= end {
+                    looked.is_complete = false;
+                    continue;
+                }
+                let Self {
+                    lake,
+                    stream,
+                    described,
+                    ..
+                } = self;
+                let found = look(
+                    &stream.client,
+                    &stream.name,
+                    &described.shards,
+                    lake,
+                    minute,
+                )
+                .await?;
+                if found.is_complete && found.missing == 0 {
+                    totals::note_found(self.lake, difference, minute).await?;
+                }
+                looked.missing += found.missing;
+                looked.is_complete &= found.is_complete;
             }
-            let Self {
-                lake,
-                stream,
-                described,
-                ..
-            } = self;
-            let found = look(
-                &stream.client,
-                &stream.name,
-                &described.shards,
-                lake,
-                window,
-            )
-            .await?;
-            looked.missing += found.missing;
-            looked.is_complete &= found.is_complete;
         }
         Ok(looked)
     }

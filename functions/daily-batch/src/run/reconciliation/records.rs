@@ -23,8 +23,8 @@ use crate::{DailyError, Lake};
 
 /// Shards that are read at once.
 const SHARDS: usize = 16;
-/// How long the stream is read, at most.
-const MAX_TIME: Duration = Duration::from_mins(1);
+/// How long one look takes, at most: a minute of a shard that is full is read in a little more than one.
+const MAX_TIME: Duration = Duration::from_mins(2);
 /// Most records that are kept in memory until they are found: 32 bytes each.
 const MAX_RECORDS: usize = 4_000_000;
 /// Time between two calls for a shard, and the bytes of an answer that are worth as much: the event source mapping has the same shard to read, of

@@ -184,6 +184,38 @@ pub(crate) async fn explain(
     put(lake.store().as_ref(), &path, json.into()).await
 }
 
+/// Returns whether each record of a time was found before, when as many were missing in all: what leaves the lake changes that number.
+pub(super) async fn is_found(
+    lake: &Lake,
+    difference: i64,
+    time: (Timestamp, Timestamp),
+) -> Result<bool, DailyError> {
+    Ok(
+        fetch_if_there(lake.store().as_ref(), &found_path(difference, time))
+            .await?
+            .is_some(),
+    )
+}
+
+/// Notes that each record of a time was found: `runs/found/….json`.
+pub(super) async fn note_found(
+    lake: &Lake,
+    difference: i64,
+    time: (Timestamp, Timestamp),
+) -> Result<(), DailyError> {
+    put(
+        lake.store().as_ref(),
+        &found_path(difference, time),
+        "{}".into(),
+    )
+    .await
+}
+
+fn found_path(difference: i64, (from, until): (Timestamp, Timestamp)) -> Path {
+    let (from, until) = (from.as_second(), until.as_second());
+    Path::from(format!("runs/found/{from}-{until}-of-{difference}.json"))
+}
+
 fn path(date: Date) -> Path {
     Path::from(format!("runs/counts/date={date}.json"))
 }
