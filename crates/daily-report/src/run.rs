@@ -91,6 +91,17 @@ pub struct LimitsUsed {
     pub memory_percent: u64,
 }
 
+impl LimitsUsed {
+    /// Returns the more of both, of each.
+    #[must_use]
+    pub fn max(self, other: Self) -> Self {
+        Self {
+            time_percent: self.time_percent.max(other.time_percent),
+            memory_percent: self.memory_percent.max(other.memory_percent),
+        }
+    }
+}
+
 /// One attempt at a run date: an object of the ledger.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunRecord {

@@ -261,7 +261,10 @@ impl Ledger {
             partial,
             as_of: None,
             as_of_now: false,
-            used: None,
+            // A run of several invocations has used up all but its last one.
+            used: unfinished
+                .filter(|record| record.state == RunState::Paused)
+                .and_then(|record| record.used),
             started_at: now,
             expires_at: now.saturating_add(self.expiry).unwrap_or(Timestamp::MAX),
             finished_at: None,
@@ -391,10 +394,12 @@ impl Attempt {
         outcome
     }
 
-    /// Notes how much of the invocation's time and memory is used so far.
+    /// Notes how much of the invocation's time and memory is used so far, or was by an earlier one of the run.
     pub(crate) fn record_use(&mut self) {
         if let Some(limits) = &self.limits {
-            self.record.used = Some(limits.used(self.record.started_at, self.now()));
+            let used = limits.used(self.record.started_at, self.now());
+            let before = self.record.used.unwrap_or_default();
+            self.record.used = Some(used.max(before));
         }
     }
 

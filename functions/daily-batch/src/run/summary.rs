@@ -23,7 +23,7 @@ use crate::{DailyError, Lake};
 /// Examples of each code of rejection.
 const EXAMPLES: usize = 3;
 /// `ind`s that are counted at once: 8 bytes each.
-const INDS_PER_PASS: u64 = 32_000_000;
+const INDS_PER_PASS: u64 = 16_000_000;
 /// Earlier days of the trend.
 const TREND_DAYS: i64 = 30;
 
@@ -91,11 +91,12 @@ async fn triples(
     lake: &Lake,
     tables: &[CuratedTable],
 ) -> Result<(Triples, BTreeMap<String, u64>), DailyError> {
-    let mut rows = 0;
+    let mut rows = Vec::new();
     for table in tables {
-        rows += table.rows().await?;
+        rows.push(table.rows().await?);
     }
-    let passes = IndPass::passes(rows, INDS_PER_PASS);
+    let passes = IndPass::passes(rows.iter().sum(), INDS_PER_PASS).collect::<Vec<_>>();
+    let parts = passes.len() as u64;
     let mut triples = Triples::default();
     let mut duplicates = BTreeMap::new();
     for table in tables {
@@ -103,8 +104,10 @@ async fn triples(
     }
     for pass in passes {
         let mut inds: Vec<Vec<i64>> = Vec::new();
-        for table in tables {
-            let mut read = Vec::new();
+        for (table, rows) in tables.iter().zip(&rows) {
+            // A part has more or less its share; one that grew would be copied, and be in memory twice.
+            let share = rows / parts + rows / parts / 64 + 1024;
+            let mut read = Vec::with_capacity(usize::try_from(share).unwrap_or_default());
             for file in table.files().await? {
                 read_inds(&lake.store(), table.kind(), &file, pass, |ind, _| {
                     read.push(ind);

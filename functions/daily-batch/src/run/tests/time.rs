@@ -23,7 +23,7 @@ async fn start(runner: &Runner, request_id: &str) -> Result<Ended, DailyError> {
         as_of_now: true,
         holder: request_id,
         deadline: Some(runner.ledger().now() + SignedDuration::from_mins(15)),
-        memory_bytes: None,
+        memory_bytes: Some(3 << 30),
     };
     runner.run(day(), start, &|_| {}).await
 }
@@ -149,6 +149,9 @@ async fn a_backlog_of_several_invocations_ends_with_the_tables_of_one_go() {
     };
     assert!(starts >= 3, "{starts}");
     assert_eq!(users(&runner).await, users(&at_once).await);
+    // The last start had time enough; the alarm hears of those that had not.
+    let used = record.used.unwrap().time_percent;
+    assert!(used > 90, "{used} %");
     // What all of them merged is the day's.
     let merged = |record: &RunRecord| record.steps[2].counts["rows_in"];
     assert_eq!((merged(&record), merged(&whole)), (60, 60));
