@@ -4,7 +4,7 @@ use crate::bill::{Bill, Service, count};
 use crate::limits::note_about_the_day;
 use crate::load::{Load, Settings, Wire};
 use crate::measured::Measurements;
-use crate::usage::Usage;
+use crate::usage::{Usage, answers};
 use crate::{prices, stack};
 
 /// Seconds that a Firehose stream collects rows for an object, if they do not come to 128 MB earlier.
@@ -98,7 +98,7 @@ pub fn old_stack(load: &Load) -> Bill {
     let gb = requests * Wire::Kafka.answer_bytes(load.rows_per_request) / prices::GB;
     bill.add(
         Service::Transfer,
-        format!("{} GB of answers to clients outside AWS", count(gb)),
+        answers(gb),
         prices::transfer::OUT_GB.usd(gb),
     );
     let (brokers, kind, price) = if bytes_a_second <= SMALL_BROKERS_BYTES {

@@ -1,7 +1,8 @@
 use super::*;
 use crate::alternatives::{Firehose, firehose, old_stack};
-use crate::load::Wire;
-use crate::measured::{DailyBatch, Point};
+use crate::bill::{Bill, Service};
+use crate::load::{Stream, Wire};
+use crate::measured::{Architecture, DailyBatch, Point};
 
 /// Measurements in round numbers, so that a bill can be computed by hand.
 const MEASURED: Measurements = Measurements {
