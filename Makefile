@@ -122,7 +122,7 @@ $(TOOLS)/bin/cargo-deny:
 
 .PHONY: package
 package: $(VENV)/.cargo-lambda ## Build target/lambda/<function>/bootstrap.zip (ARCH=arm64 for Graviton)
-	PATH="$(abspath $(VENV))/bin:$$PATH" cargo lambda build --release --locked --output-format zip \
+	PATH="$(abspath $(VENV))/bin:$$PATH" cargo lambda build --release --locked --output-format zip --include model \
 		$(or $(TARGET_$(ARCH)),$(error ARCH is x86_64 or arm64)) $(addprefix --package ,$(FUNCTIONS))
 	echo $(ARCH) >$(or $(CARGO_TARGET_DIR),target)/lambda/architecture
 
@@ -137,6 +137,7 @@ dist: ## Build target/dist/pinflow-<version>-<target>.tar.gz, the command line f
 	cargo build --release --locked --target $(TARGET) --package pinflow
 	mkdir -p $(DIST)/pinflow-$(VERSION)-$(TARGET)
 	cp $(or $(CARGO_TARGET_DIR),target)/$(TARGET)/release/pinflow README.md LICENSE CHANGELOG.md $(DIST)/pinflow-$(VERSION)-$(TARGET)
+	cp -r model $(DIST)/pinflow-$(VERSION)-$(TARGET)
 	tar -C $(DIST) -czf $(DIST)/pinflow-$(VERSION)-$(TARGET).tar.gz pinflow-$(VERSION)-$(TARGET)
 	rm -r $(DIST)/pinflow-$(VERSION)-$(TARGET)
 	cd $(DIST) && $(SHA256) pinflow-$(VERSION)-$(TARGET).tar.gz >pinflow-$(VERSION)-$(TARGET).tar.gz.sha256

@@ -6,18 +6,36 @@ locals {
     ["_shard", "string"], ["_sequence", "string"], ["_arrival", "timestamp"], ["_rules", "int"], ["_extra", "string"], ["_unread", "string"],
   ]
 
-  # As in crates/lake; a test compares the two.
+  # The tables, views and reports are those of the model's files, which the functions read as well.
+  tables_directory = "${var.model_directory}/tables"
+  table_files      = { for file in fileset(local.tables_directory, "*.yaml") : trimsuffix(file, ".yaml") => file("${local.tables_directory}/${file}") }
+  tables           = { for name, text in local.table_files : name => yamldecode(text) }
+
+  # Types as Glue names them; those of decimals are the same.
+  glue_types = {
+    boolean   = "boolean"
+    date      = "date"
+    float64   = "double"
+    int32     = "int"
+    int64     = "bigint"
+    json      = "string"
+    point     = "array<double>"
+    text      = "string"
+    timestamp = "timestamp"
+  }
+  # `yamldecode` sorts the columns by name; their order is that of their lines.
+  column_names = {
+    for name, table in local.tables : name => distinct(concat(
+      [for line in regexall("(?m)^\\s+[\"']?([a-z][a-z0-9_]*)[\"']?\\s*:", local.table_files[name]) : line[0] if contains(keys(table.columns), line[0])],
+      keys(table.columns)
+    ))
+  }
   columns = {
-    pin = concat([
-      ["ind", "bigint"], ["unique_id", "string"], ["title", "string"], ["description", "string"], ["follower_count", "bigint"],
-      ["poster_name", "string"], ["tag_list", "string"], ["is_image_or_video", "string"], ["image_src", "string"],
-      ["save_location", "string"], ["category", "string"],
-    ], local.lineage)
-    geo = concat([
-      ["ind", "bigint"], ["country", "string"], ["coordinates", "array<double>"], ["timestamp", "timestamp"],
-    ], local.lineage)
-    user = concat([
-      ["ind", "bigint"], ["user_name", "string"], ["age", "int"], ["date_joined", "timestamp"],
+    for name, table in local.tables : name => concat([
+      for column in local.column_names[name] : [
+        column,
+        lookup(local.glue_types, try(table.columns[column].type, table.columns[column]), replace(try(table.columns[column].type, table.columns[column]), " ", ""))
+      ]
     ], local.lineage)
   }
 
@@ -31,32 +49,36 @@ locals {
   clean_range      = "NOW-${local.clean_days + 2}DAYS,NOW"
   quarantine_range = "NOW-${local.days_by_prefix["quarantine/"] + 2}DAYS,NOW"
 
-  # The reports are written in the dialect of the engine that runs them each morning; Athena knows two functions by other means. What the
-  # queries read is the join that the daily batch makes once for all of them.
-  posts_query  = <<-SQL
-    posts AS (
-        SELECT pin.ind, unique_id, title, description, follower_count, poster_name, tag_list, is_image_or_video, image_src,
-            save_location, category, country, coordinates, "timestamp", user_name, age, date_joined
-        FROM pin JOIN geo ON geo.ind = pin.ind JOIN "user" ON "user".ind = pin.ind
-    )
-  SQL
-  median_query = <<-SQL
-    (element_at(array_sort(array_agg(CAST(follower_count AS DOUBLE))), CAST(floor((count(*) + 1) / 2.0) AS INT))
-        + element_at(array_sort(array_agg(CAST(follower_count AS DOUBLE))), CAST(floor(count(*) / 2.0) + 1 AS INT))) / 2
+  # The reports are written in the dialect of the engine that runs them each morning; Athena knows two functions by other means. A view,
+  # which the daily batch makes once for all reports that read it, is a part of the query.
+  views_directory   = "${var.model_directory}/views"
+  reports_directory = "${var.model_directory}/reports"
+  median_query      = <<-SQL
+    (element_at(array_sort(array_agg($1)), CAST(floor((count(*) + 1) / 2.0) AS INT))
+        + element_at(array_sort(array_agg($1)), CAST(floor(count(*) / 2.0) + 1 AS INT))) / 2
   SQL
 
-  reports_directory = "${path.module}/../functions/daily-batch/src/reports"
+  view_bodies = {
+    for file in fileset(local.views_directory, "*.sql") : trimsuffix(file, ".sql") =>
+    indent(4, chomp(replace(file("${local.views_directory}/${file}"), "/(?m)^--.*\\n/", "")))
+  }
   report_bodies = {
     for file in fileset(local.reports_directory, "*.sql") : trimsuffix(file, ".sql") => replace(replace(replace(
       file("${local.reports_directory}/${file}"),
       "/(?m)^--.*\\n/", ""),
       "/date_part\\('year', ([^)]+)\\)/", "year($1)"),
-      "median(CAST(follower_count AS DOUBLE))", chomp(local.median_query)
+      "/median\\(((?:[^()]|\\([^()]*\\))*)\\)/", chomp(local.median_query)
     )
+  }
+  report_views = {
+    for name, body in local.report_bodies : name => join(",\n", [
+      for view, query in local.view_bodies : "${view} AS (\n    ${query}\n)" if can(regex("\\b${view}\\b", body))
+    ])
   }
   report_queries = {
     for name, body in local.report_bodies : name =>
-    startswith(body, "WITH ") ? "WITH ${chomp(local.posts_query)}, ${trimprefix(body, "WITH ")}" : "WITH ${local.posts_query}${body}"
+    local.report_views[name] == "" ? body : startswith(body, "WITH ") ?
+    "WITH ${local.report_views[name]},\n${trimprefix(body, "WITH ")}" : "WITH ${local.report_views[name]}\n${body}"
   }
 }
 
@@ -71,7 +93,7 @@ resource "aws_glue_catalog_table" "clean" {
 
   database_name = aws_glue_catalog_database.lake.name
   name          = "clean_${each.key}"
-  description   = "Rows of kind ${each.key} as they arrived, minutes old; the same row can appear twice"
+  description   = "Rows of ${each.key} as they arrived, minutes old; the same row can appear twice"
   table_type    = "EXTERNAL_TABLE"
 
   parameters = {
@@ -166,7 +188,7 @@ resource "aws_glue_catalog_table" "curated" {
 
   database_name = aws_glue_catalog_database.lake.name
   name          = each.key
-  description   = "One row per ind of kind ${each.key}, the latest"
+  description   = try(local.tables[each.key].merge, "latest") == "append" ? "Each record of ${each.key}, once" : "One row per ${local.tables[each.key].key} of ${each.key}, the latest"
   table_type    = "EXTERNAL_TABLE"
 
   parameters = {

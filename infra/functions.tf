@@ -3,6 +3,9 @@
 locals {
   tracing = var.tracing ? "Active" : "PassThrough"
 
+  # Where a package has the tables: below the folder in which Lambda starts it.
+  packaged_model = "model"
+
   # One batch of each shard at a time. Lambda wants 100 executions to stay unreserved
   # (https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html), and the shards of an on-demand stream come and go.
   cleaner_concurrency = var.stream_mode == "provisioned" && var.account_concurrency >= var.stream_shards + 100 ? var.stream_shards : -1
@@ -27,6 +30,7 @@ module "ingest_api" {
     API_KEYS = var.api_auth == "api_key" ? local.api_keys_parameter : null
     # API Gateway checks requests and tokens on the other routes; the health's is open to all, and must not lead strangers to the stream.
     DEEP_HEALTH     = contains(["iam", "jwt"], var.api_auth) ? "off" : "on"
+    MODEL_DIR       = local.packaged_model
     PATIENCE_MS     = tostring(var.patience_s * 1000)
     STREAM_NAME     = aws_kinesis_stream.events.name
     STREAM_PATTERNS = "*"
@@ -104,6 +108,7 @@ module "stream_cleaner" {
 
   environment = {
     BUCKET_NAME = aws_s3_bucket.lake.id
+    MODEL_DIR   = local.packaged_model
   }
 }
 
@@ -192,6 +197,7 @@ module "daily_batch" {
     BUCKET_NAME   = aws_s3_bucket.lake.id
     CATCH_UP_DAYS = "7"
     CLEAN_DAYS    = tostring(local.clean_days)
+    MODEL_DIR     = local.packaged_model
     # Lambda tries a run that died again after one minute, and then after two: by then nobody else holds its day.
     RUN_EXPIRY_SECONDS = "60"
     # A day more than the stream keeps its records, so that the last of them have been delivered.

@@ -162,6 +162,17 @@ variable "log_retention_days" {
   }
 }
 
+variable "model_directory" {
+  description = "Folder of the tables, views and reports; the functions' packages carry the same"
+  type        = string
+  default     = "../model"
+
+  validation {
+    condition     = length(fileset(var.model_directory, "tables/*.yaml")) > 0
+    error_message = "There is no table in this folder: name one with tables/<table>.yaml."
+  }
+}
+
 variable "monthly_budget_usd" {
   type        = number
   description = "Bill of a month, in USD, of which 80 % and the forecast of 100 % are sent to alarm_email. Without one, there is no budget."

@@ -98,6 +98,14 @@ run "athena_reads_at_least_ten_megabytes" {
   }
 }
 
+run "a_folder_without_tables_is_no_model" {
+  command         = plan
+  expect_failures = [var.model_directory]
+  variables {
+    model_directory = "../events"
+  }
+}
+
 run "lambda_has_no_more_memory" {
   command         = plan
   expect_failures = [var.daily_memory_mb]

@@ -22,6 +22,7 @@ run "each_function_gets_exactly_its_variables" {
   assert {
     condition = module.ingest_api.environment == tomap({
       DEEP_HEALTH     = "off"
+      MODEL_DIR       = "model"
       PATIENCE_MS     = "3000"
       STREAM_NAME     = "pinflow-test-events"
       STREAM_PATTERNS = "*"
@@ -31,7 +32,7 @@ run "each_function_gets_exactly_its_variables" {
   }
 
   assert {
-    condition     = module.stream_cleaner.environment == tomap({ BUCKET_NAME = "lake" })
+    condition     = module.stream_cleaner.environment == tomap({ BUCKET_NAME = "lake", MODEL_DIR = "model" })
     error_message = "stream-cleaner gets other variables."
   }
 
@@ -40,6 +41,7 @@ run "each_function_gets_exactly_its_variables" {
       BUCKET_NAME            = "lake"
       CATCH_UP_DAYS          = "7"
       CLEAN_DAYS             = "90"
+      MODEL_DIR              = "model"
       RUN_EXPIRY_SECONDS     = "60"
       STREAM_NAME            = "pinflow-test-events"
       SLICE_ROWS             = "6000000"
@@ -351,6 +353,44 @@ run "partitions_are_found_as_athena_asks" {
       endswith(table.parameters["storage.location.template"], "}/")
     ])
     error_message = "A location template has no closing slash, which Athena asks for."
+  }
+}
+
+run "the_catalog_has_the_model_s_columns_in_their_order" {
+  assert {
+    condition = [for column in aws_glue_catalog_table.clean["geo"].storage_descriptor[0].columns : "${column.name} ${column.type}"] == [
+      "ind bigint", "country string", "coordinates array<double>", "timestamp timestamp", "_shard string", "_sequence string",
+      "_arrival timestamp", "_rules int", "_extra string", "_unread string",
+    ]
+    error_message = "Glue has other columns of geo than the model."
+  }
+
+  assert {
+    condition     = keys(aws_glue_catalog_table.curated) == ["geo", "pin", "user"]
+    error_message = "Glue has other tables than the model."
+  }
+}
+
+run "a_model_of_other_tables_is_in_the_catalog" {
+  variables {
+    model_directory = "../tests/model"
+  }
+
+  assert {
+    condition = [for column in slice(aws_glue_catalog_table.clean["board"].storage_descriptor[0].columns, 0, 8) : "${column.name} ${column.type}"] == [
+      "slug string", "owner bigint", "budget decimal(10,2)", "changed timestamp", "opened date", "detail string", "is_open boolean", "score double",
+    ]
+    error_message = "Glue has other columns of a table than its file."
+  }
+
+  assert {
+    condition     = startswith(aws_athena_named_query.report["clicks_by_owner"].query, "WITH clicked_boards AS (\n    SELECT board.slug")
+    error_message = "A report in Athena lacks the view that it reads."
+  }
+
+  assert {
+    condition     = startswith(aws_athena_named_query.report["budget_by_owner"].query, "SELECT owner")
+    error_message = "A report in Athena has a view that it does not read."
   }
 }
 

@@ -46,12 +46,16 @@ fn dependencies_point_one_way() {
         ("test-server", &[]),
         ("conditional-put", &["event-model"]),
         ("aws-access", &["conditional-put"]),
-        ("posting", &["aws-access", "event-model", "json-reader"]),
+        (
+            "posting",
+            &["aws-access", "event-model", "json-reader", "model"],
+        ),
         ("json-reader", &[]),
         ("kpl", &["event-model"]),
-        ("cleaning", &["event-model", "json-reader", "kpl"]),
+        ("model", &["event-model", "json-reader"]),
+        ("cleaning", &["event-model", "json-reader", "kpl", "model"]),
         ("cost", &[]),
-        ("lake", &["cleaning", "event-model"]),
+        ("lake", &["cleaning", "event-model", "model"]),
         ("daily-report", &["cost"]),
         ("emf", &[]),
         (
@@ -63,12 +67,23 @@ fn dependencies_point_one_way() {
                 "emf",
                 "event-model",
                 "lake",
+                "model",
             ],
         ),
-        ("ingest-api", &["aws-request", "event-model", "json-reader"]),
+        (
+            "ingest-api",
+            &["aws-request", "event-model", "json-reader", "model"],
+        ),
         (
             "stream-cleaner",
-            &["cleaning", "conditional-put", "emf", "event-model", "lake"],
+            &[
+                "cleaning",
+                "conditional-put",
+                "emf",
+                "event-model",
+                "lake",
+                "model",
+            ],
         ),
     ] {
         let package = packages.iter().find(|package| package.name == name);
@@ -96,6 +111,13 @@ fn the_checks_of_dependencies_see_them() {
         .find(|package| package.name == "stream-cleaner");
     assert_eq!(
         own_dependencies(cleaner.unwrap(), DependencyKind::Normal),
-        ["cleaning", "conditional-put", "emf", "event-model", "lake"]
+        [
+            "cleaning",
+            "conditional-put",
+            "emf",
+            "event-model",
+            "lake",
+            "model"
+        ]
     );
 }

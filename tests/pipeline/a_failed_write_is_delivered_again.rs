@@ -14,16 +14,25 @@ async fn what_the_bucket_refused_is_delivered_again_until_it_is_written() {
     std::fs::write(clean.join("pin"), "in the way").unwrap();
 
     let mut accepted = stack
-        .post(Kind::User, &[json!({"ind": 1, "first_name": "Ada"})])
+        .post(
+            Kind::named("user"),
+            &[json!({"ind": 1, "first_name": "Ada"})],
+        )
         .await;
     accepted.extend(
         stack
-            .post(Kind::Pin, &[json!({"index": 1, "category": "art"})])
+            .post(
+                Kind::named("pin"),
+                &[json!({"index": 1, "category": "art"})],
+            )
             .await,
     );
     accepted.extend(
         stack
-            .post(Kind::User, &[json!({"ind": 2, "first_name": "Grace"})])
+            .post(
+                Kind::named("user"),
+                &[json!({"ind": 2, "first_name": "Grace"})],
+            )
             .await,
     );
     tokio::time::timeout(TIME_LIMIT, async {
@@ -37,7 +46,7 @@ async fn what_the_bucket_refused_is_delivered_again_until_it_is_written() {
     std::fs::remove_file(clean.join("pin")).unwrap();
     stack.drain().await;
     let lake = stack.lake();
-    assert_eq!(lake.clean[&Kind::Pin].len(), 1);
+    assert_eq!(lake.clean[&Kind::named("pin")].len(), 1);
     let found: BTreeSet<_> = lake.clean_positions().into_iter().collect();
     assert_eq!(found, accepted.into_iter().collect());
     stack.stop().await;

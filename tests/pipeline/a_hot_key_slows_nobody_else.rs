@@ -20,11 +20,11 @@ fn row(ind: i64) -> Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_of_another_shard_waits_less_than_a_second() {
     let stack = TestStack::start().await;
-    let hot = stack.post(Kind::User, &[row(HOT_KEY)]).await;
+    let hot = stack.post(Kind::named("user"), &[row(HOT_KEY)]).await;
     let mut cold_key = HOT_KEY;
     loop {
         cold_key += 1;
-        let cold = stack.post(Kind::User, &[row(cold_key)]).await;
+        let cold = stack.post(Kind::named("user"), &[row(cold_key)]).await;
         if cold[0].shard != hot[0].shard {
             break;
         }
@@ -64,7 +64,7 @@ async fn a_client_of_another_shard_waits_less_than_a_second() {
     let (mut waits, mut acknowledged) = (Vec::new(), hot);
     while Instant::now() < end {
         let started = Instant::now();
-        acknowledged.extend(stack.post(Kind::User, &[row(cold_key)]).await);
+        acknowledged.extend(stack.post(Kind::named("user"), &[row(cold_key)]).await);
         waits.push(started.elapsed());
         tokio::time::sleep(Duration::from_millis(20)).await;
     }

@@ -29,7 +29,7 @@ async fn an_asynchronous_run_that_dies_is_taken_over_by_its_second_try() {
     let rows: Vec<_> = (0..30)
         .map(|ind| json!({"ind": ind, "first_name": "Ada", "age": 36}))
         .collect();
-    stack.post(Kind::User, &rows).await;
+    stack.post(Kind::named("user"), &rows).await;
     stack.drain().await;
     // Each call takes long enough that the first try dies in the middle of its merge.
     faults.unwrap().set(|call| {

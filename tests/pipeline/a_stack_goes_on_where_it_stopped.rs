@@ -9,14 +9,17 @@ use crate::support::TestStack;
 async fn a_second_stack_on_the_same_folder_goes_on_and_writes_nothing_twice() {
     let first = TestStack::start().await;
     let mut accepted = first
-        .post(Kind::User, &[json!({"ind": 1, "first_name": "Ada"})])
+        .post(
+            Kind::named("user"),
+            &[json!({"ind": 1, "first_name": "Ada"})],
+        )
         .await;
     first.drain().await;
     let second = TestStack::start_in(first.stop().await, |_| {}).await;
     accepted.extend(
         second
             .post(
-                Kind::User,
+                Kind::named("user"),
                 &[json!({"ind": 1, "first_name": "Ada", "age": 36})],
             )
             .await,
@@ -41,7 +44,10 @@ async fn what_was_acknowledged_before_a_stop_is_cleaned_after_it() {
     })
     .await;
     let accepted = first
-        .post(Kind::User, &[json!({"ind": 1, "first_name": "Ada"})])
+        .post(
+            Kind::named("user"),
+            &[json!({"ind": 1, "first_name": "Ada"})],
+        )
         .await;
     let second = TestStack::start_in(first.stop().await, |_| {}).await;
     second.drain().await;

@@ -41,7 +41,7 @@ async fn a_batch_of_fewer_records_between_the_same_bounds_takes_nothing_away() {
     let published = Arc::clone(&summaries);
     let app = App::new(
         aws_sdk_s3::Client::new(&stack.stack.sdk_config()),
-        Config::new("pinflow-lake"),
+        Config::new("pinflow-lake", model::Model::load_from(None).unwrap()),
         Clock::new(|| UNIX_EPOCH),
         Arc::new(move |summary: &BatchSummary| published.lock().unwrap().push(summary.clone())),
     );
@@ -62,7 +62,11 @@ async fn a_batch_of_fewer_records_between_the_same_bounds_takes_nothing_away() {
         );
         assert_eq!(summary.to_emf().contains(r#""objects_kept":2"#), kept == 2);
         let lake = stack.lake();
-        assert_eq!(lake.clean[&Kind::User].len(), rows, "{sequences:?}");
+        assert_eq!(
+            lake.clean[&Kind::named("user")].len(),
+            rows,
+            "{sequences:?}"
+        );
         assert_eq!(lake.quarantine.len(), rows, "{sequences:?}");
         assert_eq!(lake.objects.len(), 2, "{sequences:?}");
     }

@@ -14,9 +14,12 @@ async fn versions_whose_arrivals_jump_back_are_counted_and_one_of_them_stays() {
     let versions: Vec<_> = (0..50)
         .map(|age| json!({"ind": 1, "first_name": "Ada", "age": 20 + age}))
         .collect();
-    stack.post(Kind::User, &versions).await;
+    stack.post(Kind::named("user"), &versions).await;
     stack
-        .post(Kind::User, &[json!({"ind": 2, "first_name": "Ada"})])
+        .post(
+            Kind::named("user"),
+            &[json!({"ind": 2, "first_name": "Ada"})],
+        )
         .await;
     stack.drain().await;
 
@@ -38,7 +41,7 @@ async fn versions_whose_arrivals_jump_back_are_counted_and_one_of_them_stays() {
 
     let summary = stack.run_today(Duration::ZERO).await;
     assert_eq!(summary["merges"]["user"]["order_undecided"], 1);
-    assert_eq!(summary["order_undecided_examples"]["user"], json!([1]));
+    assert_eq!(summary["order_undecided_examples"]["user"], json!(["1"]));
     assert_eq!(summary["tables"]["user"]["rows"], 2);
     stack.stop().await;
 }

@@ -42,9 +42,9 @@ async fn day(faults: Option<&Faults>) -> (BTreeMap<String, Vec<u8>>, Value) {
         let users: Vec<_> = inds
             .map(|ind| json!({"ind": ind, "first_name": "Ada", "age": ind, "date_joined": "2016-01-02 03:04:05"}))
             .collect();
-        stack.post(Kind::Pin, &pins).await;
-        stack.post(Kind::Geo, &geos).await;
-        stack.post(Kind::User, &users).await;
+        stack.post(Kind::named("pin"), &pins).await;
+        stack.post(Kind::named("geo"), &geos).await;
+        stack.post(Kind::named("user"), &users).await;
         // A batch of its own.
         stack.drain().await;
     }
@@ -108,7 +108,7 @@ async fn a_slow_bucket_is_waited_for() {
     faults
         .set(|call| (call.service == Service::S3).then_some(Fault::Delay(Duration::from_secs(2))));
     let row = json!({"ind": 1, "first_name": "Ada"});
-    let accepted = stack.post(Kind::User, &[row]).await;
+    let accepted = stack.post(Kind::named("user"), &[row]).await;
     stack.drain().await;
     assert_eq!(stack.lake().clean_positions(), accepted);
     assert_eq!(stack.stack.totals().retries(), 0);

@@ -13,15 +13,18 @@ async fn every_accepted_record_is_clean_or_quarantined_and_none_is_both() {
         let rows: Vec<_> = (0..10)
             .map(|row| json!({"ind": post * 10 + row, "first_name": "Ada"}))
             .collect();
-        accepted.extend(stack.post(Kind::User, &rows).await);
+        accepted.extend(stack.post(Kind::named("user"), &rows).await);
         accepted.extend(
             stack
-                .post(Kind::Pin, &[json!({"index": post, "category": "art"})])
+                .post(
+                    Kind::named("pin"),
+                    &[json!({"index": post, "category": "art"})],
+                )
                 .await,
         );
         accepted.extend(
             stack
-                .post(Kind::Geo, &[json!({"country": "nowhere"})])
+                .post(Kind::named("geo"), &[json!({"country": "nowhere"})])
                 .await,
         );
     }

@@ -59,7 +59,7 @@ async fn every_form_of_the_kinesis_proxy_ends_in_a_clean_row() {
     }
     stack.drain().await;
     let lake = stack.lake();
-    assert_eq!(lake.clean.keys().collect::<Vec<_>>(), [&Kind::Pin]);
+    assert_eq!(lake.clean.keys().collect::<Vec<_>>(), [&Kind::named("pin")]);
     assert_eq!(
         lake.clean_positions().into_iter().collect::<BTreeSet<_>>(),
         accepted.into_iter().collect()
@@ -89,6 +89,6 @@ async fn the_kafka_rest_proxy_ends_in_a_clean_row_and_offsets_grow() {
         "{offsets:?}"
     );
     stack.drain().await;
-    assert_eq!(stack.lake().clean[&Kind::Pin].len(), 6);
+    assert_eq!(stack.lake().clean[&Kind::named("pin")].len(), 6);
     stack.stop().await;
 }

@@ -36,7 +36,7 @@ impl TestStack {
 
     /// Starts a stack on a folder that may hold the state of an earlier one.
     pub(crate) async fn start_in(folder: TempDir, adjust: impl FnOnce(&mut StackConfig)) -> Self {
-        let mut config = StackConfig::new(folder.path());
+        let mut config = StackConfig::new(folder.path(), model::Model::load_from(None).unwrap());
         config.port = 0;
         config.event_source_mapping.maximum_batching_window = Duration::from_millis(50);
         adjust(&mut config);
@@ -132,7 +132,12 @@ impl TestStack {
         let aws = self.stack.sdk_config();
         let stream = Stream::from_name(&aws, "pinflow-events", clock.clone()).unwrap();
         App::new(
-            daily_batch::Lake::from_bucket(&aws, "pinflow-lake").unwrap(),
+            daily_batch::Lake::from_bucket(
+                &aws,
+                "pinflow-lake",
+                model::Model::load_from(None).unwrap(),
+            )
+            .unwrap(),
             Some(stream),
             Config::new("pinflow-lake"),
             clock,
@@ -194,13 +199,13 @@ impl Lake {
         for path in &lake.objects {
             let key = path.strip_prefix(&bucket).unwrap().to_str().unwrap();
             let bytes = std::fs::read(path).unwrap();
+            let model = model::Model::load_from(None).unwrap();
             match key.parse().unwrap_or_else(|error| panic!("{key}: {error}")) {
                 lake::ObjectKey::Clean { kind, .. } => {
                     let batches = read_parquet(bytes.clone().into()).unwrap();
                     assert!(
-                        batches
-                            .iter()
-                            .all(|batch| batch.schema() == lake::schema::schema(kind)),
+                        batches.iter().all(|batch| batch.schema()
+                            == lake::schema::schema(model.table(kind).unwrap())),
                         "{key}"
                     );
                     lake.clean

@@ -24,9 +24,9 @@ async fn a_record_that_is_in_no_object_is_unaccounted_for() {
     let rows: Vec<_> = (0..10)
         .map(|ind| json!({"ind": ind, "first_name": "Ada"}))
         .collect();
-    stack.post(Kind::User, &rows).await;
+    stack.post(Kind::named("user"), &rows).await;
     stack
-        .post(Kind::Geo, &[json!({"country": "nowhere"})])
+        .post(Kind::named("geo"), &[json!({"country": "nowhere"})])
         .await;
     stack.drain().await;
 

@@ -1,137 +1,196 @@
-//! The rules of each column.
+//! The rules of each column: a posted value → a cell.
 
 use std::borrow::Cow;
 
-use event_model::row::CleanText;
-use event_model::{CleanRow, Field, GeoRow, Kind, PinRow, UserRow};
+use event_model::KeyValue;
 use json_reader::number;
 use json_reader::{Elements, Value};
+use model::{Column, ColumnType, Epoch, FieldId, LATITUDE_MAX, LONGITUDE_MAX, Table, is_longer};
 
+use crate::builder::{ColumnBuilder, TableBuilder};
 use crate::fields::Fields;
 use crate::unread::Unread;
-use crate::{Changes, Rejection, RejectionCode, Rule, timestamp};
+use crate::{Changes, Rule, timestamp};
 
-/// Makes the clean row of a kind.
-pub(crate) fn row<'a>(
-    kind: Kind,
-    fields: &Fields<'a>,
-    changes: &mut impl Changes,
-    unread: &mut Unread<'a>,
-) -> Result<CleanRow<'a>, Rejection> {
-    let mut columns = Columns {
-        kind,
-        fields,
-        changes,
-        unread,
-    };
-    let ind = columns.ind()?;
-    let row = match kind {
-        Kind::Pin => CleanRow::Pin(columns.pin(ind)),
-        Kind::Geo => CleanRow::Geo(columns.geo(ind)),
-        Kind::User => CleanRow::User(columns.user(ind)),
-    };
-    if row.is_empty() {
-        changes.note(Rule::EmptyRow, Field::Ind.name());
+/// The columns of one row while they are appended.
+pub(crate) struct Columns<'c, 'u, 'a, C> {
+    pub(crate) fields: &'u Fields<'u, 'a>,
+    /// The table, and its place in the model.
+    pub(crate) table: &'u Table,
+    pub(crate) place: usize,
+    pub(crate) changes: &'c mut C,
+    pub(crate) unread: &'c mut Unread<'u>,
+}
+
+impl<'u, C: Changes> Columns<'_, 'u, '_, C> {
+    /// Appends the row's cells to the builder of its table.
+    pub(crate) fn append(
+        &mut self,
+        key: Option<&(FieldId, KeyValue<'u>)>,
+        builder: &mut TableBuilder,
+    ) {
+        let mut is_empty = true;
+        let table = self.table;
+        for (at, (column, cells)) in table.columns.iter().zip(&mut builder.columns).enumerate() {
+            if table.key == Some(at) {
+                self.key(column, key, cells);
+            } else {
+                is_empty &= !self.cell(column, cells);
+            }
+        }
+        for field in self.fields.ignored(table) {
+            self.note(Rule::FieldIgnored, field);
+        }
+        if is_empty {
+            let name = table.key_column().map_or("", |column| &column.name);
+            self.changes.note(Rule::EmptyRow, name);
+        }
     }
-    Ok(row)
-}
 
-struct Columns<'f, 'a, C> {
-    kind: Kind,
-    fields: &'f Fields<'a>,
-    changes: &'f mut C,
-    unread: &'f mut Unread<'a>,
-}
-
-impl<'a, C: Changes> Columns<'_, 'a, C> {
-    fn ind(&mut self) -> Result<i64, Rejection> {
-        let [own, other] = Field::key_names(self.kind);
-        let Some((field, ind)) = self.fields.key(self.kind) else {
-            let message = format!("no `{}` that is a whole number of 64 bits", own.name());
-            return Err(Rejection::new(
-                Some(self.kind),
-                RejectionCode::MissingKey,
-                message,
-            ));
+    fn key(
+        &mut self,
+        column: &'u Column,
+        key: Option<&(FieldId, KeyValue<'u>)>,
+        cells: &mut ColumnBuilder,
+    ) {
+        let Some((field, value)) = key else {
+            null(cells);
+            return;
         };
-        if field == Field::Index {
-            self.note(Rule::IndexRenamed, field);
+        if self.name(*field) != column.name {
+            self.note(Rule::FieldRenamed, *field);
         }
-        let second = if field == own { other } else { own };
-        if self.fields.has(second) && number::integer_value(&self.fields.value(second)) != Some(ind)
+        for other in column.inputs.iter().chain(&column.own) {
+            let is_same = || column.key_value(&self.fields.value(*other)).as_ref() == Some(value);
+            if other != field && self.fields.has(*other) && !is_same() {
+                self.keep(*other);
+            }
+        }
+        match (cells, value) {
+            (ColumnBuilder::Int64(cells), KeyValue::Integer(value)) => cells.append_value(*value),
+            (ColumnBuilder::Text(cells), KeyValue::Text(value)) => cells.append_value(value),
+            // The model has no other keys.
+            (cells, _) => null(cells),
+        }
+    }
+
+    /// Appends a cell; false for null.
+    fn cell(&mut self, column: &'u Column, cells: &mut ColumnBuilder) -> bool {
+        macro_rules! append {
+            ($cells:expr, $value:expr) => {{
+                let value = $value;
+                $cells.append_option(value);
+                value.is_some()
+            }};
+        }
+        match cells {
+            ColumnBuilder::Text(cells) => {
+                let text = match column.data_type {
+                    ColumnType::Json => self.first_of(column, Self::json),
+                    _ if column.is_joined => self.joined(column),
+                    _ if column.strip_prefix.is_some() => self.first_of(column, Self::stripped),
+                    _ => self.first_of(column, Self::text),
+                };
+                cells.append_option(text.as_deref());
+                text.is_some()
+            }
+            ColumnBuilder::Int32(cells) => append!(cells, self.first_of(column, Self::int32)),
+            ColumnBuilder::Int64(cells) => append!(
+                cells,
+                match column.format {
+                    Some(model::Format::ShortCount) => self.first_of(column, Self::short_count),
+                    None => self.first_of(column, Self::int64),
+                }
+            ),
+            ColumnBuilder::Float64(cells) => append!(cells, self.first_of(column, Self::float64)),
+            ColumnBuilder::Boolean(cells) => append!(cells, self.first_of(column, Self::boolean)),
+            ColumnBuilder::Date(cells) => append!(cells, self.first_of(column, Self::date)),
+            ColumnBuilder::Timestamp(cells) => {
+                append!(cells, self.first_of(column, Self::timestamp))
+            }
+            ColumnBuilder::Decimal(cells) => append!(cells, self.first_of(column, Self::decimal)),
+            ColumnBuilder::Point(cells) => {
+                let point = self.point(column);
+                if let Some(point) = point {
+                    cells.values().append_slice(&point);
+                }
+                cells.append(point.is_some());
+                point.is_some()
+            }
+        }
+    }
+
+    /// Reads a column from the first of its fields that is readable; what the others hold is kept.
+    fn first_of<T>(
+        &mut self,
+        column: &'u Column,
+        read: impl Fn(&mut Self, &'u Column, FieldId) -> Option<T>,
+    ) -> Option<T> {
+        let mut found = None;
+        let mut source = None;
+        for &field in column.inputs.iter().chain(&column.own) {
+            if !self.fields.has(field) {
+                continue;
+            }
+            let Some(first) = source else {
+                found = read(self, column, field);
+                if found.is_some() {
+                    source = Some(field);
+                }
+                continue;
+            };
+            if self.fields.raw(field) != self.fields.raw(first) {
+                self.keep(field);
+            }
+        }
+        if let Some(field) = source
+            && self.name(field) != column.name
         {
-            self.keep(second);
+            self.note(Rule::FieldRenamed, field);
         }
-        Ok(ind)
+        found
     }
 
-    fn pin(&mut self, ind: i64) -> PinRow<'a> {
-        if self.fields.has(Field::Downloaded) {
-            self.note(Rule::DownloadedDropped, Field::Downloaded);
-        }
-        PinRow {
-            ind,
-            unique_id: self.text(Field::UniqueId),
-            title: self.text(Field::Title),
-            description: self.text(Field::Description),
-            follower_count: self.follower_count(),
-            poster_name: self.text(Field::PosterName),
-            tag_list: self.text(Field::TagList),
-            is_image_or_video: self.text(Field::IsImageOrVideo),
-            image_src: self.text(Field::ImageSrc),
-            save_location: self.save_location(),
-            category: self.text(Field::Category),
-        }
+    fn name(&self, field: FieldId) -> &'u str {
+        self.fields.model().fields().name(field)
     }
 
-    fn geo(&mut self, ind: i64) -> GeoRow<'a> {
-        GeoRow {
-            ind,
-            country: self.text(Field::Country),
-            coordinates: self.coordinates(),
-            timestamp: self.timestamp(Field::Timestamp),
-        }
-    }
-
-    fn user(&mut self, ind: i64) -> UserRow<'a> {
-        UserRow {
-            ind,
-            user_name: self.user_name(),
-            age: self.age(),
-            date_joined: self.timestamp(Field::DateJoined),
-        }
-    }
-
-    fn note(&mut self, rule: Rule, field: Field) {
-        self.changes.note(rule, field.name());
+    fn note(&mut self, rule: Rule, field: FieldId) {
+        let name = self.name(field);
+        self.changes.note(rule, name);
     }
 
     /// Notes that a value which says nothing became null.
-    fn null<T>(&mut self, rule: Rule, field: Field) -> Option<T> {
+    fn null<T>(&mut self, rule: Rule, field: FieldId) -> Option<T> {
         self.note(rule, field);
         None
     }
 
     /// Keeps the posted value, because it is not in the row's columns.
-    fn keep(&mut self, field: Field) {
-        // Nearly every row comes by here for a second spelling that it does not have.
-        if !self.fields.has(field) {
-            return;
-        }
+    fn keep(&mut self, field: FieldId) {
         let value = self.fields.value(field);
-        self.unread
-            .keep(self.kind, field, &value, self.fields.raw(field));
+        let (model, raw) = (self.fields.model(), self.fields.raw(field));
+        self.unread.keep(model, self.place, field, &value, raw);
     }
 
     /// Notes that a value became null, and keeps it.
-    fn unreadable<T>(&mut self, rule: Rule, field: Field) -> Option<T> {
+    fn unreadable<T>(&mut self, rule: Rule, field: FieldId) -> Option<T> {
         self.keep(field);
         self.null(rule, field)
     }
 
     /// Text, kept byte for byte unless it is blank or a marker for missing data. A number or a truth value in a text
     /// column keeps its JSON spelling.
-    fn text(&mut self, field: Field) -> CleanText<'a> {
+    fn text(&mut self, column: &'u Column, field: FieldId) -> Option<Cow<'u, str>> {
+        self.text_up_to(column, field, column.max_length)
+    }
+
+    fn text_up_to(
+        &mut self,
+        column: &'u Column,
+        field: FieldId,
+        most: Option<usize>,
+    ) -> Option<Cow<'u, str>> {
         let text = match self.fields.value(field) {
             Value::Text(text) => text.decode(),
             Value::Number(spelling) => Cow::Borrowed(spelling),
@@ -139,56 +198,86 @@ impl<'a, C: Changes> Columns<'_, 'a, C> {
             Value::Bool(false) => Cow::Borrowed("false"),
             Value::Null | Value::Array(_) | Value::Object(_) => return None,
         };
-        if text.trim().is_empty() {
-            return self.null(Rule::BlankText, field);
+        if let Some(rule) = says_nothing(column, &text) {
+            return self.null(rule, field);
         }
-        if no_data_markers(field).contains(&&*text) {
-            return self.null(Rule::NoDataMarker, field);
-        }
-        if is_too_long(field, &text) {
+        if most.is_some_and(|most| is_longer(&text, most)) {
             return self.unreadable(Rule::TextTooLong, field);
         }
         Some(text)
     }
 
-    fn save_location(&mut self) -> CleanText<'a> {
-        let text = self.text(Field::SaveLocation)?;
-        let Some(mut location) = without_prefix(&text) else {
+    /// Text without its column's prefix.
+    fn stripped(&mut self, column: &'u Column, field: FieldId) -> Option<Cow<'u, str>> {
+        let text = self.text(column, field)?;
+        let prefix = column.strip_prefix.as_deref().unwrap_or_default();
+        let Some(mut stripped) = without_prefix(&text, prefix) else {
             return Some(text);
         };
-        self.note(Rule::SaveLocationPrefix, Field::SaveLocation);
+        self.note(Rule::PrefixStripped, field);
         // Once is not enough where the prefix was put on twice: a clean row must stay as it is.
-        while let Some(rest) = without_prefix(location) {
-            location = rest;
+        while let Some(rest) = without_prefix(stripped, prefix) {
+            stripped = rest;
         }
-        if location.is_empty() {
-            self.keep(Field::SaveLocation);
+        if stripped.is_empty() {
+            self.keep(field);
             return None;
         }
         Some(match &text {
-            Cow::Borrowed(text) => Cow::Borrowed(suffix(text, location.len())),
-            Cow::Owned(_) => Cow::Owned(location.to_owned()),
+            Cow::Borrowed(text) => Cow::Borrowed(suffix(text, stripped.len())),
+            Cow::Owned(_) => Cow::Owned(stripped.to_owned()),
         })
     }
 
-    fn follower_count(&mut self) -> Option<i64> {
-        let field = Field::FollowerCount;
-        if let Value::Number(spelling) = self.fields.value(field) {
-            let count = number::integer(spelling).filter(|count| *count >= 0);
-            return count.or_else(|| self.unreadable(Rule::FollowerCountUnreadable, field));
+    /// The texts of several fields, with one blank between those that are there.
+    fn joined(&mut self, column: &'u Column) -> Option<Cow<'u, str>> {
+        let mut joined: Option<Cow<'u, str>> = None;
+        for &field in &column.inputs {
+            let Some(part) = self.text_up_to(column, field, column.part_length()) else {
+                continue;
+            };
+            joined = Some(match joined {
+                Some(joined) => Cow::Owned(format!("{joined} {part}")),
+                None => part,
+            });
         }
-        let text = self.text(field)?;
-        let Some(count) = parse_follower_count(text.trim()) else {
-            return self.unreadable(Rule::FollowerCountUnreadable, field);
+        let own = column.own;
+        let Some(joined) = joined else {
+            return own.and_then(|own| self.text(column, own));
         };
-        if !number::is_digits(&text) {
-            self.note(Rule::FollowerCountExpanded, field);
+        for field in column.inputs.iter().take(1) {
+            self.note(Rule::TextJoined, *field);
         }
+        if let Some(own) = own
+            && self.fields.has(own)
+            && self.text(column, own).as_ref() != Some(&joined)
+        {
+            self.keep(own);
+        }
+        Some(joined)
+    }
+
+    /// A whole number with separators, a decimal part or a suffix.
+    fn short_count(&mut self, column: &'u Column, field: FieldId) -> Option<i64> {
+        let count = if let Value::Number(spelling) = self.fields.value(field) {
+            number::integer(spelling).filter(|count| *count >= 0)
+        } else {
+            let text = self.text(column, field)?;
+            let count = parse_short_count(text.trim());
+            if count.is_some() && !number::is_digits(&text) {
+                self.note(Rule::ShortCountExpanded, field);
+            }
+            count
+        };
+        let Some(count) = count else {
+            return self.unreadable(Rule::ShortCountUnreadable, field);
+        };
+        self.in_range(column.range.has(count.into()), field)?;
         Some(count)
     }
 
-    /// The spelling of a number; text that is blank becomes null here.
-    fn number(&mut self, field: Field) -> Option<Cow<'a, str>> {
+    /// The spelling of a number; text that says nothing becomes null here.
+    fn number(&mut self, column: &Column, field: FieldId) -> Option<Cow<'u, str>> {
         let value = self.fields.value(field);
         let Some(spelling) = number::spelling(&value) else {
             return if value == Value::Null {
@@ -197,151 +286,217 @@ impl<'a, C: Changes> Columns<'_, 'a, C> {
                 self.unreadable(Rule::NumberUnreadable, field)
             };
         };
-        if spelling.trim().is_empty() {
-            self.null(Rule::BlankText, field)
+        if let Some(rule) = says_nothing(column, &spelling) {
+            return self.null(rule, field);
+        }
+        Some(spelling)
+    }
+
+    fn in_range(&mut self, is_in_range: bool, field: FieldId) -> Option<()> {
+        if is_in_range {
+            Some(())
         } else {
-            Some(spelling)
+            self.unreadable(Rule::NumberOutOfRange, field)
         }
     }
 
-    fn age(&mut self) -> Option<i32> {
-        let spelling = self.number(Field::Age)?;
-        let Some(age) = number::integer(spelling.trim()) else {
-            return self.unreadable(Rule::NumberUnreadable, Field::Age);
+    fn int64(&mut self, column: &'u Column, field: FieldId) -> Option<i64> {
+        let spelling = self.number(column, field)?;
+        let Some(number) = number::integer(spelling.trim()) else {
+            return self.unreadable(Rule::NumberUnreadable, field);
         };
-        match i32::try_from(age) {
-            Ok(age @ 0..=150) => Some(age),
-            _ => self.unreadable(Rule::AgeOutOfRange, Field::Age),
+        self.in_range(column.range.has(number.into()), field)?;
+        Some(number)
+    }
+
+    fn int32(&mut self, column: &'u Column, field: FieldId) -> Option<i32> {
+        let number = self.int64(column, field)?;
+        let narrow = i32::try_from(number).ok();
+        self.in_range(narrow.is_some(), field)?;
+        narrow
+    }
+
+    fn float64(&mut self, column: &'u Column, field: FieldId) -> Option<f64> {
+        let spelling = self.number(column, field)?;
+        let Some(number) = number::float(spelling.trim()) else {
+            return self.unreadable(Rule::NumberUnreadable, field);
+        };
+        self.in_range(column.range.has_float(number), field)?;
+        Some(number)
+    }
+
+    /// A number in units of its column's last digit.
+    fn decimal(&mut self, column: &'u Column, field: FieldId) -> Option<i128> {
+        let ColumnType::Decimal(precision, scale) = column.data_type else {
+            return None;
+        };
+        let spelling = self.number(column, field)?;
+        let spelling = spelling.trim();
+        if number::float(spelling).is_none() {
+            return self.unreadable(Rule::NumberUnreadable, field);
+        }
+        let has_room = |number: &i128| {
+            let most = 10_i128.checked_pow(precision.into());
+            most.is_none_or(|most| number.unsigned_abs() < most.unsigned_abs())
+        };
+        let number = number::scaled(spelling, scale)
+            .filter(has_room)
+            .filter(|number| column.range.has(*number));
+        self.in_range(number.is_some(), field)?;
+        number
+    }
+
+    fn boolean(&mut self, column: &'u Column, field: FieldId) -> Option<bool> {
+        let value = self.fields.value(field);
+        let text = match value {
+            Value::Null => return None,
+            Value::Bool(truth) => return Some(truth),
+            _ => number::spelling(&value).unwrap_or_default(),
+        };
+        if let Some(rule) = says_nothing(column, &text) {
+            return self.null(rule, field);
+        }
+        let text = text.trim();
+        let is_word = |word: &str| text.eq_ignore_ascii_case(word);
+        match text {
+            "1" => Some(true),
+            "0" => Some(false),
+            _ if is_word("true") => Some(true),
+            _ if is_word("false") => Some(false),
+            _ => self.unreadable(Rule::BooleanUnreadable, field),
         }
     }
 
-    fn degrees(&mut self, field: Field, limit: f64, rule: Rule) -> Option<f64> {
-        let spelling = self.number(field)?;
+    /// Microseconds since 1970-01-01 UTC.
+    fn timestamp(&mut self, column: &'u Column, field: FieldId) -> Option<i64> {
+        let text = self.text(column, field)?;
+        let time = match column.epoch {
+            Some(epoch) => from_epoch(text.trim(), epoch).or_else(|| timestamp::parse(text.trim())),
+            None => timestamp::parse(text.trim()),
+        };
+        let Some(time) = time else {
+            return self.unreadable(Rule::TimestampUnreadable, field);
+        };
+        if !time.is_exact {
+            self.note(Rule::TimestampTruncated, field);
+            self.keep(field);
+        }
+        Some(time.micros)
+    }
+
+    /// Days since 1970-01-01, in UTC.
+    fn date(&mut self, column: &'u Column, field: FieldId) -> Option<i32> {
+        let text = self.text(column, field)?;
+        let Some(time) = timestamp::parse(text.trim()) else {
+            return self.unreadable(Rule::TimestampUnreadable, field);
+        };
+        if !time.is_exact || time.micros.rem_euclid(timestamp::DAY_MICROS) != 0 {
+            self.note(Rule::TimestampTruncated, field);
+            self.keep(field);
+        }
+        i32::try_from(time.micros.div_euclid(timestamp::DAY_MICROS)).ok()
+    }
+
+    /// An object or array as its text; also one that was encoded twice.
+    fn json(&mut self, column: &'u Column, field: FieldId) -> Option<Cow<'u, str>> {
+        match self.fields.value(field) {
+            Value::Null => return None,
+            Value::Object(json) | Value::Array(json) => return Some(self.fields.mended(json)),
+            Value::Text(text) => {
+                let text = text.decode();
+                if let Some(rule) = says_nothing(column, &text) {
+                    return self.null(rule, field);
+                }
+                let value = json_reader::parse(&text);
+                if matches!(value, Ok(Value::Object(_) | Value::Array(_))) {
+                    let json = json_reader::replace_lone_surrogates(text.trim());
+                    return Some(Cow::Owned(json.into_owned()));
+                }
+            }
+            Value::Number(_) | Value::Bool(_) => {}
+        }
+        self.unreadable(Rule::JsonUnreadable, field)
+    }
+
+    fn degrees(&mut self, column: &Column, field: FieldId, limit: f64) -> Option<f64> {
+        let spelling = self.number(column, field)?;
         let Some(degrees) = number::float(spelling.trim()) else {
             return self.unreadable(Rule::NumberUnreadable, field);
         };
-        if degrees.abs() <= limit {
-            Some(degrees)
-        } else {
-            self.unreadable(rule, field)
-        }
+        self.in_range(degrees.abs() <= limit, field)?;
+        Some(degrees)
     }
 
-    fn coordinates(&mut self) -> Option<[f64; 2]> {
-        let latitude = self.degrees(Field::Latitude, 90.0, Rule::LatitudeOutOfRange);
-        let longitude = self.degrees(Field::Longitude, 180.0, Rule::LongitudeOutOfRange);
+    fn point(&mut self, column: &Column) -> Option<[f64; 2]> {
+        let &[north, east] = column.inputs.as_slice() else {
+            return None;
+        };
+        let latitude = self.degrees(column, north, LATITUDE_MAX);
+        let longitude = self.degrees(column, east, LONGITUDE_MAX);
+        let posted = column
+            .own
+            .filter(|own| self.fields.value(*own) != Value::Null);
         let half = match (latitude, longitude) {
             (Some(latitude), Some(longitude)) => {
                 let pair = [latitude, longitude];
-                if self.posted_coordinates() != Some(pair) {
-                    self.keep(Field::Coordinates);
+                if let Some(own) = posted
+                    && self.posted_point(own) != Some(pair)
+                {
+                    self.keep(own);
                 }
                 return Some(pair);
             }
-            (None, None) => return self.clean_coordinates(),
-            (None, Some(_)) => Field::Longitude,
-            (Some(_), None) => Field::Latitude,
+            (None, None) => None,
+            (None, Some(_)) => Some(east),
+            (Some(_), None) => Some(north),
         };
-        self.keep(half);
-        if self.fields.value(Field::Coordinates) == Value::Null {
-            self.note(Rule::CoordinatesIncomplete, half);
+        if let Some(half) = half {
+            self.keep(half);
+            if posted.is_none() {
+                self.note(Rule::PointIncomplete, half);
+            }
         }
-        self.clean_coordinates()
+        // A row that was cleaned before has the point itself.
+        let own = posted?;
+        self.posted_point(own)
+            .or_else(|| self.unreadable(Rule::PointIncomplete, own))
     }
 
-    /// Coordinates of a row that was cleaned before.
-    fn clean_coordinates(&mut self) -> Option<[f64; 2]> {
-        if self.fields.value(Field::Coordinates) == Value::Null {
-            return None;
-        }
-        self.posted_coordinates()
-            .or_else(|| self.unreadable(Rule::CoordinatesIncomplete, Field::Coordinates))
-    }
-
-    fn posted_coordinates(&self) -> Option<[f64; 2]> {
-        match self.fields.value(Field::Coordinates) {
+    fn posted_point(&self, field: FieldId) -> Option<[f64; 2]> {
+        match self.fields.value(field) {
             Value::Array(array) => pair_of_degrees(array),
             _ => None,
         }
     }
+}
 
-    fn user_name(&mut self) -> CleanText<'a> {
-        let first = self.text(Field::FirstName);
-        let last = self.text(Field::LastName);
-        if first.is_none() && last.is_none() {
-            return self.text(Field::UserName);
-        }
-        self.note(Rule::UserNameJoined, Field::FirstName);
-        let name = match (first, last) {
-            (Some(first), Some(last)) => Some(Cow::Owned(format!("{first} {last}"))),
-            (first, last) => first.or(last),
-        };
-        if self.fields.has(Field::UserName) && self.text(Field::UserName) != name {
-            self.keep(Field::UserName);
-        }
-        name
-    }
-
-    fn timestamp(&mut self, field: Field) -> Option<i64> {
-        let text = self.text(field)?;
-        let Some(timestamp) = timestamp::parse(text.trim()) else {
-            return self.unreadable(Rule::TimestampUnreadable, field);
-        };
-        if !timestamp.is_exact {
-            self.note(Rule::TimestampTruncated, field);
-            self.keep(field);
-        }
-        Some(timestamp.micros)
+fn null(cells: &mut ColumnBuilder) {
+    match cells {
+        ColumnBuilder::Text(cells) => cells.append_null(),
+        ColumnBuilder::Int64(cells) => cells.append_null(),
+        // Only these are keys.
+        _ => {}
     }
 }
 
-/// Returns a save location behind its prefix, which ends at a blank: `Local save information` has none.
-fn without_prefix(location: &str) -> Option<&str> {
-    let rest = location.strip_prefix("Local save in")?;
+/// Returns the rule by which a text says nothing.
+fn says_nothing(column: &Column, text: &str) -> Option<Rule> {
+    if text.trim().is_empty() {
+        return Some(Rule::BlankText);
+    }
+    let is_marker = column.null_if.iter().any(|marker| marker == text);
+    is_marker.then_some(Rule::NoDataMarker)
+}
+
+/// Returns a text behind a prefix, which ends at a blank: `Local save information` has no `Local save in`.
+fn without_prefix<'t>(text: &'t str, prefix: &str) -> Option<&'t str> {
+    let rest = text.strip_prefix(prefix)?;
     let is_whole = rest.is_empty() || rest.starts_with(char::is_whitespace);
     is_whole.then(|| rest.trim_start())
 }
 
-/// The exact spellings of missing data in a column.
-pub(crate) fn no_data_markers(field: Field) -> &'static [&'static str] {
-    match field {
-        Field::Title => &["No Title Data Available"],
-        Field::Description => &[
-            "No description available",
-            "No description available Story format",
-            "Untitled",
-        ],
-        Field::PosterName | Field::FollowerCount => &["User Info Error"],
-        Field::TagList => &["N,o, ,T,a,g,s, ,A,v,a,i,l,a,b,l,e"],
-        Field::ImageSrc => &["Image src error.", "Image src error"],
-        _ => &[],
-    }
-}
-
-/// Most characters of the names by which rows are grouped and told apart; `None` for text that may be of any length.
-///
-/// Reports hold such values whole, and in any number: megabytes in one would be megabytes on the page and in every join.
-/// The name of a user is made of two parts and a blank.
-const fn max_length(field: Field) -> Option<usize> {
-    match field {
-        Field::UniqueId
-        | Field::PosterName
-        | Field::IsImageOrVideo
-        | Field::Category
-        | Field::Country => Some(1_000),
-        Field::FirstName | Field::LastName => Some(500),
-        Field::UserName => Some(1_001),
-        _ => None,
-    }
-}
-
-fn is_too_long(field: Field, text: &str) -> bool {
-    // No text has more characters than bytes.
-    max_length(field).is_some_and(|most| text.len() > most && text.chars().count() > most)
-}
-
 /// Reads digits with `,` between thousands, an optional decimal part and an optional `k`, `M` or `B`, exactly.
-fn parse_follower_count(text: &str) -> Option<i64> {
+fn parse_short_count(text: &str) -> Option<i64> {
     let (amount, exponent) = match text.strip_suffix(['k', 'K', 'm', 'M', 'b', 'B']) {
         Some(amount) => match text.as_bytes().last()?.to_ascii_lowercase() {
             b'k' => (amount, 3),
@@ -375,13 +530,30 @@ fn parse_follower_count(text: &str) -> Option<i64> {
     i64::try_from(count?).ok()
 }
 
+/// Reads a number of seconds or milliseconds since 1970-01-01 UTC; what is beyond the microsecond is cut off.
+fn from_epoch(text: &str, epoch: Epoch) -> Option<timestamp::Timestamp> {
+    // Twelve more digits behind the microsecond are enough to tell whether something is cut off.
+    const BEYOND: u8 = 12;
+    let digits = match epoch {
+        Epoch::Seconds => 6,
+        Epoch::Milliseconds => 3,
+    };
+    let unit = 10_i128.pow(BEYOND.into());
+    let number = number::scaled(text, digits + BEYOND)?;
+    let micros = i64::try_from(number.div_euclid(unit)).ok()?;
+    timestamp::in_range(micros).then_some(timestamp::Timestamp {
+        micros,
+        is_exact: number.rem_euclid(unit) == 0,
+    })
+}
+
 fn pair_of_degrees(array: &str) -> Option<[f64; 2]> {
     let mut elements = Elements::open(array)?;
     let mut degrees = |limit: f64| {
         let (value, _) = elements.next_element().ok()??;
         number::float(number::spelling(&value)?.trim()).filter(|degrees| degrees.abs() <= limit)
     };
-    let pair = [degrees(90.0)?, degrees(180.0)?];
+    let pair = [degrees(LATITUDE_MAX)?, degrees(LONGITUDE_MAX)?];
     elements.next_element().ok()?.is_none().then_some(pair)
 }
 

@@ -12,10 +12,10 @@ use crate::unread::Unread;
 /// names are sorted so that the text does not depend on the order in which a client writes its fields.
 pub(crate) fn object<'m, 'a: 'm>(
     members: impl Iterator<Item = &'m Member<'a>>,
-    unread: &mut Unread<'a>,
-    mended: impl Fn(&'a str) -> Cow<'a, str>,
+    unread: &mut Unread<'m>,
+    mended: impl Fn(&'m str) -> Cow<'m, str>,
 ) -> Option<String> {
-    let mut members: Vec<(Cow<'a, str>, &Member<'a>)> = members
+    let mut members: Vec<(Cow<'m, str>, &'m Member<'a>)> = members
         .map(|member| (member.name.decode(), member))
         .collect();
     if members.is_empty() {

@@ -1,30 +1,60 @@
 //! The fields of a posted row, found in one pass over its text.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
-use event_model::{Declared, Field, Kind, KnownFields, PartitionKey};
-use json_reader::{Elements, Member, Members, Value, number};
+use event_model::{Declared, KeyValue, PartitionKey};
+use json_reader::{Elements, Member, Members, Text, Value};
+use model::{ColumnType, FieldId, FieldSet, Model, Role, Table};
 
 use crate::unread::{UNREAD, Unread};
 use crate::{Rejection, RejectionCode, extra};
 
+/// Reads rows into their fields; it keeps what one row teaches for the next.
+#[derive(Debug)]
+pub(crate) struct FieldReader {
+    model: Arc<Model>,
+    /// The field that came after each field the last time, and the one that came first.
+    next: Vec<Option<FieldId>>,
+    /// Room of the row before.
+    slots: Vec<Option<Member<'static>>>,
+    set: FieldSet,
+}
+
 /// A row's fields as posted. If a name is repeated, the last value counts, as in every JSON reader in wide use.
 #[derive(Debug)]
-pub(crate) struct Fields<'a> {
+pub(crate) struct Fields<'r, 'a> {
+    reader: &'r mut FieldReader,
     text: &'a str,
-    known: [Option<Member<'a>>; Field::COUNT],
-    names: KnownFields,
+    slots: Vec<Option<Member<'a>>>,
     unknown: Vec<Member<'a>>,
     /// Earlier values of known fields that are repeated.
-    repeated: Vec<(Field, Member<'a>)>,
+    repeated: Vec<(FieldId, Member<'a>)>,
     /// What the row has under the name of `_unread`.
     unread: Vec<Member<'a>>,
     lone_surrogates: u32,
 }
 
-impl<'a> Fields<'a> {
+impl FieldReader {
+    pub(crate) fn new(model: Arc<Model>) -> Self {
+        Self {
+            next: vec![None; model.fields().count() + 1],
+            slots: Vec::new(),
+            set: FieldSet::default(),
+            model,
+        }
+    }
+
+    pub(crate) fn model(&self) -> &Arc<Model> {
+        &self.model
+    }
+
     /// Reads the object that is the whole of `text`.
-    pub(crate) fn read(text: &'a str, declared: Declared<'_>) -> Result<Self, Rejection> {
+    pub(crate) fn read<'r, 'a>(
+        &'r mut self,
+        text: &'a str,
+        declared: Declared<'_>,
+    ) -> Result<Fields<'r, 'a>, Rejection> {
         let kind = match declared {
             Declared::Kind(kind) => Some(kind),
             // Without the row there is no telling whether the key is its own.
@@ -40,49 +70,98 @@ impl<'a> Fields<'a> {
                 "JSON, but not an object",
             ));
         };
-        let mut fields = Self {
+        // The room of the row before, which is empty: nothing is allocated.
+        let mut slots: Vec<Option<Member<'a>>> = std::mem::take(&mut self.slots)
+            .into_iter()
+            .map(|_| None)
+            .collect();
+        slots.resize(self.model.fields().count(), None);
+        self.set.clear(self.model.fields());
+        let mut fields = Fields {
+            reader: self,
             text,
-            known: [None; Field::COUNT],
-            names: KnownFields::default(),
+            slots,
             unknown: Vec::new(),
             repeated: Vec::new(),
             unread: Vec::new(),
             lone_surrogates: 0,
         };
+        let mut last = None;
         while let Some(member) = members.next_member().map_err(not_json)? {
-            fields.add(member);
+            last = fields.add(member, last);
         }
         fields.lone_surrogates = members.lone_surrogates();
         Ok(fields)
     }
 
-    fn add(&mut self, member: Member<'a>) {
-        let name = member.name.decode();
-        if let Some(field) = Field::from_name(&name) {
-            self.names.note(field);
-            if let Some(earlier) = self.known[field as usize].replace(member) {
-                self.repeated.push((field, earlier));
-            }
-        } else if name == UNREAD {
-            self.unread.push(member);
-        } else {
-            self.unknown.push(member);
+    /// Returns the field of this name; `last` is the field before.
+    fn find(&mut self, name: &Text<'_>, last: Option<FieldId>) -> Option<FieldId> {
+        let fields = self.model.fields();
+        let after = self.next.get_mut(last.map_or(0, |last| last.place() + 1))?;
+        if let Some(expected) = *after
+            && fields.name(expected) == name.raw()
+        {
+            return Some(expected);
         }
+        let found = fields.find(&name.decode())?;
+        *after = Some(found);
+        Some(found)
+    }
+}
+
+impl Drop for Fields<'_, '_> {
+    fn drop(&mut self) {
+        // The room is for the next row; what was in it is gone.
+        self.slots.clear();
+        let room = std::mem::take(&mut self.slots);
+        self.reader.slots = room.into_iter().map(|_| None).collect();
+    }
+}
+
+impl<'a> Fields<'_, 'a> {
+    /// Adds a member, and returns its field if it is a known one.
+    fn add(&mut self, member: Member<'a>, last: Option<FieldId>) -> Option<FieldId> {
+        let Some(field) = self.reader.find(&member.name, last) else {
+            if member.name.decode() == UNREAD {
+                self.unread.push(member);
+            } else {
+                self.unknown.push(member);
+            }
+            return None;
+        };
+        match self.slots.get_mut(field.place())?.replace(member) {
+            Some(earlier) => self.repeated.push((field, earlier)),
+            None => self.reader.set.note(self.reader.model.fields(), field),
+        }
+        Some(field)
+    }
+
+    pub(crate) fn model(&self) -> &Arc<Model> {
+        &self.reader.model
+    }
+
+    pub(crate) fn table(&self, place: usize) -> Option<&Table> {
+        self.model().tables().get(place)
     }
 
     /// Returns the value posted for `field`, null when there is none.
-    pub(crate) fn value(&self, field: Field) -> Value<'a> {
-        self.known[field as usize].map_or(Value::Null, |member| member.value)
+    pub(crate) fn value(&self, field: FieldId) -> Value<'a> {
+        self.member(field)
+            .map_or(Value::Null, |member| member.value)
     }
 
     /// Returns the value posted for `field` as it is spelled in the text.
-    pub(crate) fn raw(&self, field: Field) -> &'a str {
-        self.known[field as usize].map_or("null", |member| member.raw)
+    pub(crate) fn raw(&self, field: FieldId) -> &'a str {
+        self.member(field).map_or("null", |member| member.raw)
     }
 
     /// Returns whether `field` was posted at all.
-    pub(crate) fn has(&self, field: Field) -> bool {
-        self.known[field as usize].is_some()
+    pub(crate) fn has(&self, field: FieldId) -> bool {
+        self.member(field).is_some()
+    }
+
+    fn member(&self, field: FieldId) -> Option<&Member<'a>> {
+        self.slots.get(field.place())?.as_ref()
     }
 
     /// Returns how many escapes of the text are half of a surrogate pair.
@@ -90,93 +169,121 @@ impl<'a> Fields<'a> {
         self.lone_surrogates
     }
 
-    /// Tells the kind, from what was declared and from the fields.
-    pub(crate) fn tell_kind(&self, declared: Declared<'_>) -> Result<Kind, Rejection> {
+    /// Tells the place of the row's table, from what was declared and from the fields.
+    pub(crate) fn tell_table(&self, declared: Declared<'_>) -> Result<usize, Rejection> {
+        let model = &self.reader.model;
+        let (fields, set) = (model.fields(), &self.reader.set);
         let declared = match declared {
             Declared::Nothing => None,
-            Declared::Kind(kind) => Some(kind),
-            Declared::Key(key) => PartitionKey::named_kind(key).filter(|&kind| {
-                let ind = self.key(kind).map(|(_, ind)| ind);
-                PartitionKey::is_of(key, kind, ind, self.text.as_bytes())
-            }),
+            Declared::Kind(kind) => Some(model.place(kind).ok_or_else(|| {
+                let message = format!("declared as {kind}, which is no table any more");
+                Rejection::new(Some(kind), RejectionCode::UnknownKind, message)
+            })?),
+            Declared::Key(key) => PartitionKey::kind_name(key)
+                .and_then(|name| model.named(name))
+                .filter(|table| {
+                    let value = self.key(table).map(|(_, value)| value);
+                    PartitionKey::is_of(key, table.kind, value.as_ref(), self.text.as_bytes())
+                })
+                .and_then(|table| model.place(table.kind)),
         };
         let Some(declared) = declared else {
-            return self.names.kind().ok_or_else(|| {
-                let message = "nothing declares the row, and its fields do not say whether it is a pin, geo or user row";
+            return set.tell(fields).ok_or_else(|| {
+                let message = format!(
+                    "nothing declares the row, and its fields do not say whether it is a {} row",
+                    model.names()
+                );
                 Rejection::new(None, RejectionCode::UnknownKind, message)
             });
         };
-        let Some(other) = self.names.other_than(declared) else {
+        let Some(other) = set.other_than(fields, declared) else {
             return Ok(declared);
         };
+        let kind = |place: usize| model.tables().get(place).map(|table| table.kind);
+        let name = |place: usize| kind(place).map_or_else(String::new, |kind| kind.to_string());
         let message = format!(
-            "declared as {declared}, of which it has {} fields, but {} of {other}",
-            self.names.count(declared),
-            self.names.count(other),
+            "declared as {}, of which it has {} fields, but {} of {}",
+            name(declared),
+            set.count(fields, declared),
+            set.count(fields, other),
+            name(other),
         );
         Err(Rejection::new(
-            Some(declared),
+            kind(declared),
             RejectionCode::WrongKind,
             message,
         ))
     }
 
     /// Returns the key, and the field it is read from.
-    pub(crate) fn key(&self, kind: Kind) -> Option<(Field, i64)> {
-        Field::key_names(kind)
-            .into_iter()
-            .find_map(|field| Some((field, number::integer_value(&self.value(field))?)))
+    pub(crate) fn key(&self, table: &Table) -> Option<(FieldId, KeyValue<'a>)> {
+        let column = table.key_column()?;
+        let fields = column.inputs.iter().copied().chain(column.own);
+        let mut keys =
+            fields.filter_map(|field| Some((field, column.key_value(&self.value(field))?)));
+        keys.next()
     }
 
     /// Rejects a row that has an object or an array where a scalar belongs.
-    pub(crate) fn check_types(&self, kind: Kind) -> Result<(), Rejection> {
-        for &field in Field::KEYS.iter().chain(Field::of(kind)) {
-            let is_fine = match self.value(field) {
-                Value::Object(_) => false,
-                Value::Array(array) => field == Field::Coordinates && is_flat(array),
-                _ => true,
-            };
-            if !is_fine {
-                let message = format!(
-                    "`{}` holds an object or an array where a scalar belongs",
-                    field.name()
-                );
-                return Err(Rejection::new(Some(kind), RejectionCode::BadType, message));
+    pub(crate) fn check_types(&self, table: &Table) -> Result<(), Rejection> {
+        for column in &table.columns {
+            for &field in column.inputs.iter().chain(&column.own) {
+                let is_fine = match self.value(field) {
+                    Value::Object(_) => column.data_type == ColumnType::Json,
+                    Value::Array(array) => match column.data_type {
+                        ColumnType::Json => true,
+                        ColumnType::Point => column.own == Some(field) && is_flat(array),
+                        _ => false,
+                    },
+                    _ => true,
+                };
+                if !is_fine {
+                    let message = format!(
+                        "`{}` holds an object or an array where a scalar belongs",
+                        self.model().fields().name(field)
+                    );
+                    let kind = Some(table.kind);
+                    return Err(Rejection::new(kind, RejectionCode::BadType, message));
+                }
             }
         }
         Ok(())
     }
 
     /// Keeps the values that no column can have, because a later one of the same name has its place.
-    pub(crate) fn keep_repeated(&self, kind: Kind, unread: &mut Unread<'a>) {
+    pub(crate) fn keep_repeated<'u>(&'u self, place: usize, unread: &mut Unread<'u>) {
         for member in &self.unread {
             unread.carry(member);
         }
         for &(field, member) in &self.repeated {
             if member.raw != self.raw(field) {
-                unread.keep(kind, field, &member.value, member.raw);
+                let model = self.model();
+                unread.keep(model, place, field, &member.value, member.raw);
             }
         }
     }
 
-    /// Returns the JSON object of the fields that no rule of `kind` knows; earlier values of a repeated name are unread.
-    pub(crate) fn extra(&self, kind: Kind, unread: &mut Unread<'a>) -> Option<String> {
-        if self.unknown.is_empty() && !self.names.has_foreign(kind) {
-            return None;
-        }
-        let own = Field::of(kind);
-        let is_foreign = |member: &&Member<'a>| {
-            Field::from_name(&member.name.decode())
-                .is_some_and(|field| !own.contains(&field) && !Field::KEYS.contains(&field))
-        };
-        let foreign = self.known.iter().flatten().filter(is_foreign);
+    /// Returns the JSON object of the fields that the table does not know; earlier values of a repeated name are unread.
+    pub(crate) fn extra<'u>(&'u self, place: usize, unread: &mut Unread<'u>) -> Option<String> {
+        let fields = self.model().fields();
+        let is_foreign = |field: &&FieldId| fields.role(place, **field) == Role::Unknown;
+        let known = self.reader.set.noted().iter();
+        let foreign = known
+            .filter(is_foreign)
+            .filter_map(|field| self.member(*field));
         extra::object(self.unknown.iter().chain(foreign), unread, |raw| {
             self.mended(raw)
         })
     }
 
+    /// Returns whether the row has a field that a table drops.
+    pub(crate) fn ignored(&self, table: &Table) -> impl Iterator<Item = FieldId> {
+        let fields = table.ignored().iter().copied();
+        fields.filter(|field| self.has(*field))
+    }
+
     /// Returns a posted value as any JSON reader takes it.
-    pub(crate) fn mended(&self, raw: &'a str) -> Cow<'a, str> {
+    pub(crate) fn mended<'t>(&self, raw: &'t str) -> Cow<'t, str> {
         if self.lone_surrogates == 0 {
             Cow::Borrowed(raw)
         } else {

@@ -5,7 +5,7 @@ use event_model::{Declared, Kind, SubNumber};
 use json_reader::{Elements, Value, Values};
 
 use crate::compressed::{LogMessage, inflate, log_message};
-use crate::{Cleaned, Rejection, RejectionCode, clean, decode};
+use crate::{Cleaner, Rejection, RejectionCode, Row, decode};
 
 /// Where a row's kind comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,15 +20,15 @@ pub enum KindSource {
 
 /// A row of a record, or what of it cannot become one.
 #[derive(Debug)]
-pub struct Piece<'p> {
+pub struct Piece<'r, 'p> {
     /// The row's place in the record; `None` when the record is the row.
     pub sub_number: Option<SubNumber>,
     /// The record's partition key, or the user record's of an aggregate.
     pub partition_key: &'p str,
     /// The row's bytes.
     pub data: &'p [u8],
-    /// The row, or why there is none.
-    pub outcome: Result<Cleaned<'p>, Rejection>,
+    /// The row, which is yet to be cleaned, or why there is none.
+    pub outcome: Result<Row<'r, 'p>, Rejection>,
 }
 
 /// Hands each row of a record to `each`, in their order; a record without any is one rejected piece.
@@ -40,11 +40,12 @@ pub struct Piece<'p> {
 ///
 /// The first error of `each`.
 pub fn clean_record<E>(
+    cleaner: &mut Cleaner,
     data: &[u8],
     partition_key: &str,
     at: Option<SubNumber>,
     source: KindSource,
-    each: &mut impl FnMut(Piece<'_>) -> Result<(), E>,
+    each: &mut impl FnMut(Piece<'_, '_>) -> Result<(), E>,
 ) -> Result<(), E> {
     let whole = Payload {
         sub_number: at,
@@ -53,7 +54,7 @@ pub fn clean_record<E>(
         source,
     };
     match kpl::read(data).filter(|_| at.is_none()) {
-        None => whole.clean(each),
+        None => whole.clean(cleaner, each),
         Some(Err(damage)) => each(whole.piece(Err(damage.into()))),
         Some(Ok(user_records)) => (0..)
             .zip(user_records)
@@ -64,7 +65,7 @@ pub fn clean_record<E>(
                     data: user_record.data,
                     source,
                 };
-                payload.clean(each)
+                payload.clean(cleaner, each)
             }),
     }
 }
@@ -85,7 +86,7 @@ impl<'p> Payload<'p> {
         }
     }
 
-    fn piece<'c>(&self, outcome: Result<Cleaned<'c>, Rejection>) -> Piece<'c>
+    fn piece<'r, 'c>(&self, outcome: Result<Row<'r, 'c>, Rejection>) -> Piece<'r, 'c>
     where
         'p: 'c,
     {
@@ -97,9 +98,13 @@ impl<'p> Payload<'p> {
         }
     }
 
-    fn clean<E>(&self, each: &mut impl FnMut(Piece<'_>) -> Result<(), E>) -> Result<(), E> {
+    fn clean<E>(
+        &self,
+        cleaner: &mut Cleaner,
+        each: &mut impl FnMut(Piece<'_, '_>) -> Result<(), E>,
+    ) -> Result<(), E> {
         let inflated = match inflate(self.data) {
-            None => return self.clean_bytes(self.data, each),
+            None => return self.clean_bytes(cleaner, self.data, each),
             Some(Ok(inflated)) => inflated,
             Some(Err(rejection)) => return each(self.piece(Err(rejection))),
         };
@@ -107,21 +112,21 @@ impl<'p> Payload<'p> {
         match text.and_then(log_message) {
             // Of what is larger than a record may be, the rows are still no larger.
             None if inflated.len() > RECORD_MAX_BYTES => match text.and_then(unpack) {
-                Some(parts) => self.clean_parts(&parts, each),
-                None => self.clean_bytes(&inflated, each),
+                Some(parts) => self.clean_parts(cleaner, &parts, each),
+                None => self.clean_bytes(cleaner, &inflated, each),
             },
-            None => self.clean_bytes(&inflated, each),
+            None => self.clean_bytes(cleaner, &inflated, each),
             Some(LogMessage::Control) => {
                 let message = "CloudWatch Logs tries whether the stream can be reached; there is no row in it";
                 let control = Rejection::new(None, RejectionCode::ControlMessage, message);
                 each(self.piece(Err(control)))
             }
             Some(LogMessage::Data(messages)) if messages.is_empty() => {
-                self.clean_bytes(&inflated, each)
+                self.clean_bytes(cleaner, &inflated, each)
             }
             Some(LogMessage::Data(messages)) => {
                 let messages: Vec<&str> = messages.iter().map(|message| &**message).collect();
-                self.clean_parts(&messages, each)
+                self.clean_parts(cleaner, &messages, each)
             }
         }
     }
@@ -129,14 +134,15 @@ impl<'p> Payload<'p> {
     /// Cleans what the payload holds, or what it holds once it is inflated.
     fn clean_bytes<E>(
         &self,
+        cleaner: &mut Cleaner,
         bytes: &[u8],
-        each: &mut impl FnMut(Piece<'_>) -> Result<(), E>,
+        each: &mut impl FnMut(Piece<'_, '_>) -> Result<(), E>,
     ) -> Result<(), E> {
         let text = match decode(bytes) {
             Ok(text) => text,
             Err(rejection) => return each(self.piece(Err(rejection))),
         };
-        let rejection = match clean(&text, self.declared()) {
+        let rejection = match cleaner.read(&text, self.declared()) {
             Err(rejection)
                 if [RejectionCode::NotJson, RejectionCode::NotAnObject]
                     .contains(&rejection.code) =>
@@ -147,7 +153,7 @@ impl<'p> Payload<'p> {
         };
         // Only what is not one row is looked at again: most records are.
         match unpack(&text) {
-            Some(parts) => self.clean_parts(&parts, each),
+            Some(parts) => self.clean_parts(cleaner, &parts, each),
             None => each(self.piece(Err(rejection))),
         }
     }
@@ -155,13 +161,14 @@ impl<'p> Payload<'p> {
     /// Cleans the rows of a packed record, each at its place.
     fn clean_parts<E>(
         &self,
+        cleaner: &mut Cleaner,
         parts: &[&str],
-        each: &mut impl FnMut(Piece<'_>) -> Result<(), E>,
+        each: &mut impl FnMut(Piece<'_, '_>) -> Result<(), E>,
     ) -> Result<(), E> {
         (0..).zip(parts).try_for_each(|(place, part)| {
             let text = decode(part.as_bytes());
             let text = text.as_deref().map_err(Clone::clone);
-            let outcome = text.and_then(|text| clean(text, self.declared()));
+            let outcome = text.and_then(|text| cleaner.read(text, self.declared()));
             let sub_number = match self.sub_number {
                 Some(outer) => outer.below(place),
                 None => SubNumber::new(place),
@@ -229,6 +236,17 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    fn cleaner() -> Cleaner {
+        Cleaner::new(model::Model::load_from(None).unwrap())
+    }
+
+    fn ind_of(row: &Row<'_, '_>) -> i64 {
+        match row.key() {
+            Some(event_model::KeyValue::Integer(ind)) => *ind,
+            other => panic!("{other:?}"),
+        }
+    }
 
     #[test]
     fn rows_are_packed_in_several_ways() {
@@ -310,18 +328,28 @@ mod tests {
             ),
             ("geo/1", b"[]"),
         ]);
+        let mut cleaner = cleaner();
         let mut places = Vec::new();
-        let mut each = |piece: Piece<'_>| {
+        let mut each = |piece: Piece<'_, '_>| {
             let place = piece.sub_number.map(|place| place.to_string());
-            let ind = piece.outcome.map(|cleaned| cleaned.row.ind());
+            let ind = piece.outcome.map(|cleaned| ind_of(&cleaned));
             places.push((
                 place.unwrap_or_default(),
                 ind.map_err(|rejection| rejection.code),
             ));
             Ok::<(), ()>(())
         };
-        clean_record(&aggregate, "x", None, KindSource::PartitionKey, &mut each).unwrap();
         clean_record(
+            &mut cleaner,
+            &aggregate,
+            "x",
+            None,
+            KindSource::PartitionKey,
+            &mut each,
+        )
+        .unwrap();
+        clean_record(
+            &mut cleaner,
             b"{\"ind\":5,\"country\":\"d\"}",
             "x",
             None,
@@ -329,7 +357,7 @@ mod tests {
             &mut each,
         )
         .unwrap();
-        clean_record(b" ", "x", None, KindSource::Fields, &mut each).unwrap();
+        clean_record(&mut cleaner, b" ", "x", None, KindSource::Fields, &mut each).unwrap();
         let expected = [
             ("0", Ok(1)),
             ("1.0", Ok(2)),
@@ -360,13 +388,20 @@ mod tests {
     /// Returns the places of a record's rows, and each row's key or why there is none; and the bytes that are kept of it.
     fn taken_apart(data: &[u8]) -> Vec<(String, Result<i64, RejectionCode>, Vec<u8>)> {
         let mut pieces = Vec::new();
-        clean_record(data, "x", None, KindSource::Fields, &mut |piece| {
-            let place = piece.sub_number.map(|place| place.to_string());
-            let ind = piece.outcome.map(|cleaned| cleaned.row.ind());
-            let ind = ind.map_err(|rejection| rejection.code);
-            pieces.push((place.unwrap_or_default(), ind, piece.data.to_vec()));
-            Ok::<(), ()>(())
-        })
+        clean_record(
+            &mut cleaner(),
+            data,
+            "x",
+            None,
+            KindSource::Fields,
+            &mut |piece: Piece<'_, '_>| {
+                let place = piece.sub_number.map(|place| place.to_string());
+                let ind = piece.outcome.map(|cleaned| ind_of(&cleaned));
+                let ind = ind.map_err(|rejection| rejection.code);
+                pieces.push((place.unwrap_or_default(), ind, piece.data.to_vec()));
+                Ok::<(), ()>(())
+            },
+        )
         .unwrap();
         pieces
     }
@@ -470,7 +505,7 @@ mod tests {
             "(\\[|\\]|\\{\"ind\":1\\}|\\{|,|\n| |1|NaN|\"x){0,12}".prop_map(String::into_bytes),
         ]) {
             let mut places = Vec::new();
-            clean_record(&data, "x", None, KindSource::PartitionKey, &mut |piece| {
+            clean_record(&mut cleaner(), &data, "x", None, KindSource::PartitionKey, &mut |piece: Piece<'_, '_>| {
                 places.push(piece.sub_number.map_or(0, SubNumber::ordinal));
                 Ok::<(), ()>(())
             }).unwrap();

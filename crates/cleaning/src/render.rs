@@ -1,50 +1,93 @@
 //! A clean row as JSON.
 
-use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use event_model::CleanRow;
+use arrow::array::{Array as _, AsArray as _, RecordBatch};
+use arrow::datatypes::{
+    Date32Type, Decimal128Type, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType,
+};
 use json_reader::push_string;
+use model::{ColumnType, Table};
 
-use crate::unread::UNREAD;
-use crate::{Rest, timestamp};
+use crate::{EXTRA, UNREAD, timestamp};
 
-/// Writes the row's columns in their order, then the fields of `_extra` one by one, and `_unread`.
-pub(crate) fn to_json(row: &CleanRow<'_>, rest: &Rest) -> String {
+/// Writes a row's columns in their order, then the fields of `_extra` one by one, and `_unread`.
+///
+/// `batch` has the columns of `table`, `_extra` and `_unread`, in any order and with others.
+pub fn row_to_json(table: &Table, batch: &RecordBatch, row: usize) -> String {
     let mut object = Object::default();
-    match row {
-        CleanRow::Pin(pin) => {
-            object.display("ind", Some(pin.ind));
-            object.text("unique_id", pin.unique_id.as_ref());
-            object.text("title", pin.title.as_ref());
-            object.text("description", pin.description.as_ref());
-            object.display("follower_count", pin.follower_count);
-            object.text("poster_name", pin.poster_name.as_ref());
-            object.text("tag_list", pin.tag_list.as_ref());
-            object.text("is_image_or_video", pin.is_image_or_video.as_ref());
-            object.text("image_src", pin.image_src.as_ref());
-            object.text("save_location", pin.save_location.as_ref());
-            object.text("category", pin.category.as_ref());
-        }
-        CleanRow::Geo(geo) => {
-            object.display("ind", Some(geo.ind));
-            object.text("country", geo.country.as_ref());
-            // `Debug` writes the shortest decimal that reads back to the same double.
-            object.display(
-                "coordinates",
-                geo.coordinates
-                    .map(|[latitude, longitude]| format!("[{latitude:?},{longitude:?}]")),
-            );
-            object.timestamp("timestamp", geo.timestamp);
-        }
-        CleanRow::User(user) => {
-            object.display("ind", Some(user.ind));
-            object.text("user_name", user.user_name.as_ref());
-            object.display("age", user.age);
-            object.timestamp("date_joined", user.date_joined);
-        }
+    for column in &table.columns {
+        object.name(&column.name);
+        let value = batch
+            .column_by_name(&column.name)
+            .filter(|cells| !cells.is_null(row))
+            .and_then(|cells| value(column.data_type, cells, row));
+        object.json.push_str(value.as_deref().unwrap_or("null"));
     }
-    object.end(rest)
+    let text = |name: &str| {
+        let cells = batch.column_by_name(name)?.as_string_opt::<i32>()?;
+        (!cells.is_null(row)).then(|| cells.value(row))
+    };
+    let members = text(EXTRA).and_then(|extra| extra.strip_prefix('{')?.strip_suffix('}'));
+    if let Some(members) = members {
+        object.json.push(',');
+        object.json.push_str(members);
+    }
+    if let Some(unread) = text(UNREAD) {
+        object.name(UNREAD);
+        object.json.push_str(unread);
+    }
+    object.json.push('}');
+    object.json
+}
+
+/// Returns a cell as JSON; `None` for one that is of another type than the column.
+fn value(data_type: ColumnType, cells: &dyn arrow::array::Array, row: usize) -> Option<String> {
+    let quoted = |text: &str| {
+        let mut json = String::new();
+        push_string(&mut json, text);
+        json
+    };
+    Some(match data_type {
+        ColumnType::Text => quoted(cells.as_string_opt::<i32>()?.value(row)),
+        ColumnType::Json => cells.as_string_opt::<i32>()?.value(row).to_owned(),
+        ColumnType::Int32 => cells
+            .as_primitive_opt::<Int32Type>()?
+            .value(row)
+            .to_string(),
+        ColumnType::Int64 => cells
+            .as_primitive_opt::<Int64Type>()?
+            .value(row)
+            .to_string(),
+        // `Debug` writes the shortest decimal that reads back to the same double.
+        ColumnType::Float64 => format!("{:?}", cells.as_primitive_opt::<Float64Type>()?.value(row)),
+        ColumnType::Boolean => cells.as_boolean_opt()?.value(row).to_string(),
+        ColumnType::Decimal(..) => cells
+            .as_primitive_opt::<Decimal128Type>()?
+            .value_as_string(row),
+        ColumnType::Date => {
+            let days = cells.as_primitive_opt::<Date32Type>()?.value(row);
+            quoted(&timestamp::format_date(days)?)
+        }
+        ColumnType::Timestamp => {
+            let micros = cells
+                .as_primitive_opt::<TimestampMicrosecondType>()?
+                .value(row);
+            quoted(&timestamp::format(micros)?)
+        }
+        ColumnType::Point => {
+            let parts = cells.as_list_opt::<i32>()?.value(row);
+            let parts = parts.as_primitive_opt::<Float64Type>()?;
+            let mut json = String::new();
+            for part in parts.values() {
+                json.push(if json.is_empty() { '[' } else { ',' });
+                // Writing to a string does not fail.
+                let _ = write!(json, "{part:?}");
+            }
+            json.push(']');
+            json
+        }
+    })
 }
 
 #[derive(Default)]
@@ -57,46 +100,5 @@ impl Object {
         self.json.push(if self.json.is_empty() { '{' } else { ',' });
         push_string(&mut self.json, name);
         self.json.push(':');
-    }
-
-    fn display(&mut self, name: &str, value: Option<impl std::fmt::Display>) {
-        self.name(name);
-        match value {
-            // Writing to a string does not fail.
-            Some(value) => drop(write!(self.json, "{value}")),
-            None => self.json.push_str("null"),
-        }
-    }
-
-    fn text(&mut self, name: &str, value: Option<&Cow<'_, str>>) {
-        self.name(name);
-        match value {
-            Some(text) => push_string(&mut self.json, text),
-            None => self.json.push_str("null"),
-        }
-    }
-
-    fn timestamp(&mut self, name: &str, micros: Option<i64>) {
-        self.text(
-            name,
-            micros.and_then(timestamp::format).map(Cow::Owned).as_ref(),
-        );
-    }
-
-    fn end(mut self, rest: &Rest) -> String {
-        let members = rest
-            .extra
-            .as_deref()
-            .and_then(|extra| extra.strip_prefix('{')?.strip_suffix('}'));
-        if let Some(members) = members {
-            self.json.push(',');
-            self.json.push_str(members);
-        }
-        if let Some(unread) = &rest.unread {
-            self.name(UNREAD);
-            self.json.push_str(unread);
-        }
-        self.json.push('}');
-        self.json
     }
 }

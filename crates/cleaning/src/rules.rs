@@ -13,33 +13,33 @@ pub enum Rule {
     BlankText,
     /// A marker of missing data became null.
     NoDataMarker,
-    /// A follower count with separators, a decimal part or a suffix became a number.
-    FollowerCountExpanded,
-    /// A follower count that cannot be read became null.
-    FollowerCountUnreadable,
-    /// `Local save in` was taken off a save location.
-    SaveLocationPrefix,
-    /// A name of more characters than its column takes became null.
+    /// A number with separators, a decimal part or a suffix (`5.6M`) became a whole number.
+    ShortCountExpanded,
+    /// A number that should be written so, and cannot be read, became null.
+    ShortCountUnreadable,
+    /// The prefix of a column was taken off a text.
+    PrefixStripped,
+    /// Text of more characters than its column takes became null.
     TextTooLong,
-    /// `index` became `ind`.
-    IndexRenamed,
-    /// `downloaded` was dropped.
-    DownloadedDropped,
+    /// A field of another name became the column.
+    FieldRenamed,
+    /// A field was dropped that the table's file ignores.
+    FieldIgnored,
     /// A number that cannot be read became null.
     NumberUnreadable,
-    /// An age outside 0 to 150 became null.
-    AgeOutOfRange,
-    /// A latitude outside 90 degrees to either side became null.
-    LatitudeOutOfRange,
-    /// A longitude outside 180 degrees to either side became null.
-    LongitudeOutOfRange,
-    /// Coordinates with one part missing became null.
-    CoordinatesIncomplete,
-    /// First and last name became the user's name.
-    UserNameJoined,
-    /// A timestamp that cannot be read became null.
+    /// A number that its column does not take became null.
+    NumberOutOfRange,
+    /// A point with one part missing became null.
+    PointIncomplete,
+    /// Several texts became one.
+    TextJoined,
+    /// A truth value that cannot be read became null.
+    BooleanUnreadable,
+    /// A value that is neither an object nor an array became null.
+    JsonUnreadable,
+    /// A timestamp or date that cannot be read became null.
     TimestampUnreadable,
-    /// Digits of a timestamp beyond the microsecond were cut off.
+    /// Digits of a timestamp beyond the microsecond, or the time of a date, were cut off.
     TimestampTruncated,
     /// An escape of half a surrogate pair became U+FFFD.
     LoneSurrogate,
@@ -68,7 +68,7 @@ impl fmt::Display for Rule {
 /// Receives every change that a rule makes.
 pub trait Changes {
     /// `rule` changed or nulled the value of the posted field `field`.
-    fn note(&mut self, rule: Rule, field: &'static str);
+    fn note(&mut self, rule: Rule, field: &str);
 }
 
 /// How often each rule changed or nulled a value.
@@ -105,22 +105,23 @@ impl AddAssign for RuleCounts {
 }
 
 impl Changes for RuleCounts {
-    fn note(&mut self, rule: Rule, _field: &'static str) {
+    fn note(&mut self, rule: Rule, _field: &str) {
         self.0[rule as usize] += 1;
     }
 }
 
 /// One change, as it is shown to a person.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
     /// The rule.
     pub rule: Rule,
     /// The field of the posted row.
-    pub field: &'static str,
+    pub field: String,
 }
 
 impl Changes for Vec<Change> {
-    fn note(&mut self, rule: Rule, field: &'static str) {
+    fn note(&mut self, rule: Rule, field: &str) {
+        let field = field.to_owned();
         self.push(Change { rule, field });
     }
 }

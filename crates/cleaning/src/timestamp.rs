@@ -33,24 +33,35 @@ pub(crate) fn parse(text: &str) -> Option<Timestamp> {
     Date::new(year, i8::try_from(month).ok()?, i8::try_from(day).ok()?).ok()?;
     let days = days_from_civil(i64::from(year), i64::from(month), i64::from(day));
     let micros = (days * 86_400 + time.seconds) * 1_000_000 + time.micros;
-    (MIN_MICROS..=MAX_MICROS)
-        .contains(&micros)
-        .then_some(Timestamp {
-            micros,
-            is_exact: time.is_exact,
-        })
+    in_range(micros).then_some(Timestamp {
+        micros,
+        is_exact: time.is_exact,
+    })
+}
+
+/// Tells whether a time is in the years 1 to 9999.
+pub(crate) fn in_range(micros: i64) -> bool {
+    (MIN_MICROS..=MAX_MICROS).contains(&micros)
+}
+
+/// Writes a date so that [`parse`] reads it back; `None` for a year that it does not read.
+pub(crate) fn format_date(days: i32) -> Option<String> {
+    let midnight = format(i64::from(days) * DAY_MICROS)?;
+    midnight.get(..10).map(str::to_owned)
 }
 
 /// Writes a timestamp so that [`parse`] reads it back; `None` for a year that it does not read.
 pub(crate) fn format(micros: i64) -> Option<String> {
     const EPOCH: DateTime = date(1970, 1, 1).at(0, 0, 0, 0);
-    (MIN_MICROS..=MAX_MICROS).contains(&micros).then_some(())?;
+    in_range(micros).then_some(())?;
     let date_time = EPOCH
         .checked_add(SignedDuration::from_micros(micros))
         .ok()?;
     Some(format!("{date_time}Z"))
 }
 
+/// Microseconds of a day.
+pub(crate) const DAY_MICROS: i64 = 86_400_000_000;
 /// 0001-01-01T00:00:00Z: the first year that Python, and the readers that are written in it, can hold.
 const MIN_MICROS: i64 = -62_135_596_800_000_000;
 /// 9999-12-31T23:59:59.999999Z

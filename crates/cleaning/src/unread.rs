@@ -2,14 +2,13 @@
 
 use std::borrow::Cow;
 
-use event_model::{Field, Kind};
 use json_reader::{Member, Members, Value, push_string};
+use model::{FieldId, Model, Role};
 
-use crate::columns::no_data_markers;
 use crate::{Changes, Rule};
 
 /// Name of the column, and of the member that a clean row has for it as JSON.
-pub(crate) const UNREAD: &str = "_unread";
+pub const UNREAD: &str = "_unread";
 
 /// The values of one row that are kept, as they were posted.
 #[derive(Debug, Default)]
@@ -21,16 +20,33 @@ pub(crate) struct Unread<'a> {
 
 impl<'a> Unread<'a> {
     /// Keeps a value of a field, unless it says nothing: null, blank text, a no-data marker, a field that is dropped.
-    pub(crate) fn keep(&mut self, kind: Kind, field: Field, value: &Value<'a>, raw: &'a str) {
-        let is_marker = || match value {
-            Value::Text(text) => no_data_markers(field).contains(&&*text.decode()),
-            _ => false,
+    pub(crate) fn keep(
+        &mut self,
+        model: &'a Model,
+        table: usize,
+        field: FieldId,
+        value: &Value<'a>,
+        raw: &'a str,
+    ) {
+        let says_nothing = match model.fields().role(table, field) {
+            Role::Unknown => false,
+            Role::Ignored => true,
+            Role::Column(at) => {
+                let table = model.tables().get(table);
+                let column = table.and_then(|table| table.columns.get(at));
+                let markers = column.map_or(&[][..], |column| &column.null_if);
+                match value {
+                    Value::Text(text) if !markers.is_empty() => {
+                        let text = text.decode();
+                        markers.iter().any(|marker| **marker == *text)
+                    }
+                    _ => false,
+                }
+            }
         };
-        let is_own = Field::of(kind).contains(&field);
-        if is_own && (field == Field::Downloaded || is_marker()) {
-            return;
+        if !says_nothing {
+            self.keep_unknown(Cow::Borrowed(model.fields().name(field)), value, raw);
         }
-        self.keep_unknown(Cow::Borrowed(field.name()), value, raw);
     }
 
     /// Keeps a value of a field that no rule knows, unless it is null or blank.
@@ -69,10 +85,7 @@ impl<'a> Unread<'a> {
             return None;
         }
         for (name, _) in self.values.iter().skip(self.carried) {
-            changes.note(
-                Rule::UnreadKept,
-                Field::from_name(name).map_or(UNREAD, Field::name),
-            );
+            changes.note(Rule::UnreadKept, name);
         }
         self.values.sort_by(|left, right| left.0.cmp(&right.0));
         let mut json = String::new();

@@ -29,7 +29,7 @@ pub struct Summary {
     pub merges: BTreeMap<String, MergeCounts>,
     /// Some of the keys that `order_undecided` counts.
     #[serde(default)]
-    pub order_undecided_examples: BTreeMap<String, Vec<i64>>,
+    pub order_undecided_examples: BTreeMap<String, Vec<String>>,
     /// The number of rows of each table before and after its merge.
     #[serde(default)]
     pub row_balance: BTreeMap<String, RowBalance>,
@@ -48,8 +48,9 @@ pub struct Summary {
     pub changes_by_rule: BTreeMap<String, u64>,
     /// What was rejected on the run date.
     pub quarantine: Quarantine,
-    /// How many `ind`s have all three kinds, and how many lack one.
-    pub triples: Triples,
+    /// The joins that reports share: how many keys all of their tables have, and how many one of them lacks.
+    #[serde(default)]
+    pub views: BTreeMap<String, ViewCounts>,
     /// Whether every accepted record was found.
     pub reconciliation: Reconciliation,
     /// What the day used of AWS, from which [`crate::price()`] computes its cost.
@@ -236,17 +237,13 @@ pub struct RejectedExample {
     pub sequence_number: String,
 }
 
-/// `ind`s by which of the three tables have them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Triples {
-    /// In all three.
+/// Keys by which of a view's tables have them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ViewCounts {
+    /// In all of them.
     pub complete: u64,
-    /// In another table, but not in `pin`.
-    pub without_pin: u64,
-    /// In another table, but not in `geo`.
-    pub without_geo: u64,
-    /// In another table, but not in `user`.
-    pub without_user: u64,
+    /// By table, those that another table has, but not this one.
+    pub without: BTreeMap<String, u64>,
 }
 
 /// What became of the accepted records.

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use event_model::Kind;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use http::{HeaderValue, Method, Response, StatusCode};
 use tokio::sync::watch;
@@ -44,6 +45,8 @@ pub(crate) struct Page {
     stream: watch::Receiver<StreamState>,
     /// Records that were on the stream when the stack started.
     records_at_start: u64,
+    /// The kinds of rows, in the order in which they are shown.
+    kinds: Arc<[Kind]>,
     /// Path of the file with the secret key, which its owner alone can read.
     secret_file: Arc<str>,
 }
@@ -70,6 +73,7 @@ impl Page {
             totals,
             stream,
             records_at_start,
+            kinds: config.model.kinds().collect(),
             secret_file: secret_file.to_string_lossy().into(),
         }
     }

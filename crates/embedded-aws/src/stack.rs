@@ -14,6 +14,7 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use event_model::Clock;
 use ingest_api::ApiKeys;
 use lambda_runtime::{Context, LambdaEvent};
+use model::Model;
 use s3s::service::S3Service;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -77,11 +78,13 @@ pub struct StackConfig {
     pub retry_pause_scale: f64,
     /// The event source mapping.
     pub event_source_mapping: EventSourceMappingConfig,
+    /// The tables.
+    pub model: Arc<Model>,
 }
 
 impl StackConfig {
-    /// Returns the settings of a small deployment, with its state in a folder and on any free port.
-    pub fn new(out: impl Into<PathBuf>) -> Self {
+    /// Returns the settings of a small deployment, with its state in a folder and on any free port, for the tables of a model.
+    pub fn new(out: impl Into<PathBuf>, model: Arc<Model>) -> Self {
         Self {
             out: out.into(),
             port: 0,
@@ -99,6 +102,7 @@ impl StackConfig {
             faults: Faults::default(),
             retry_pause_scale: 1.0,
             event_source_mapping: EventSourceMappingConfig::default(),
+            model,
         }
     }
 
@@ -161,7 +165,7 @@ impl Stack {
 
         let mut ingest = ingest_api::App::new(
             aws_sdk_kinesis::Client::new(&aws),
-            ingest_api::Config::new(&config.stream),
+            ingest_api::Config::new(&config.stream, Arc::clone(&config.model)),
             clock.clone(),
             config.seed,
         );
@@ -177,7 +181,14 @@ impl Stack {
         let cloudwatch = CloudWatch::new(store.clone(), config.stream.clone());
         let stream_arn = kinesis.arn();
         let sums = Arc::<Mutex<Totals>>::default();
-        let cleaner = cleaner(&aws, &config.bucket, clock.clone(), Arc::clone(&sums));
+        let model = Arc::clone(&config.model);
+        let cleaner = cleaner(
+            &aws,
+            &config.bucket,
+            model,
+            clock.clone(),
+            Arc::clone(&sums),
+        );
         let destination =
             Destination::new(config.event_source_mapping.on_failure.clone(), &aws, &state);
         let dead_letters = state.join("queues").join(DEAD_LETTERS);
@@ -349,12 +360,18 @@ fn open_s3(
 
 type Cleaner = stream_cleaner::App;
 
-fn cleaner(aws: &SdkConfig, bucket: &str, clock: Clock, sums: Arc<Mutex<Totals>>) -> Cleaner {
+fn cleaner(
+    aws: &SdkConfig,
+    bucket: &str,
+    model: Arc<Model>,
+    clock: Clock,
+    sums: Arc<Mutex<Totals>>,
+) -> Cleaner {
     let publish =
         Arc::new(move |summary: &stream_cleaner::BatchSummary| totals::add(&sums, summary));
     stream_cleaner::App::new(
         aws_sdk_s3::Client::new(aws),
-        stream_cleaner::Config::new(bucket),
+        stream_cleaner::Config::new(bucket, model),
         clock,
         publish,
     )

@@ -1,8 +1,43 @@
-//! The partition key that ingest-api gives a row: `<kind>/<ind>`.
+//! The partition key that ingest-api gives a row: `<kind>/<key>`.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use crate::Kind;
+
+/// The value of a row's key.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum KeyValue<'a> {
+    /// Of an int64 column.
+    Integer(i64),
+    /// Of a text column.
+    Text(Cow<'a, str>),
+}
+
+impl KeyValue<'_> {
+    /// Returns the value with a text of its own.
+    pub fn into_owned(self) -> KeyValue<'static> {
+        match self {
+            Self::Integer(value) => KeyValue::Integer(value),
+            Self::Text(text) => KeyValue::Text(Cow::Owned(text.into_owned())),
+        }
+    }
+}
+
+impl From<i64> for KeyValue<'_> {
+    fn from(value: i64) -> Self {
+        Self::Integer(value)
+    }
+}
+
+impl fmt::Display for KeyValue<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Integer(value) => value.fmt(formatter),
+            Self::Text(text) => text.fmt(formatter),
+        }
+    }
+}
 
 /// A partition key of the pipeline's own form.
 ///
@@ -10,37 +45,44 @@ use crate::Kind;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PartitionKey(String);
 
+/// Most bytes of a text in a partition key; Kinesis takes 256 characters with the kind's.
+const TEXT_MAX_BYTES: usize = 200;
+
 impl PartitionKey {
-    /// Makes the key of a row; a hash of its bytes replaces an `ind` that is missing.
+    /// Makes the key of a row; a hash of its bytes replaces a key that is missing, and one of the key a very long one.
     ///
-    /// The key of a row of no known kind (`row/<ind>`) declares none, so that cleaning says why it rejects the row.
-    pub fn new(kind: Option<Kind>, ind: Option<i64>, bytes: &[u8]) -> Self {
-        let kind = kind.map_or("row", Kind::as_str);
-        Self(match ind {
-            Some(ind) => format!("{kind}/{ind}"),
+    /// The key of a row of no known kind (`row/<key>`) declares none, so that cleaning says why it rejects the row.
+    pub fn new(kind: Option<Kind>, key: Option<&KeyValue<'_>>, bytes: &[u8]) -> Self {
+        let kind = kind.as_ref().map_or("row", Kind::as_str);
+        Self(match key {
+            Some(KeyValue::Integer(key)) => format!("{kind}/{key}"),
+            Some(KeyValue::Text(key)) if key.len() <= TEXT_MAX_BYTES => format!("{kind}/{key}"),
+            Some(KeyValue::Text(key)) => format!("{kind}/{}", hashed(key.as_bytes())),
             None => format!("{kind}/{}", hashed(bytes)),
         })
     }
 
-    /// Returns the kind that a record's key names; `None` for a key of another form.
+    /// Returns the name that a record's key has in the place of a kind; `None` for a key of another form.
     ///
-    /// It declares that kind only if it [`is_of`](Self::is_of) the record's row.
-    pub fn named_kind(key: &str) -> Option<Kind> {
-        Kind::from_name(key.split_once('/')?.0)
+    /// It declares the kind of that name only if it [`is_of`](Self::is_of) the record's row.
+    pub fn kind_name(key: &str) -> Option<&str> {
+        Some(key.split_once('/')?.0)
     }
 
     /// Returns whether `key` is the one that [`new`](Self::new) makes of this row.
-    pub fn is_of(key: &str, kind: Kind, ind: Option<i64>, bytes: &[u8]) -> bool {
+    pub fn is_of(key: &str, kind: Kind, value: Option<&KeyValue<'_>>, bytes: &[u8]) -> bool {
         let Some((name, place)) = key.split_once('/') else {
             return false;
         };
-        let is_place = match ind {
-            Some(ind) => {
+        let is_place = match value {
+            Some(KeyValue::Integer(value)) => {
                 let digits = place.strip_prefix('-').unwrap_or(place);
                 let is_canonical =
                     place == "0" || digits.starts_with(|digit| matches!(digit, '1'..='9'));
-                is_canonical && place.parse() == Ok(ind)
+                is_canonical && place.parse() == Ok(*value)
             }
+            Some(KeyValue::Text(value)) if value.len() <= TEXT_MAX_BYTES => place == *value,
+            Some(KeyValue::Text(value)) => place == hashed(value.as_bytes()),
             None => place == hashed(bytes),
         };
         name == kind.as_str() && is_place
@@ -82,7 +124,7 @@ impl From<Option<Kind>> for Declared<'_> {
     }
 }
 
-/// What stands for the `ind` of a row without one.
+/// What stands for the key of a row without one.
 fn hashed(bytes: &[u8]) -> String {
     format!("#{:016x}", fnv1a(bytes))
 }
@@ -98,62 +140,74 @@ fn fnv1a(bytes: &[u8]) -> u64 {
 mod tests {
     use super::*;
 
+    const GEO: Kind = Kind::named("geo");
+    const USER: Kind = Kind::named("user");
+
     #[test]
     fn a_key_names_its_kind() {
-        let key = PartitionKey::new(Some(Kind::Geo), Some(-7), b"");
+        let value = KeyValue::Integer(-7);
+        let key = PartitionKey::new(Some(GEO), Some(&value), b"");
         assert_eq!(key.as_str(), "geo/-7");
-        assert_eq!(PartitionKey::named_kind(key.as_str()), Some(Kind::Geo));
-        let unknown = PartitionKey::new(None, Some(7), b"");
-        assert_eq!(unknown.as_str(), "row/7");
-        for other in [unknown.as_str(), "pin", "abc.pin", "pins/1", "", "/pin"] {
-            assert_eq!(PartitionKey::named_kind(other), None, "{other}");
+        assert_eq!(PartitionKey::kind_name(key.as_str()), Some("geo"));
+        let unknown = PartitionKey::new(None, Some(&value), b"");
+        assert_eq!(unknown.as_str(), "row/-7");
+        for other in ["pin", "abc.pin", ""] {
+            assert_eq!(PartitionKey::kind_name(other), None, "{other}");
         }
     }
 
     #[test]
     fn a_key_is_of_one_row_in_one_spelling() {
-        for ind in [
+        let long = "é".repeat(150);
+        let text = |text: &str| Some(KeyValue::Text(Cow::Owned(text.to_owned())));
+        for value in [
             None,
-            Some(0),
-            Some(42),
-            Some(-7),
-            Some(i64::MIN),
-            Some(i64::MAX),
+            Some(KeyValue::Integer(0)),
+            Some(KeyValue::Integer(42)),
+            Some(KeyValue::Integer(-7)),
+            Some(KeyValue::Integer(i64::MIN)),
+            Some(KeyValue::Integer(i64::MAX)),
+            text("a/b"),
+            text(&long),
         ] {
-            let key = PartitionKey::new(Some(Kind::User), ind, b"{}");
+            let value = value.as_ref();
+            let key = PartitionKey::new(Some(USER), value, b"{}");
+            assert!(key.as_str().chars().count() <= 256);
+            let one = KeyValue::Integer(1);
             assert!(
-                PartitionKey::is_of(key.as_str(), Kind::User, ind, b"{}"),
+                PartitionKey::is_of(key.as_str(), USER, value, b"{}"),
                 "{key}"
             );
             assert!(
-                !PartitionKey::is_of(key.as_str(), Kind::Pin, ind, b"{}"),
+                !PartitionKey::is_of(key.as_str(), GEO, value, b"{}"),
                 "{key}"
             );
             assert!(
-                !PartitionKey::is_of(key.as_str(), Kind::User, Some(1), b"{}"),
+                !PartitionKey::is_of(key.as_str(), USER, Some(&one), b"{}"),
                 "{key}"
             );
         }
-        let key = PartitionKey::new(Some(Kind::User), None, b"{}");
-        assert!(!PartitionKey::is_of(key.as_str(), Kind::User, None, b"{ }"));
-        for (key, ind) in [
+        let key = PartitionKey::new(Some(USER), None, b"{}");
+        assert!(!PartitionKey::is_of(key.as_str(), USER, None, b"{ }"));
+        for (key, value) in [
             ("user/042", 42),
             ("user/+42", 42),
             ("user/-0", 0),
             ("user/", 0),
             ("user", 0),
         ] {
+            let value = KeyValue::Integer(value);
             assert!(
-                !PartitionKey::is_of(key, Kind::User, Some(ind), b"{}"),
+                !PartitionKey::is_of(key, USER, Some(&value), b"{}"),
                 "{key}"
             );
         }
     }
 
     #[test]
-    fn rows_without_an_ind_are_told_apart_by_their_bytes() {
-        let key = |bytes| PartitionKey::new(Some(Kind::Pin), None, bytes).to_string();
-        assert_eq!(key(b"a"), "pin/#af63dc4c8601ec8c");
+    fn rows_without_a_key_are_told_apart_by_their_bytes() {
+        let key = |bytes| PartitionKey::new(Some(GEO), None, bytes).to_string();
+        assert_eq!(key(b"a"), "geo/#af63dc4c8601ec8c");
         assert_ne!(key(b"a"), key(b"b"));
     }
 }

@@ -1,47 +1,73 @@
-//! The three kinds of event, and what distinguishes them.
+//! The kind of a row: the name of its table.
 
 use std::fmt;
+use std::str::FromStr;
 
-/// Which of the three kinds a row is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Kind {
-    /// A post (`pinterest_data`).
-    Pin,
-    /// Where and when it was posted (`geolocation_data`).
-    Geo,
-    /// Who posted it (`user_data`).
-    User,
+/// Which table a row belongs to, by the table's name: 1 to 32 of `a-z 0-9 _`, a letter first.
+///
+/// It is small and [`Copy`], and says nothing of the table: the model does.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Kind {
+    /// The name, with zeros behind it, so that the derived order is that of the names.
+    bytes: [u8; Kind::MAX_LENGTH],
 }
 
-impl Kind {
-    /// Every kind, in the order of the reports and of the posting script.
-    pub const ALL: [Self; 3] = [Self::Pin, Self::Geo, Self::User];
+/// A text that is no table's name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a table's name (1 to 32 of a-z 0-9 _, a letter first)")]
+pub struct InvalidKind(String);
 
-    /// Returns the kind's name in paths, partition keys and object keys.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Pin => "pin",
-            Self::Geo => "geo",
-            Self::User => "user",
+impl Kind {
+    /// Most characters of a table's name.
+    pub const MAX_LENGTH: usize = 32;
+
+    /// Makes the kind of a name that is written in a program.
+    ///
+    /// # Panics
+    ///
+    /// If it is no table's name.
+    #[expect(
+        clippy::panic,
+        reason = "a name in a program is a constant, and wrong in each run"
+    )]
+    pub const fn named(name: &str) -> Self {
+        match Self::checked(name.as_bytes()) {
+            Some(kind) => kind,
+            None => panic!("not a table's name"),
         }
     }
 
-    /// Returns the kind that is spelled exactly `name` (`pin`, `geo`, `user`).
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    const fn checked(name: &[u8]) -> Option<Self> {
+        let mut bytes = [0; Self::MAX_LENGTH];
+        if name.is_empty() || name.len() > bytes.len() || !name[0].is_ascii_lowercase() {
+            return None;
+        }
+        let mut at = 0;
+        while at < name.len() {
+            if !matches!(name[at], b'a'..=b'z' | b'0'..=b'9' | b'_') {
+                return None;
+            }
+            bytes[at] = name[at];
+            at += 1;
+        }
+        Some(Self { bytes })
     }
 
-    /// Returns the kind that a topic, a stream or a client's partition key names.
-    ///
-    /// Its last part counts: `abc.pin`, `streaming-abc-pin`, `pin`; so do the database's table names.
-    pub fn from_label(label: &str) -> Option<Self> {
-        let last = label.rsplit(['.', '-', '/']).next()?;
-        Self::from_name(last).or(match last {
-            "pinterest_data" => Some(Self::Pin),
-            "geolocation_data" => Some(Self::Geo),
-            "user_data" => Some(Self::User),
-            _ => None,
-        })
+    /// Returns the kind's name in paths, partition keys and object keys.
+    pub fn as_str(&self) -> &str {
+        let length = self.bytes.iter().position(|byte| *byte == 0);
+        let name = self.bytes.get(..length.unwrap_or(Self::MAX_LENGTH));
+        // Each byte is an ASCII character.
+        name.and_then(|name| str::from_utf8(name).ok())
+            .unwrap_or_default()
+    }
+}
+
+impl FromStr for Kind {
+    type Err = InvalidKind;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        Self::checked(name.as_bytes()).ok_or_else(|| InvalidKind(name.chars().take(64).collect()))
     }
 }
 
@@ -51,26 +77,28 @@ impl fmt::Display for Kind {
     }
 }
 
+impl fmt::Debug for Kind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Kind({self})")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_last_part_of_a_label_tells_the_kind() {
-        for (label, kind) in [
-            ("0a1b2c.pin", Some(Kind::Pin)),
-            ("streaming-0a1b2c-geo", Some(Kind::Geo)),
-            ("user", Some(Kind::User)),
-            ("pin/7528", None),
-            ("geolocation_data", Some(Kind::Geo)),
-            ("pinterest_data", Some(Kind::Pin)),
-            ("user_data", Some(Kind::User)),
-            ("Kinesis-Prod-Stream", None),
-            ("abc.Pin", None),
-            ("spin", None),
-            ("", None),
-        ] {
-            assert_eq!(Kind::from_label(label), kind, "{label}");
+    fn a_kind_is_a_table_s_name() {
+        let longest = "a".repeat(Kind::MAX_LENGTH);
+        for name in ["pin", "b2", "board_pins", &longest] {
+            let kind: Kind = name.parse().unwrap();
+            assert_eq!((kind.as_str(), kind.to_string().as_str()), (name, name));
         }
+        for name in ["", "Pin", "2b", "_pin", "a-b", "a b", "é", &"a".repeat(33)] {
+            assert!(name.parse::<Kind>().is_err(), "{name}");
+        }
+        let mut kinds = ["user", "geo", "pin", "pins"].map(Kind::named);
+        kinds.sort_unstable();
+        assert_eq!(kinds, ["geo", "pin", "pins", "user"].map(Kind::named));
     }
 }

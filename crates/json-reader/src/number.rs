@@ -24,10 +24,22 @@ pub fn integer_value(value: &Value<'_>) -> Option<i64> {
 
 /// Reads a whole number. `None` when it is not a number, has a fraction, or does not fit 64 bits.
 pub fn integer(text: &str) -> Option<i64> {
+    // Most numbers are a few plain digits.
+    if text.len() <= 18 && is_digits(text) {
+        let digits = text.bytes().map(|digit| i64::from(digit - b'0'));
+        return Some(digits.fold(0, |value, digit| value * 10 + digit));
+    }
+    scaled(text, 0).and_then(|number| i64::try_from(number).ok())
+}
+
+/// Reads a number in units of the last of `digits` digits behind the point. `None` when it is not a number, has more digits there than
+/// zeros, or does not fit 128 bits.
+pub fn scaled(text: &str, digits: u8) -> Option<i128> {
     let decimal = Decimal::parse(text)?;
-    let magnitude = scale(decimal.whole, decimal.fraction, decimal.exponent)?;
-    let value = i128::from(magnitude);
-    i64::try_from(if decimal.is_negative { -value } else { value }).ok()
+    let exponent = decimal.exponent + i64::from(digits);
+    let magnitude = scale(decimal.whole, decimal.fraction, exponent)?;
+    let value = i128::try_from(magnitude).ok()?;
+    Some(if decimal.is_negative { -value } else { value })
 }
 
 /// Reads a finite number, rounded to the nearest double. `None` when it is not a number or overflows.
@@ -36,16 +48,16 @@ pub fn float(text: &str) -> Option<f64> {
     text.parse().ok().filter(|value: &f64| value.is_finite())
 }
 
-/// Returns `whole.fraction` times ten to the `exponent`, when that is a whole number that fits 64 bits.
+/// Returns `whole.fraction` times ten to the `exponent`, when that is a whole number that fits 128 bits.
 ///
 /// Both parts are ASCII digits.
-pub fn scale(whole: &str, fraction: &str, exponent: i64) -> Option<u64> {
+pub fn scale(whole: &str, fraction: &str, exponent: i64) -> Option<u128> {
     let digits = || whole.bytes().chain(fraction.bytes());
     let length = i64::try_from(whole.len()).ok()?.checked_add(exponent)?;
-    let mut value: u64 = 0;
+    let mut value: u128 = 0;
     let mut position: i64 = 0;
     for digit in digits() {
-        let digit = u64::from(digit - b'0');
+        let digit = u128::from(digit - b'0');
         if position >= length {
             // All digits behind the decimal point must be zeros.
             if digit != 0 {
@@ -60,7 +72,7 @@ pub fn scale(whole: &str, fraction: &str, exponent: i64) -> Option<u64> {
         return Some(0);
     }
     let zeros = u32::try_from(length.saturating_sub(position).max(0)).ok()?;
-    value.checked_mul(10_u64.checked_pow(zeros)?)
+    value.checked_mul(10_u128.checked_pow(zeros)?)
 }
 
 /// The parts of a number's spelling.

@@ -115,7 +115,7 @@ mod tests {
     #[test]
     fn a_marker_is_beside_its_files_and_reads_back() {
         let date: Date = "2027-02-20".parse().unwrap();
-        let key = marker_key(Kind::Geo, date);
+        let key = marker_key(Kind::named("geo"), date);
         assert_eq!(key, "archive/geo/month=2027-02/2027-02-20.json");
         assert_eq!(marker_date(&key), Some(date));
         assert_eq!(

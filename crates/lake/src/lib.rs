@@ -30,6 +30,9 @@ pub enum LakeError {
         /// The row's kind.
         row: Kind,
     },
+    /// A row is of a table that the model does not have.
+    #[error("there is no table `{0}` in the model")]
+    UnknownTable(Kind),
     /// Rows could not be written as Parquet; a bug, or memory ran out.
     #[error("could not write the rows as Parquet")]
     WriteParquet(#[source] ParquetError),

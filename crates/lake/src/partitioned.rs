@@ -1,7 +1,10 @@
 //! Clean rows → one object per table, shard and hour of arrival.
 
-use cleaning::Cleaned;
+use std::sync::Arc;
+
+use cleaning::Row;
 use event_model::{Kind, ShardId};
+use model::Model;
 
 use crate::{ArrivalHour, CleanWriter, LakeError, Lineage};
 
@@ -10,6 +13,7 @@ use crate::{ArrivalHour, CleanWriter, LakeError, Lineage};
 /// `T` is what the caller keeps for each object. One batch makes about four objects, so they are found by a scan.
 #[derive(Debug)]
 pub struct PartitionedWriter<T> {
+    model: Arc<Model>,
     partitions: Vec<Partition<T>>,
 }
 
@@ -28,43 +32,46 @@ pub struct Partition<T> {
     pub state: T,
 }
 
-impl<T> Default for PartitionedWriter<T> {
-    fn default() -> Self {
+impl<T> PartitionedWriter<T> {
+    /// Makes the writer of a model's tables.
+    pub fn new(model: Arc<Model>) -> Self {
         Self {
+            model,
             partitions: Vec::new(),
         }
     }
-}
 
-impl<T> PartitionedWriter<T> {
     /// Appends a row, and returns the state of its object; `state` makes that of a new object.
     ///
     /// # Errors
     ///
-    /// If the rows can no longer be encoded as Parquet.
+    /// If the row is of a table that the model does not have.
     pub fn append(
         &mut self,
-        cleaned: &Cleaned<'_>,
+        row: &Row<'_, '_>,
         lineage: &Lineage<'_>,
         state: impl FnOnce() -> T,
     ) -> Result<&mut T, LakeError> {
-        let kind = cleaned.row.kind();
+        let kind = row.kind();
         let hour = ArrivalHour::of(lineage.arrival_micros);
         let found = self.partitions.iter().position(|partition| {
             partition.kind == kind && partition.hour == hour && partition.shard == *lineage.shard
         });
-        let place = found.unwrap_or_else(|| {
+        let place = if let Some(place) = found {
+            place
+        } else {
+            let table = self.model.table(kind);
             self.partitions.push(Partition {
                 kind,
                 hour,
                 shard: lineage.shard.clone(),
-                writer: CleanWriter::new(kind),
+                writer: CleanWriter::new(table.ok_or(LakeError::UnknownTable(kind))?),
                 state: state(),
             });
             self.partitions.len() - 1
-        });
+        };
         let partition = &mut self.partitions[place];
-        partition.writer.append(cleaned, lineage)?;
+        partition.writer.append(row, lineage)?;
         Ok(&mut partition.state)
     }
 

@@ -6,7 +6,7 @@ use std::io::{self, Read as _, Write as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use cleaning::{RULES_VERSION, Rejection};
+use cleaning::Rejection;
 use event_model::{Kind, Position, ShardId};
 use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
@@ -97,6 +97,8 @@ pub struct RejectedRecord<'a> {
     pub shard: &'a ShardId,
     /// The record's sequence number, and its sub-number if it came in an aggregate.
     pub sequence: &'a dyn fmt::Display,
+    /// Version of the rules that rejected it.
+    pub rules: i32,
     /// When Kinesis took the record: microseconds since 1970-01-01 UTC.
     pub arrival_micros: i64,
     /// The record's partition key.
@@ -108,7 +110,7 @@ pub struct RejectedRecord<'a> {
 /// The members of a line but for the payload, in their order.
 #[derive(Serialize)]
 struct Head<'a> {
-    kind: Option<&'static str>,
+    kind: Option<&'a str>,
     code: &'static str,
     message: &'a str,
     rule_version: i32,
@@ -144,10 +146,10 @@ impl QuarantineLines {
     pub fn append(&mut self, record: &RejectedRecord<'_>) -> Result<(), LakeError> {
         let Self(lines) = self;
         let head = Head {
-            kind: record.rejection.kind.map(Kind::as_str),
+            kind: record.rejection.kind.as_ref().map(Kind::as_str),
             code: record.rejection.code.as_str(),
             message: &record.rejection.message,
-            rule_version: RULES_VERSION,
+            rule_version: record.rules,
             shard: record.shard.as_str(),
             sequence_number: Written(record.sequence),
             partition_key: record.partition_key,
@@ -256,14 +258,19 @@ mod tests {
 
     use super::*;
 
+    fn read(payload: &[u8]) -> Result<(), cleaning::Rejection> {
+        let mut cleaner = cleaning::Cleaner::new(model::Model::load_from(None).unwrap());
+        let text = cleaning::decode(payload)?;
+        cleaner.read(&text, None).map(|_| ())
+    }
+
     fn record(payload: &[u8]) -> QuarantineRecord {
-        let rejection = cleaning::decode(payload)
-            .and_then(|text| cleaning::clean(&text, None).map(|_| ()))
-            .expect_err("a payload that is rejected");
+        let rejection = read(payload).expect_err("a payload that is rejected");
         QuarantineRecord::of(&RejectedRecord {
             rejection: &rejection,
             shard: &ShardId::from_number(1),
             sequence: &"4959",
+            rules: 7,
             arrival_micros: 1_598_586_767_000_000,
             partition_key: "pin/1",
             payload,
@@ -276,7 +283,7 @@ mod tests {
         let record = record(b"[1]");
         assert_eq!(
             serde_json::to_string(&record).unwrap(),
-            r#"{"kind":null,"code":"not_an_object","message":"JSON, but not an object","rule_version":2,"shard":"shardId-000000000001","sequence_number":"4959","partition_key":"pin/1","arrival":"2020-08-28T03:52:47.000000Z","payload_base64":"WzFd"}"#
+            r#"{"kind":null,"code":"not_an_object","message":"JSON, but not an object","rule_version":7,"shard":"shardId-000000000001","sequence_number":"4959","partition_key":"pin/1","arrival":"2020-08-28T03:52:47.000000Z","payload_base64":"WzFd"}"#
         );
         assert_eq!(record.payload().unwrap(), b"[1]");
         let origin = record.origin().unwrap();
@@ -343,7 +350,7 @@ mod tests {
         #[test]
         fn records_read_back(payloads in proptest::collection::vec(any::<Vec<u8>>(), 0..20)) {
             let is_rejected = |payload: &&Vec<u8>| {
-                cleaning::decode(payload).and_then(|text| cleaning::clean(&text, None).map(|_| ())).is_err()
+                read(payload).is_err()
             };
             let payloads: Vec<_> = payloads.iter().filter(is_rejected).collect();
             let records: Vec<_> = payloads.iter().map(|payload| record(payload)).collect();

@@ -2,8 +2,10 @@
 
 mod sample;
 
+use model::Model;
 use std::collections::HashSet;
 use std::io::{self, Write};
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use aws_access::BucketError;
@@ -21,10 +23,11 @@ pub(crate) use sample::Sample;
 /// Prints the bills of a month, or what a day cost.
 pub(crate) async fn command(
     options: &CostOptions,
+    model: &Arc<Model>,
     terminal: &mut Terminal<'_>,
 ) -> anyhow::Result<Exit> {
     let Some(date) = options.day else {
-        write(options, &MEASUREMENTS, terminal.out)?;
+        write(options, model, &MEASUREMENTS, terminal.out)?;
         return Ok(Exit::Success);
     };
     let bucket = options.lake.find().await?.open();
@@ -63,10 +66,11 @@ fn write_day(cost: &DayCost, out: &mut dyn Write) -> io::Result<()> {
 
 fn write(
     options: &CostOptions,
+    model: &Arc<Model>,
     measured: &Measurements,
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
-    let (load, shown) = options.load()?;
+    let (load, shown) = options.load(model)?;
     let bills = bills(options, &load, measured);
     if options.json {
         return Ok(writeln!(out, "{}", to_json(&bills))?);

@@ -3,17 +3,27 @@
 mod explain;
 
 use std::io::{self, BufRead, BufWriter, Read as _, Write};
+use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
-use cleaning::{Change, Cleaned, Rejection, RuleCounts, clean_into, decode};
+use cleaning::{Change, Cleaner, Rejection, RejectionCode, decode};
 use event_model::Kind;
 use event_model::limits::RECORD_MAX_BYTES;
+use model::{Model, Table};
 
 use crate::cli::CleanOptions;
-use crate::{Exit, Terminal};
+use crate::{Exit, Terminal, check_table};
 
 /// Cleans the rows, one per line. A rejected row is printed and is no failure: the rules did their work.
-pub(crate) fn command(options: &CleanOptions, terminal: &mut Terminal<'_>) -> anyhow::Result<Exit> {
+pub(crate) fn command(
+    options: &CleanOptions,
+    model: &Arc<Model>,
+    terminal: &mut Terminal<'_>,
+) -> anyhow::Result<Exit> {
+    if let Some(kind) = options.kind {
+        check_table(model, kind)?;
+    }
+    let mut cleaner = Cleaner::new(Arc::clone(model));
     let mut out = BufWriter::new(&mut *terminal.out);
     let (mut clean, mut rejected) = (0_u64, 0_u64);
     let mut line = Vec::new();
@@ -35,7 +45,7 @@ pub(crate) fn command(options: &CleanOptions, terminal: &mut Terminal<'_>) -> an
             continue;
         }
         let mut changes = Vec::new();
-        let outcome = clean_row(row, options.kind, &mut changes);
+        let outcome = clean_row(&mut cleaner, model, row, options.kind, &mut changes);
         match &outcome {
             Ok(_) => clean += 1,
             Err(_) => rejected += 1,
@@ -84,29 +94,31 @@ fn skip_line(input: &mut dyn BufRead) -> io::Result<()> {
 }
 
 /// A row before and after.
-struct CleanedRow {
-    kind: Kind,
+struct CleanedRow<'m> {
+    table: &'m Table,
     /// The row as posted, taken out of its wrapping.
     posted: String,
     /// The clean row as JSON.
     json: String,
 }
 
-fn clean_row(
+fn clean_row<'m>(
+    cleaner: &mut Cleaner,
+    model: &'m Model,
     payload: &[u8],
     declared: Option<Kind>,
     changes: &mut Vec<Change>,
-) -> Result<CleanedRow, Rejection> {
+) -> Result<CleanedRow<'m>, Rejection> {
     let text = decode(payload)?;
-    let (row, rest) = clean_into(&text, declared, changes)?;
-    let cleaned = Cleaned {
-        row,
-        rest,
-        changes: RuleCounts::default(),
-    };
+    let clean = cleaner.clean(&text, declared, changes)?;
+    let table = model.table(clean.kind).ok_or_else(|| Rejection {
+        kind: Some(clean.kind),
+        code: RejectionCode::UnknownKind,
+        message: "the row has no table".to_owned(),
+    })?;
     Ok(CleanedRow {
-        kind: cleaned.row.kind(),
-        json: cleaned.to_json(),
+        table,
+        json: clean.to_json().to_owned(),
         posted: text.into_owned(),
     })
 }

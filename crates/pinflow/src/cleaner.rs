@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::ensure;
 use event_model::Clock;
 use lambda_runtime::{Context, LambdaEvent};
+use model::Model;
 use stream_cleaner::event::KinesisEvent;
 use stream_cleaner::{App, BatchSummary, Config};
 
@@ -19,13 +20,13 @@ pub(crate) struct Cleaner {
 }
 
 impl Cleaner {
-    pub(crate) fn new(lake: &Lake, clock: Clock) -> Self {
+    pub(crate) fn new(lake: &Lake, model: &Arc<Model>, clock: Clock) -> Self {
         let done = Arc::<Mutex<Vec<BatchSummary>>>::default();
         let summaries = Arc::clone(&done);
         let publish = Arc::new(move |summary: &BatchSummary| {
             lock(&summaries).push(summary.clone());
         });
-        let config = Config::new(&lake.bucket);
+        let config = Config::new(&lake.bucket, Arc::clone(model));
         Self {
             app: App::new(lake.aws.s3(), config, clock, publish).with_announcements(),
             done,

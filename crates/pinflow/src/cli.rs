@@ -11,6 +11,8 @@ mod restore;
 mod rows;
 mod stack;
 
+use std::path::PathBuf;
+
 use clap::{Parser, Subcommand};
 
 pub(crate) use cost::CostOptions;
@@ -29,6 +31,9 @@ pub(crate) use stack::{DemoOptions, LocalOptions};
 #[derive(Debug, Parser)]
 #[command(name = "pinflow", version)]
 pub struct Cli {
+    /// Folder of the tables, views and reports [default: `model` of this folder, of one above it, or beside the program]
+    #[arg(long, global = true, value_name = "DIR", env = "MODEL_DIR")]
+    pub(crate) model: Option<PathBuf>,
     #[command(subcommand)]
     pub(crate) command: Command,
 }

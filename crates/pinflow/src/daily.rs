@@ -4,6 +4,8 @@ mod schedule;
 mod show;
 mod table;
 
+use model::Model;
+use std::sync::Arc;
 use std::sync::Mutex;
 
 use daily_batch::{App, Config, Lake, Request, Stream, days};
@@ -15,20 +17,25 @@ use jiff::tz::TimeZone;
 
 use crate::cli::{DailyCommand, DailyOptions, DailyRunOptions};
 use crate::lake_options::{self, LakeOptions};
-use crate::{Exit, Terminal, progress};
+use crate::{Exit, Terminal, check_table, progress};
 
 pub(crate) use schedule::Schedule;
 
 /// Runs days, lists the runs, or shows one.
 pub(crate) async fn command(
     options: &DailyOptions,
+    model: &Arc<Model>,
     clock: Clock,
     terminal: &mut Terminal<'_>,
 ) -> anyhow::Result<Exit> {
     match &options.command {
-        DailyCommand::Run(options) => run(options, clock, terminal).await,
+        DailyCommand::Run(options) => run(options, model, clock, terminal).await,
         DailyCommand::Runs { lake } => {
-            let runs = app(lake, None, clock).await?.ledger().latest_runs().await?;
+            let runs = app(lake, model, None, clock)
+                .await?
+                .ledger()
+                .latest_runs()
+                .await?;
             if runs.is_empty() {
                 writeln!(
                     terminal.out,
@@ -44,7 +51,8 @@ pub(crate) async fn command(
             drop_damaged,
             lake,
         } => {
-            let app = app(lake, None, clock).await?;
+            let app = app(lake, model, None, clock).await?;
+            check_table(model, *table)?;
             let remerge = app.remerge(*table, *drop_damaged).await?;
             for key in &remerge.dropped {
                 writeln!(terminal.out, "Dropped {key}")?;
@@ -67,7 +75,7 @@ pub(crate) async fn command(
             reason,
             lake,
         } => {
-            let app = app(lake, None, clock).await?;
+            let app = app(lake, model, None, clock).await?;
             app.explain(*records, reason.clone()).await?;
             writeln!(
                 terminal.out,
@@ -77,7 +85,7 @@ pub(crate) async fn command(
         }
         DailyCommand::Show { date, open, lake } => {
             let found = find(lake).await?;
-            let lake = Lake::from_bucket(&found.aws.sdk_config, &found.bucket)?;
+            let lake = Lake::from_bucket(&found.aws.sdk_config, &found.bucket, Arc::clone(model))?;
             let app = App::new(lake.clone(), None, Config::new(found.bucket), clock);
             show::show(&app, &lake, *date, *open, terminal).await
         }
@@ -93,6 +101,7 @@ pub(crate) async fn find(options: &LakeOptions) -> anyhow::Result<lake_options::
 
 async fn app(
     options: &LakeOptions,
+    model: &Arc<Model>,
     settings: Option<&DailyRunOptions>,
     clock: Clock,
 ) -> anyhow::Result<App> {
@@ -109,12 +118,13 @@ async fn app(
             clock.clone(),
         )?);
     }
-    let lake = Lake::from_bucket(&aws.sdk_config, &bucket)?;
+    let lake = Lake::from_bucket(&aws.sdk_config, &bucket, Arc::clone(model))?;
     Ok(App::new(lake, stream, config, clock))
 }
 
 async fn run(
     options: &DailyRunOptions,
+    model: &Arc<Model>,
     clock: Clock,
     terminal: &mut Terminal<'_>,
 ) -> anyhow::Result<Exit> {
@@ -130,7 +140,7 @@ async fn run(
             as_of_now: options.as_of_now,
         },
     };
-    let app = app(&options.lake, Some(options), clock).await?;
+    let app = app(&options.lake, model, Some(options), clock).await?;
     for record in run_days(&app, &request).await? {
         writeln!(terminal.out, "{}", table::run(&record))?;
     }

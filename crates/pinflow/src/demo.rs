@@ -3,7 +3,9 @@
 mod reconciliation;
 mod report;
 
+use model::Model;
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -27,12 +29,13 @@ use report::{CleanerWork, Report};
 /// Ctrl-C ends the posting; what was posted is drained and looked for all the same.
 pub(crate) async fn command(
     options: &DemoOptions,
+    model: &Arc<Model>,
     clock: Clock,
     stop: &CancellationToken,
     terminal: &mut Terminal<'_>,
 ) -> anyhow::Result<Exit> {
-    let mut source = Source::open(options.data.as_deref(), options.seed)?;
-    let mut config = StackConfig::new(options.out.clone());
+    let mut source = Source::open(model, options.data.as_deref(), options.seed)?;
+    let mut config = StackConfig::new(options.out.clone(), Arc::clone(model));
     config.port = options.port;
     config.seed = options.seed;
     let (bucket_name, stream) = (config.bucket.clone(), config.stream.clone());
@@ -40,7 +43,7 @@ pub(crate) async fn command(
     let stack = Stack::start(config, clock.clone()).await?;
     writeln!(terminal.notes, "The stack is up at {}", stack.url())?;
     let worked = tokio::select! {
-        worked = work(&stack, options, &mut source, (&bucket_name, &stream), clock, stop) => Ok(worked),
+        worked = work(&stack, options, model, &mut source, (&bucket_name, &stream), clock, stop) => Ok(worked),
         full = stack.disk_full() => Err(full),
     };
     stack.shutdown().await?;
@@ -55,6 +58,7 @@ pub(crate) async fn command(
     let (tally, acknowledged) = posted?;
     let reconciliation = Reconciliation::read(&bucket, &acknowledged)?;
     let report = Report {
+        kinds: model.kinds().collect(),
         tally: &tally,
         reconciliation: &reconciliation,
         cleaned,
@@ -65,7 +69,7 @@ pub(crate) async fn command(
         writeln!(terminal.out, "Ctrl-C ended the run early")?;
     }
     report.write(terminal.out)?;
-    report::write_files(terminal.out, &bucket, &reconciliation)?;
+    report::write_files(terminal.out, model, &bucket, &reconciliation)?;
     if let Some(runs) = daily.transpose()? {
         for run in runs {
             let page = bucket.join(page_key(run.run_date));
@@ -101,6 +105,7 @@ struct Worked {
 async fn work(
     stack: &Stack,
     options: &DemoOptions,
+    model: &Arc<Model>,
     source: &mut Source,
     (bucket, stream): (&str, &str),
     clock: Clock,
@@ -123,7 +128,7 @@ async fn work(
     let until_drained = started.elapsed();
     let cleaned = work_between(&before, &stack.totals());
     let daily = if posted.is_ok() {
-        Some(merge_and_report(stack, bucket, stream, clock).await)
+        Some(merge_and_report(stack, model, bucket, stream, clock).await)
     } else {
         None
     };
@@ -139,6 +144,7 @@ async fn work(
 /// Runs the daily batch for today, as the schedule does for each day.
 async fn merge_and_report(
     stack: &Stack,
+    model: &Arc<Model>,
     bucket: &str,
     stream: &str,
     clock: Clock,
@@ -151,7 +157,7 @@ async fn merge_and_report(
         as_of_now: false,
     };
     let app = App::new(
-        Lake::from_bucket(&aws, bucket)?,
+        Lake::from_bucket(&aws, bucket, Arc::clone(model))?,
         Some(stream),
         Config::new(bucket),
         clock,

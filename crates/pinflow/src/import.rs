@@ -10,9 +10,11 @@ mod sink;
 #[cfg(test)]
 mod tests;
 
+use model::Model;
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
 use aws_access::Bucket;
@@ -35,11 +37,12 @@ const MAX_NAMED: u64 = 100;
 /// Imports the objects, or only counts what they hold.
 pub(crate) async fn command(
     options: &ImportOptions,
+    model: &Arc<Model>,
     stop: &CancellationToken,
     terminal: &mut Terminal<'_>,
 ) -> anyhow::Result<Exit> {
     let opened = tokio::select! {
-        opened = open(options) => opened?,
+        opened = open(options, model) => opened?,
         () = stop.cancelled() => return Ok(Exit::Interrupted),
     };
     let (place, mut listing) = opened;
@@ -60,6 +63,7 @@ pub(crate) async fn command(
         target,
         counts: Counts::default(),
         bad: 0,
+        model: Arc::clone(model),
     };
     let outcome = run.import(&listing, stop, terminal.notes).await;
     // Also when an error ended the run: what was written until then is in the lake.
@@ -74,7 +78,7 @@ pub(crate) async fn command(
     })
 }
 
-async fn open(options: &ImportOptions) -> anyhow::Result<(Place, Listing)> {
+async fn open(options: &ImportOptions, model: &Model) -> anyhow::Result<(Place, Listing)> {
     let place = match &options.from {
         SinkLocation::Folder(folder) => Place::Folder(folder.clone()),
         SinkLocation::Bucket { bucket, prefix } => Place::Bucket {
@@ -82,7 +86,7 @@ async fn open(options: &ImportOptions) -> anyhow::Result<(Place, Listing)> {
             prefix: prefix.clone(),
         },
     };
-    let listing = place.list().await?;
+    let listing = place.list(model).await?;
     Ok((place, listing))
 }
 
@@ -137,6 +141,7 @@ struct Run {
     counts: Counts,
     /// Objects that could not be used.
     bad: u64,
+    model: Arc<Model>,
 }
 
 impl Run {
@@ -175,7 +180,7 @@ impl Run {
             if let Some(full) = chunk.take_if(|chunk| !chunk.takes(object)) {
                 self.write(full).await?;
             }
-            let chunk = chunk.get_or_insert_with(|| Chunk::new(object));
+            let chunk = chunk.get_or_insert_with(|| Chunk::new(object, &self.model));
             chunk.append(object, &bytes, &self.times)?;
             bar.inc(1);
         }

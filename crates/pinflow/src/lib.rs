@@ -26,7 +26,9 @@ mod test_stack;
 use std::io::{BufRead, ErrorKind, IsTerminal as _, Write, stderr, stdin, stdout};
 use std::process::ExitCode;
 
-use event_model::Clock;
+use anyhow::ensure;
+use event_model::{Clock, Kind};
+use model::Model;
 
 use cli::{Cli, Command};
 use plain::{Output, Plain};
@@ -81,7 +83,7 @@ pub async fn run(cli: Cli, clock: Clock) -> ExitCode {
         out: &mut out,
         notes: &mut notes,
     };
-    match run_command(cli.command, clock, &mut terminal).await {
+    match run_command(cli, clock, &mut terminal).await {
         Ok(exit) => exit.into(),
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
@@ -92,41 +94,57 @@ pub async fn run(cli: Cli, clock: Clock) -> ExitCode {
     }
 }
 
-async fn run_command(
-    command: Command,
-    clock: Clock,
-    terminal: &mut Terminal<'_>,
-) -> anyhow::Result<Exit> {
-    match command {
+async fn run_command(cli: Cli, clock: Clock, terminal: &mut Terminal<'_>) -> anyhow::Result<Exit> {
+    let model = &Model::load_from(cli.model.as_deref())?;
+    match cli.command {
         Command::Demo(options) => {
-            demo::command(&options, clock, &stop::on_ctrl_c()?, terminal).await
+            demo::command(&options, model, clock, &stop::on_ctrl_c()?, terminal).await
         }
         Command::Local(options) => {
-            local::command(&options, clock, &stop::on_ctrl_c()?, terminal).await
+            local::command(&options, model, clock, &stop::on_ctrl_c()?, terminal).await
         }
         Command::Post(options) => {
             Box::pin(post::command(
                 &options,
+                model,
                 clock,
                 &stop::on_ctrl_c()?,
                 terminal,
             ))
             .await
         }
-        Command::Generate(options) => generate::command(&options, terminal),
-        Command::Clean(options) => clean::command(&options, terminal),
+        Command::Generate(options) => generate::command(&options, model, terminal),
+        Command::Clean(options) => clean::command(&options, model, terminal),
         // AWS clients make large futures; each would be part of every command's.
         Command::Import(options) => {
-            Box::pin(import::command(&options, &stop::on_ctrl_c()?, terminal)).await
+            Box::pin(import::command(
+                &options,
+                model,
+                &stop::on_ctrl_c()?,
+                terminal,
+            ))
+            .await
         }
-        Command::Refetch(options) => Box::pin(refetch::command(&options, clock, terminal)).await,
-        Command::Restore(options) => Box::pin(restore::command(&options, terminal)).await,
-        Command::Cost(options) => Box::pin(bill::command(&options, terminal)).await,
-        Command::Daily(options) => daily::command(&options, clock, terminal).await,
+        Command::Refetch(options) => {
+            Box::pin(refetch::command(&options, model, clock, terminal)).await
+        }
+        Command::Restore(options) => Box::pin(restore::command(&options, model, terminal)).await,
+        Command::Cost(options) => Box::pin(bill::command(&options, model, terminal)).await,
+        Command::Daily(options) => daily::command(&options, model, clock, terminal).await,
         Command::Quarantine(options) => {
-            Box::pin(quarantine::command(&options, clock, terminal)).await
+            Box::pin(quarantine::command(&options, model, clock, terminal)).await
         }
     }
+}
+
+/// Makes sure that the model has a table.
+fn check_table(model: &Model, kind: Kind) -> anyhow::Result<()> {
+    ensure!(
+        model.table(kind).is_some(),
+        "there is no table `{kind}` in the model; a table is {}",
+        model.names()
+    );
+    Ok(())
 }
 
 /// Returns whether the reader of the output has gone away, as `head` does when it has its lines.

@@ -1,11 +1,13 @@
 //! `local`: the stack, until Ctrl-C.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use daily_batch::{App, Config, Lake, Stream};
 use embedded_aws::{Stack, StackConfig};
 use event_model::Clock;
+use model::Model;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::LocalOptions;
@@ -18,11 +20,12 @@ const SHUTDOWN_TIME: Duration = Duration::from_secs(5);
 /// Keeps the stack up until Ctrl-C, and says how to talk to it.
 pub(crate) async fn command(
     options: &LocalOptions,
+    model: &Arc<Model>,
     clock: Clock,
     stop: &CancellationToken,
     terminal: &mut Terminal<'_>,
 ) -> anyhow::Result<Exit> {
-    let mut config = StackConfig::new(options.out.clone());
+    let mut config = StackConfig::new(options.out.clone(), Arc::clone(model));
     config.port = options.port;
     config.api_keys = options.key.resolve()?;
     let (bucket, stream) = (config.bucket.clone(), config.stream.clone());
@@ -35,7 +38,7 @@ pub(crate) async fn command(
     if let Some(schedule) = schedule {
         let aws = stack.sdk_config();
         let stream = Stream::from_name(&aws, stream, clock.clone())?;
-        let lake = Lake::from_bucket(&aws, &bucket)?;
+        let lake = Lake::from_bucket(&aws, &bucket, Arc::clone(model))?;
         let app = App::new(lake, Some(stream), Config::new(&bucket), clock.clone());
         runs = Some(schedule.keep(app, clock));
     }
@@ -146,7 +149,8 @@ mod tests {
             stop.cancel();
             (socket, Instant::now())
         };
-        let ran = command(&options, clock, &stop, &mut terminal);
+        let model = Model::load_from(None).unwrap();
+        let ran = command(&options, &model, clock, &stop, &mut terminal);
         let (exit, (_socket, stopped)) = tokio::join!(ran, client);
         assert_eq!(exit.unwrap(), Exit::Success);
         // The client may take 30 s for its body.

@@ -1,7 +1,9 @@
 //! The posting emulator: posts of rows → requests to an API, with retries of what failed.
 
+use model::Model;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::bail;
@@ -20,6 +22,7 @@ use crate::{Exit, Terminal, progress};
 /// Posts the rows of a data folder, of a database or of the generator, and prints what became of them.
 pub(crate) async fn command(
     options: &PostOptions,
+    model: &Arc<Model>,
     clock: Clock,
     stop: &CancellationToken,
     terminal: &mut Terminal<'_>,
@@ -27,7 +30,7 @@ pub(crate) async fn command(
     let (api, mut source, settings) = tokio::select! {
         opened = async {
             let api = api(options, clock, terminal.notes).await?;
-            let (source, settings) = open(options).await?;
+            let (source, settings) = open(options, model).await?;
             anyhow::Ok((api, source, settings))
         } => opened?,
         () = stop.cancelled() => return Ok(Exit::Interrupted),
@@ -100,7 +103,7 @@ async fn api(options: &PostOptions, clock: Clock, notes: &mut dyn Write) -> anyh
 }
 
 /// Opens the source, and returns the settings by which a later run recognises it.
-async fn open(options: &PostOptions) -> anyhow::Result<(Source, Settings)> {
+async fn open(options: &PostOptions, model: &Arc<Model>) -> anyhow::Result<(Source, Settings)> {
     let mut settings = Settings {
         source: "the generator".to_owned(),
         order: None,
@@ -111,7 +114,7 @@ async fn open(options: &PostOptions) -> anyhow::Result<(Source, Settings)> {
     let source = if let Some(login) = &options.mysql {
         let (order, name) = order(options, login)?;
         let has_fixed_rows = order != Order::Table;
-        let mysql = Mysql::open(login, order).await?;
+        let mysql = Mysql::open(model, login, order).await?;
         settings.source = mysql.place();
         settings.order = Some(name);
         // With other rows, other posts are random ones, or are left out of the sequence.
@@ -121,7 +124,7 @@ async fn open(options: &PostOptions) -> anyhow::Result<(Source, Settings)> {
         if let Some(folder) = &options.data {
             settings.source = folder.display().to_string();
         }
-        Source::open(options.data.as_deref(), options.seed)?
+        Source::open(model, options.data.as_deref(), options.seed)?
     };
     Ok((source, settings))
 }

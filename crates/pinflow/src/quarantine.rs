@@ -9,8 +9,10 @@ mod show;
 mod tests;
 mod walk;
 
+use model::Model;
 use std::fmt::Display;
 use std::io::{self, Write};
+use std::sync::Arc;
 
 use event_model::Clock;
 
@@ -20,24 +22,25 @@ use crate::{Exit, Terminal};
 /// Runs one of the commands. Damage is reported and fails the command in the end; all else is done.
 pub(crate) async fn command(
     options: &QuarantineOptions,
+    model: &Arc<Model>,
     clock: Clock,
     terminal: &mut Terminal<'_>,
 ) -> anyhow::Result<Exit> {
     let damaged = match &options.command {
         QuarantineCommand::List(options) => {
             let bucket = options.lake.find().await?.open();
-            list::command(&options.selection, &bucket, terminal).await?
+            list::command(&options.selection, model, &bucket, terminal).await?
         }
         QuarantineCommand::Show(options) => {
             let bucket = options.lake.find().await?.open();
-            show::command(&options.what, &bucket, terminal).await?
+            show::command(&options.what, model, &bucket, terminal).await?
         }
         QuarantineCommand::Replay(options) if options.failed => {
-            failed::command(options, &options.lake.find().await?, clock, terminal).await?
+            failed::command(options, model, &options.lake.find().await?, clock, terminal).await?
         }
         QuarantineCommand::Replay(options) => {
             let bucket = options.lake.find().await?.open();
-            replay::command(options, &bucket, terminal).await?
+            replay::command(options, model, &bucket, terminal).await?
         }
     };
     Ok(match damaged {

@@ -3,6 +3,8 @@
 //! The batches are cut otherwise than Lambda cut them. Nothing is counted twice by that: the merge takes each record once, and the
 //! reconciliation looks where batches overlap.
 
+use model::Model;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
@@ -31,6 +33,7 @@ const BATCH_BYTES: usize = 4 << 20;
 /// Reads the records that arrived in the time, and cleans them again.
 pub(crate) async fn command(
     options: &RefetchOptions,
+    model: &Arc<Model>,
     clock: Clock,
     terminal: &mut Terminal<'_>,
 ) -> anyhow::Result<Exit> {
@@ -43,7 +46,7 @@ pub(crate) async fn command(
     );
     let lake = daily::find(&options.lake).await?;
     let client = Client::new(&lake.aws.sdk_config);
-    let cleaner = Cleaner::new(&lake, clock);
+    let cleaner = Cleaner::new(&lake, model, clock);
     let mut batches = 0;
     let shards = list_shards(&client, stream).await;
     let shards = shards.with_context(|| format!("could not read the stream `{stream}`"))?;

@@ -12,19 +12,23 @@ use lake::archive::{
 };
 use lake::reader::read_parquet;
 use lake::writer::write_parquet;
+use model::Model;
+use std::sync::Arc;
 
 use crate::announced::write_announced;
 use crate::cli::RestoreOptions;
 use crate::quarantine::counted;
-use crate::{Exit, Terminal};
+use crate::{Exit, Terminal, check_table};
 
 /// Puts the archived rows of a table back into `clean/`.
 pub(crate) async fn command(
     options: &RestoreOptions,
+    model: &Arc<Model>,
     terminal: &mut Terminal<'_>,
 ) -> anyhow::Result<Exit> {
     let bucket = options.lake.find().await?.open();
     let kind = options.table;
+    check_table(model, kind)?;
     let mut markers = bucket
         .list(&format!("{ARCHIVE_PREFIX}{kind}/"), None)
         .await?;

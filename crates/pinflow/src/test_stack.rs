@@ -1,5 +1,6 @@
 //! A stack in a folder of its own, and the commands run against it.
 
+use model::Model;
 use std::io::empty;
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -38,7 +39,7 @@ impl TestStack {
 
     pub(crate) async fn start_with(adjust: impl FnOnce(&mut StackConfig)) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut config = StackConfig::new(folder.path());
+        let mut config = StackConfig::new(folder.path(), model::Model::load_from(None).unwrap());
         config.event_source_mapping.maximum_batching_window = Duration::from_millis(50);
         adjust(&mut config);
         let stack = Stack::start(config, clock()).await.unwrap();
@@ -119,12 +120,16 @@ pub(crate) async fn run(arguments: &str) -> Ran {
         out: &mut out,
         notes: &mut notes,
     };
+    let model = Model::load_from(cli.model.as_deref()).unwrap();
     let exit = match cli.command {
         // A process can listen to Ctrl-C once.
         Command::Import(options) => {
-            import::command(&options, &CancellationToken::new(), &mut terminal).await
+            import::command(&options, &model, &CancellationToken::new(), &mut terminal).await
         }
-        command => run_command(command, clock(), &mut terminal).await,
+        command => {
+            let model = cli.model;
+            run_command(Cli { model, command }, clock(), &mut terminal).await
+        }
     };
     Ran {
         exit: exit.map_err(|error| format!("{error:#}")),

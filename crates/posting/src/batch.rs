@@ -1,11 +1,11 @@
 //! Consecutive posts → the requests that post them.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use bytes::Bytes;
 use event_model::Kind;
 
-use crate::source::Post;
+use crate::source::{Post, RowKey};
 
 /// Most rows in one request: what the API takes, which is what one `PutRecords` call may have (an AWS limit).
 const MAX_ROWS: usize = 500;
@@ -17,8 +17,8 @@ const MAX_BYTES: usize = 4 << 20;
 pub(crate) struct Row {
     /// What its post is named by.
     pub(crate) offset: i64,
-    /// Its `index` or `ind`, if it can be read.
-    pub(crate) key: Option<i64>,
+    /// Its key, if it can be read.
+    pub(crate) key: Option<RowKey>,
     pub(crate) json: Bytes,
 }
 
@@ -27,21 +27,25 @@ pub(crate) struct Row {
 pub(crate) struct Batch {
     pub(crate) posts: u64,
     /// The rows that the batch has a version of.
-    pub(crate) keys: HashSet<(Kind, i64)>,
+    pub(crate) keys: HashSet<(Kind, RowKey)>,
     /// The requests of each kind. One is sent after the other, so that versions of a row arrive in their order.
-    pub(crate) requests: [(Kind, Vec<Vec<Row>>); 3],
+    pub(crate) requests: Vec<(Kind, Vec<Vec<Row>>)>,
 }
 
 impl Batch {
     pub(crate) fn of(posts: &[Post]) -> Self {
         let rows = posts.iter().flat_map(|post| &post.rows);
-        let keys = rows.filter_map(|row| Some((row.kind, row.key?))).collect();
-        let requests = Kind::ALL.map(|kind| {
+        let keys = rows
+            .clone()
+            .filter_map(|row| Some((row.kind, row.key.clone()?)));
+        let keys = keys.collect();
+        let kinds: BTreeSet<Kind> = rows.map(|row| row.kind).collect();
+        let requests = kinds.into_iter().map(|kind| {
             let rows = posts.iter().flat_map(|post| {
                 let of_kind = post.rows.iter().filter(move |row| row.kind == kind);
                 of_kind.map(|row| Row {
                     offset: post.offset,
-                    key: row.key,
+                    key: row.key.clone(),
                     json: row.json.clone(),
                 })
             });
@@ -50,7 +54,7 @@ impl Batch {
         Self {
             posts: posts.len() as u64,
             keys,
-            requests,
+            requests: requests.collect(),
         }
     }
 }
@@ -63,13 +67,13 @@ fn requests(rows: impl Iterator<Item = Row>) -> Vec<Vec<Row>> {
     let mut bytes = 0;
     for row in rows {
         bytes += row.json.len();
-        let is_new = row.key.is_none_or(|key| keys.insert(key));
+        let is_new = row.key.clone().is_none_or(|key| keys.insert(key));
         match requests.last_mut() {
             Some(request) if is_new && request.len() < MAX_ROWS && bytes <= MAX_BYTES => {
                 request.push(row);
             }
             _ => {
-                keys = row.key.into_iter().collect();
+                keys = row.key.clone().into_iter().collect();
                 bytes = row.json.len();
                 requests.push(vec![row]);
             }
@@ -86,7 +90,7 @@ mod tests {
     fn row(offset: i64, bytes: usize) -> Row {
         Row {
             offset,
-            key: Some(offset),
+            key: Some(offset.into()),
             json: vec![b' '; bytes].into(),
         }
     }
@@ -131,25 +135,29 @@ mod tests {
             offset,
             rows: kinds
                 .iter()
-                .map(|&kind| posted(kind, Some(offset)))
+                .map(|&kind| posted(kind, Some(offset.into())))
                 .collect(),
         };
         let batch = Batch::of(&[
-            post(7, &[Kind::Pin, Kind::Geo]),
-            post(8, &[Kind::Geo, Kind::Geo]),
+            post(7, &[Kind::named("pin"), Kind::named("geo")]),
+            post(8, &[Kind::named("geo"), Kind::named("geo")]),
         ]);
         let counts: Vec<Vec<usize>> = batch
             .requests
             .iter()
             .map(|(_, requests)| requests.iter().map(Vec::len).collect())
             .collect();
-        assert_eq!(counts, [vec![1], vec![2, 1], vec![]]);
-        let keys = [(Kind::Pin, 7), (Kind::Geo, 7), (Kind::Geo, 8)];
+        assert_eq!(counts, [vec![2, 1], vec![1]]);
+        let keys = [("pin", 7), ("geo", 7), ("geo", 8)];
+        let keys = keys.map(|(kind, key)| (Kind::named(kind), RowKey::Integer(key)));
         assert_eq!((batch.posts, batch.keys), (2, HashSet::from(keys)));
         // A row without a key has no other version.
         let without_key = Post {
             offset: 9,
-            rows: vec![posted(Kind::Pin, None), posted(Kind::Pin, None)],
+            rows: vec![
+                posted(Kind::named("pin"), None),
+                posted(Kind::named("pin"), None),
+            ],
         };
         let batch = Batch::of(&[without_key]);
         assert_eq!(

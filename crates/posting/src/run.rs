@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use event_model::Kind;
 use event_model::Position;
+use futures::future::try_join_all;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -14,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::api::PostError;
 use crate::batch::{Batch, Row};
 use crate::poster::{Delivery, Poster};
-use crate::source::Source;
+use crate::source::{RowKey, Source};
 
 /// How many posts are sent, and how fast.
 #[derive(Clone, Debug)]
@@ -108,7 +109,7 @@ pub async fn post_all(
         }
         let batch = Batch::of(&posts);
         under_way.make_room_for(&batch).await?;
-        under_way.keys.extend(&batch.keys);
+        under_way.keys.extend(batch.keys.iter().cloned());
         under_way
             .batches
             .spawn(post_batch(Arc::clone(&poster), first_post, batch));
@@ -120,12 +121,12 @@ pub async fn post_all(
 struct UnderWay<F> {
     batches: JoinSet<Result<Ended, PostError>>,
     /// The rows that they have versions of.
-    keys: HashSet<(Kind, i64)>,
+    keys: HashSet<(Kind, RowKey)>,
     on_batch: F,
 }
 
 /// The rows of a batch, and what became of them.
-type Ended = (HashSet<(Kind, i64)>, Posted);
+type Ended = (HashSet<(Kind, RowKey)>, Posted);
 
 impl<F: FnMut(&Posted) -> anyhow::Result<()>> UnderWay<F> {
     /// Waits until the batch may start: few are under way, and none has an earlier version of one of its rows.
@@ -173,14 +174,13 @@ async fn post_batch(
     first_post: u64,
     batch: Batch,
 ) -> Result<Ended, PostError> {
-    let [pin, geo, user] = batch
-        .requests
-        .map(|(kind, requests)| post_kind(&poster, kind, requests));
-    let (pin, geo, user) = tokio::try_join!(pin, geo, user)?;
+    let requests = batch.requests.into_iter();
+    let deliveries = requests.map(|(kind, requests)| post_kind(&poster, kind, requests));
+    let deliveries = try_join_all(deliveries).await?;
     let outcome = Posted {
         first_post,
         posts: batch.posts,
-        deliveries: [pin, geo, user].into_iter().flatten().collect(),
+        deliveries: deliveries.into_iter().flatten().collect(),
     };
     Ok((batch.keys, outcome))
 }

@@ -8,22 +8,26 @@ pub mod order;
 pub mod sequence;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bytes::Bytes;
-use event_model::Kind;
+use event_model::{KeyValue, Kind};
+use model::Model;
 
 use folder::Folder;
 use generator::Generator;
 use mysql::{Mysql, MysqlError};
+
+/// The key of a row.
+pub type RowKey = KeyValue<'static>;
 
 /// A row as it is posted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PostedRow {
     /// The kind that it is posted as.
     pub kind: Kind,
-    /// Its `index` or `ind`: rows of a kind with the same one are versions, and are sent in their order. `None` where it
-    /// has none that can be read.
-    pub key: Option<i64>,
+    /// Its key: rows of a kind with the same one are versions, and are sent in their order. `None` where it has none that can be read.
+    pub key: Option<RowKey>,
     /// Its JSON, byte for byte as the source has it.
     pub json: Bytes,
 }
@@ -31,9 +35,9 @@ pub struct PostedRow {
 /// What one post of the posting script posts: the same row of each kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Post {
-    /// What the post is named by: its rows' `index` or `ind`, or their place in the tables of a database.
+    /// What the post is named by: its rows' key, or their place in a file or in the tables of a database.
     pub offset: i64,
-    /// Its rows, in the order pin, geo, user; a kind that has no row at this offset is left out.
+    /// Its rows, in the order of the tables; a kind that has no row at this offset is left out.
     pub rows: Vec<PostedRow>,
 }
 
@@ -50,10 +54,10 @@ pub enum Source {
 
 impl Source {
     /// Opens a data folder, or the generator where there is none.
-    pub fn open(folder: Option<&Path>, seed: u64) -> Result<Self, SourceError> {
+    pub fn open(model: &Arc<Model>, folder: Option<&Path>, seed: u64) -> Result<Self, SourceError> {
         match folder {
-            Some(folder) => Folder::open(folder).map(Self::Folder),
-            None => Ok(Self::Generator(Generator::new(seed))),
+            Some(folder) => Folder::open(model, folder).map(Self::Folder),
+            None => Ok(Self::Generator(Generator::new(Arc::clone(model), seed))),
         }
     }
 
@@ -82,7 +86,7 @@ impl Source {
 pub enum SourceError {
     /// A file is not there, or cannot be read.
     #[error(
-        "could not read `{}`; a data folder has pin.ndjson, geo.ndjson and user.ndjson, and without --data \
+        "could not read `{}`; a data folder has a file `<table>.ndjson` for each table or some of them, and without --data \
          generated rows are posted",
         path.display()
     )]

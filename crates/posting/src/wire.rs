@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn one_row_goes_through_the_kinesis_proxy_as_the_script_posts_it() {
-        insta::assert_snapshot!(shown(Wire::Kinesis, Kind::Pin, 1), @r#"
+        insta::assert_snapshot!(shown(Wire::Kinesis, Kind::named("pin"), 1), @r#"
         PUT /streams/streaming-pinflow-pin/record
         application/json
 
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn more_rows_go_through_the_kinesis_proxy_in_one_request() {
-        insta::assert_snapshot!(shown(Wire::Kinesis, Kind::Geo, 2), @r#"
+        insta::assert_snapshot!(shown(Wire::Kinesis, Kind::named("geo"), 2), @r#"
         PUT /streams/streaming-pinflow-geo/records
         application/json
 
@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn rows_go_to_the_kafka_rest_proxy() {
-        insta::assert_snapshot!(shown(Wire::Kafka, Kind::User, 2), @r#"
+        insta::assert_snapshot!(shown(Wire::Kafka, Kind::named("user"), 2), @r#"
         POST /topics/pinflow.user
         application/vnd.kafka.json.v2+json
 
@@ -141,7 +141,7 @@ mod tests {
 
     #[test]
     fn rows_go_to_the_apis_own_route() {
-        insta::assert_snapshot!(shown(Wire::Events, Kind::Pin, 2), @r#"
+        insta::assert_snapshot!(shown(Wire::Events, Kind::named("pin"), 2), @r#"
         POST /events/pin
         application/json
 

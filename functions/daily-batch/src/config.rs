@@ -1,6 +1,7 @@
 //! What the function reads from its environment.
 
 use std::env::VarError;
+use std::path::PathBuf;
 
 use anyhow::Context as _;
 
@@ -27,11 +28,13 @@ pub struct Config {
     /// Rows after which a merge begins another slice, with a commit of its own (`SLICE_ROWS`, default 6,000,000, at least 1): each costs 64
     /// bytes of memory.
     pub slice_rows: u32,
+    /// Folder of the tables, views and reports (`MODEL_DIR`; without it, the one beside the program).
+    pub model_dir: Option<PathBuf>,
 }
 
 impl Config {
     /// Every variable that is read.
-    pub const VARS: [&str; 8] = [
+    pub const VARS: [&str; 9] = [
         "BUCKET_NAME",
         "STREAM_NAME",
         "CATCH_UP_DAYS",
@@ -40,6 +43,7 @@ impl Config {
         "SEAL_AFTER_HOURS",
         "CLEAN_DAYS",
         "SLICE_ROWS",
+        "MODEL_DIR",
     ];
 
     /// Makes the configuration for a bucket, with the defaults.
@@ -53,6 +57,7 @@ impl Config {
             seal_after_hours: 192,
             clean_days: 90,
             slice_rows: 6_000_000,
+            model_dir: None,
         }
     }
 
@@ -73,6 +78,7 @@ impl Config {
             seal_after,
             clean_days,
             slice_rows,
+            model_dir,
         ] = Self::VARS;
         let bucket = var(bucket_name)
             .with_context(|| format!("set `{bucket_name}` to the name of the lake's bucket"))?;
@@ -99,6 +105,7 @@ impl Config {
             seal_after_hours: number(seal_after, 1, defaults.seal_after_hours)?,
             clean_days: number(clean_days, 1, defaults.clean_days)?,
             slice_rows: number(slice_rows, 1, defaults.slice_rows)?,
+            model_dir: var(model_dir).ok().map(PathBuf::from),
             ..defaults
         })
     }

@@ -124,7 +124,7 @@ pub enum DailyError {
         key: String,
         /// What is wrong with it.
         #[source]
-        source: RowsError,
+        source: Box<RowsError>,
     },
     /// A curated table could not be read, or not be written.
     #[error("could not {action} the curated table `curated/{kind}/`")]
@@ -162,6 +162,17 @@ pub enum DailyError {
         /// Rows that it leads to.
         found: u64,
     },
+    /// A table of the lake is not in the model.
+    #[error(
+        "there is no table `{kind}` in the model; add `model/tables/{kind}.yaml`, or leave the table out"
+    )]
+    NotInModel {
+        /// The table's kind.
+        kind: Kind,
+    },
+    /// The model's views or reports cannot be used as they are.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Queries(Vec<model::Problem>),
     /// Others kept writing to the table.
     #[error(
         "`curated/{kind}/` was changed by somebody else {times} times in a row while it was being merged"
@@ -174,7 +185,7 @@ pub enum DailyError {
     },
     /// Rows break a constraint that another program gave a table.
     #[error(
-        "rows for `curated/{kind}/` break its constraint `{name}` ({expression}), among them those of `ind` {rows:?}; correct \
+        "rows for `curated/{kind}/` break its constraint `{name}` ({expression}), among them those of {rows:?}; correct \
          or drop the constraint: the rows are in `clean/`, and the next run merges them"
     )]
     ConstraintBroken {
@@ -184,8 +195,8 @@ pub enum DailyError {
         name: String,
         /// Its SQL.
         expression: String,
-        /// Some of the rows.
-        rows: Vec<i64>,
+        /// The keys of some of the rows.
+        rows: Vec<String>,
     },
     /// A constraint that another program gave a table cannot be evaluated.
     #[error(
@@ -265,6 +276,7 @@ impl DailyError {
             Self::RowBalance { .. } => "RowBalance",
             Self::Contention { .. } => "Contention",
             Self::ConstraintBroken { .. } | Self::ConstraintUnknown { .. } => "Constraint",
+            Self::NotInModel { .. } | Self::Queries(_) => "Model",
             Self::Bug(_) => "Bug",
         }
     }

@@ -20,6 +20,7 @@ pub use error::{DailyError, RowsError};
 pub use handler::{App, Publish, Restart};
 pub use maintenance::remerge::Remerge;
 pub use payload::{Request, days};
+pub use reports::check as check_queries;
 pub use restart::restart;
 pub use run::ledger::Ledger;
 pub use run::reconciliation::{Stream, list_shards};

@@ -10,6 +10,7 @@ use daily_batch::{App, Config, Lake, Stream, restart};
 use event_model::Clock;
 use futures::FutureExt as _;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn, tracing};
+use model::Model;
 use serde_json::Value;
 
 #[tokio::main]
@@ -23,7 +24,8 @@ async fn main() -> Result<(), Error> {
         reason = "the one place where the real clock comes from"
     )]
     let clock = Clock::new(SystemTime::now);
-    let lake = Lake::from_bucket(&aws, &config.bucket_name)?;
+    let model = Model::load_from(config.model_dir.as_deref())?;
+    let lake = Lake::from_bucket(&aws, &config.bucket_name, model)?;
     let stream = config
         .stream_name
         .as_ref()

@@ -1,6 +1,7 @@
-//! Clean objects → a curated table with one row per `ind`.
+//! Clean objects → a curated table with one row per key, or each record once.
 
 pub(crate) mod counts;
+pub(crate) mod keys;
 pub(crate) mod matching;
 pub(crate) mod plan;
 pub(crate) mod read;
@@ -22,6 +23,7 @@ use crate::table::manifest::Manifest;
 use crate::table::rewrite::{FileNames, Rows, Source, Target, rewrite};
 use crate::work::{Work, join};
 use counts::{MergeOutcome, add_counts, merge_counts};
+use keys::{Key, RowRules, TableKey, TextKey};
 use matching::{Places, find_duplicates, match_table};
 use plan::{MergeDay, Pending, Plan, plan};
 use read::read_keys;
@@ -52,7 +54,7 @@ pub(crate) struct Merge<'a> {
     plan: Option<(u64, Plan)>,
     /// Objects that turned out to be unreadable, by key.
     unreadable: HashMap<String, RowsError>,
-    /// Whether the table was found to have an `ind` twice.
+    /// Whether the table was found to have a key twice.
     has_duplicates: bool,
 }
 
@@ -109,7 +111,12 @@ impl<'a> Merge<'a> {
         let mut times = 0;
         while times < ATTEMPTS {
             let table = CuratedTable::open_or_create(&self.work.lake, self.kind).await?;
-            match self.slice(table).await {
+            let rules = RowRules::of(self.work.lake.table(self.kind)?);
+            let slice = match rules.key {
+                TableKey::Integer(_) => self.slice::<i64>(table).await,
+                _ => self.slice::<TextKey>(table).await,
+            };
+            match slice {
                 Ok(SliceEnd::Committed) => {
                     self.slices += 1;
                     return Ok(true);
@@ -163,8 +170,10 @@ impl<'a> Merge<'a> {
     }
 
     /// Merges the next slice into this version of the table.
-    async fn slice(&mut self, table: CuratedTable) -> Result<SliceEnd, DailyError> {
+    async fn slice<K: Key>(&mut self, table: CuratedTable) -> Result<SliceEnd, DailyError> {
         let (work, kind) = (self.work, self.kind);
+        let of_model = work.lake.table(kind)?;
+        let rules = RowRules::of(of_model);
         let store = work.lake.store();
         let (mut manifest, is_own_state) = table.manifest().await?;
         let files = table.files().await?;
@@ -181,14 +190,15 @@ impl<'a> Merge<'a> {
             .into_iter()
             .partition(|pending| self.unreadable.contains_key(pending.object.path.as_ref()));
         let table_schema = table.schema()?;
-        let read = read_keys(&store, kind, readable, &table_schema, work.sizes.slice_rows).await?;
+        let max_rows = work.sizes.slice_rows;
+        let read = read_keys::<K>(&store, of_model, readable, &table_schema, max_rows).await?;
         let new_schema = evolved(&table_schema, &read.schema);
 
-        // Only other programs put an `ind` into a table twice, and they leave a state that has no manifest.
+        // Only other programs put a key into a table twice, and they leave a state that has no manifest.
         let gone = if is_own_state && !self.has_duplicates {
             vec![Vec::new(); files.len()]
         } else {
-            find_duplicates(&store, kind, &files).await?
+            find_duplicates::<K>(&store, (kind, &rules), &files).await?
         };
         let healed: usize = gone.iter().map(Vec::len).sum();
         let is_idle = read.objects.is_empty() && unreadable.is_empty() && healed == 0;
@@ -204,15 +214,16 @@ impl<'a> Merge<'a> {
         done.counts.objects = read.objects.len() as u64;
         done.counts.healed = healed as u64;
         let (mut keys, mut counts) = (read.keys, done.counts);
+        let row_rules = rules.clone();
         let sorted = tokio::task::spawn_blocking(move || {
-            let undecided = keep_latest(&mut keys, &mut counts);
+            let undecided = keep_latest(&mut keys, &row_rules, &mut counts);
             (keys, counts, undecided)
         });
         let (mut keys, mut undecided);
         (keys, done.counts, undecided) = join(sorted).await?;
         let matched = match_table(
             &store,
-            kind,
+            (kind, &rules),
             &files,
             &mut keys,
             &mut done.counts,
@@ -433,7 +444,7 @@ fn replace(
 }
 
 /// Returns the chosen rows of each object, and takes the keys apart.
-pub(crate) fn sources(objects: &[(Pending, u64)], keys: Vec<RowKey>) -> Vec<Source> {
+pub(crate) fn sources<K>(objects: &[(Pending, u64)], keys: Vec<RowKey<K>>) -> Vec<Source> {
     let mut rows: Vec<Vec<u32>> = vec![Vec::new(); objects.len()];
     for key in keys {
         if let Some(rows) = rows.get_mut(key.object as usize) {

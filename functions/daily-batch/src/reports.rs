@@ -1,7 +1,7 @@
 //! The reports: `.sql` files over the curated tables, run by DataFusion, as Parquet and CSV.
 //!
-//! A query finds the tables `pin`, `geo` and `user`, and `posts`, their inner join on `ind` without the lineage columns. All
-//! queries share one pass over the tables: `posts` is joined once, with those columns alone that some query reads.
+//! A query finds the tables and the views of the model. All queries share one pass over the tables: a view is made once, with those
+//! columns alone that some query reads.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,71 +15,48 @@ use datafusion::error::DataFusionError;
 use datafusion::prelude::SessionContext;
 use event_model::chain;
 use jiff::civil::Date;
+use model::Query;
 use object_store::path::Path;
 
-use self::posts::Posts;
+use self::views::Views;
+pub use self::views::check;
+pub(crate) use self::views::joined;
 #[cfg(test)]
-pub(crate) use self::posts::provider;
+pub(crate) use self::views::provider;
 use crate::storage::objects::{fetch, put};
 use crate::table::delta::CuratedTable;
 use crate::{DailyError, Lake};
 
 mod csv;
-mod posts;
 mod rows;
+mod views;
 
-/// A report: its name and its query.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Report {
-    /// The report's name, which is that of its file and of what it writes.
-    pub(crate) name: &'static str,
-    /// The query, with its title, its description and its chart in the comments at its head.
-    pub(crate) sql: &'static str,
+/// Returns what a report leaves out by its definition, in words, and the query that counts it.
+fn outside(report: &Query) -> Option<(&str, &str)> {
+    report.note("outside").split_once(": ")
 }
 
-const FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/reports.rs"));
-
-/// Returns every report, by name.
-pub(crate) fn all() -> impl Iterator<Item = Report> {
-    FILES.iter().map(|&(name, sql)| Report { name, sql })
-}
-
-impl Report {
-    /// Returns the text after `-- <label>:` at the head of the query.
-    fn note(&self, label: &str) -> &'static str {
-        let notes = self.sql.lines().map_while(|line| line.strip_prefix("-- "));
-        let mut parts = notes.filter_map(|note| note.split_once(": "));
-        parts
-            .find(|(found, _)| *found == label)
-            .map_or("", |(_, text)| text)
-    }
-
-    /// Returns what the report leaves out by its definition, in words, and the query that counts it.
-    fn outside(&self) -> Option<(&'static str, &'static str)> {
-        self.note("outside").split_once(": ")
-    }
-
-    fn chart(&self) -> Chart {
-        let mut words = self.note("chart").split_whitespace().map(str::to_owned);
-        let form = words.next().unwrap_or_default();
-        let (Some(label), Some(value)) = (words.next(), words.next()) else {
-            return Chart::None;
-        };
-        let series = words.next();
-        match form.as_str() {
-            "bars" => Chart::Bars { label, value },
-            "columns" => Chart::Columns {
-                label,
-                value,
-                series,
-            },
-            "lines" => Chart::Lines {
-                label,
-                value,
-                series,
-            },
-            _ => Chart::None,
-        }
+/// Returns what is drawn of a report.
+fn chart(report: &Query) -> Chart {
+    let mut words = report.note("chart").split_whitespace().map(str::to_owned);
+    let form = words.next().unwrap_or_default();
+    let (Some(label), Some(value)) = (words.next(), words.next()) else {
+        return Chart::None;
+    };
+    let series = words.next();
+    match form.as_str() {
+        "bars" => Chart::Bars { label, value },
+        "columns" => Chart::Columns {
+            label,
+            value,
+            series,
+        },
+        "lines" => Chart::Lines {
+            label,
+            value,
+            series,
+        },
+        _ => Chart::None,
     }
 }
 
@@ -101,16 +78,17 @@ pub(crate) async fn write(
     tables: &[CuratedTable],
 ) -> Result<Written, DailyError> {
     let mut written = Written::default();
-    let posts = match Posts::join(tables, all()).await {
-        Ok(posts) => posts,
+    let model = lake.model();
+    let views = match Views::make(model, tables).await {
+        Ok(views) => views,
         Err(error) => {
-            written.failed.push(("posts".to_owned(), error));
+            written.failed.push(("views".to_owned(), error));
             return Ok(written);
         }
     };
-    for report in all() {
-        let name = report.name.to_owned();
-        let (rows, files) = match files(posts.context(), report).await {
+    for report in model.reports() {
+        let name = report.name.clone();
+        let (rows, files) = match files(views.context(), report).await {
             Ok(made) => made,
             Err(error) => {
                 written.failed.push((name, error));
@@ -121,10 +99,10 @@ pub(crate) async fn write(
             let path = Path::from(format!("{}/{name}.{extension}", folder(run_date)));
             put(lake.store().as_ref(), &path, bytes).await?;
         }
-        if let Some((_, sql)) = report.outside() {
-            match count(posts.context(), sql).await {
-                Ok(number) => written.rows.push((outside(report.name), number)),
-                Err(error) => written.failed.push((outside(report.name), error)),
+        if let Some((_, sql)) = outside(report) {
+            match count(views.context(), sql).await {
+                Ok(number) => written.rows.push((outside_name(&report.name), number)),
+                Err(error) => written.failed.push((outside_name(&report.name), error)),
             }
         }
         written.rows.push((name, rows));
@@ -133,7 +111,7 @@ pub(crate) async fn write(
 }
 
 /// Returns the name under which a run notes how many rows a report leaves out by its definition.
-fn outside(report: &str) -> String {
+fn outside_name(report: &str) -> String {
     format!("{report}_outside")
 }
 
@@ -150,7 +128,7 @@ async fn count(context: &SessionContext, sql: &str) -> Result<u64, DataFusionErr
 /// Makes a report: its number of rows, and its files by extension.
 async fn files(
     context: &SessionContext,
-    report: Report,
+    report: &Query,
 ) -> Result<(u64, [(&'static str, Bytes); 2]), DataFusionError> {
     let batch = run(context, report).await?;
     let csv = csv::write(&batch)?;
@@ -165,8 +143,8 @@ pub(crate) fn folder(run_date: Date) -> String {
     format!("reports/date={run_date}")
 }
 
-async fn run(context: &SessionContext, report: Report) -> Result<RecordBatch, DataFusionError> {
-    let frame = context.sql(report.sql).await?;
+async fn run(context: &SessionContext, report: &Query) -> Result<RecordBatch, DataFusionError> {
+    let frame = context.sql(&report.sql).await?;
     let schema = Arc::clone(frame.schema().inner());
     let batches = frame.collect().await?;
     Ok(plain(&concat_batches(&schema, &batches)?)?)
@@ -201,9 +179,9 @@ pub(crate) async fn read(
     made: &BTreeMap<String, u64>,
 ) -> Result<Vec<ReportTable>, DailyError> {
     let mut tables = Vec::new();
-    for report in all() {
+    for report in lake.model().reports() {
         let path = Path::from(format!("{}/{}.parquet", folder(run_date), report.name));
-        let read = if made.contains_key(report.name) {
+        let read = if made.contains_key(&report.name) {
             let bytes = fetch(lake.store().as_ref(), &path).await?;
             rows::read(bytes, report).map_err(|error| chain(&error))
         } else {
@@ -211,15 +189,15 @@ pub(crate) async fn read(
         };
         let table = read.unwrap_or_else(|problem| ReportTable {
             problem: Some(problem),
-            ..ReportTable::of_rows(report.name, Vec::new(), Vec::new())
+            ..ReportTable::of_rows(&report.name, Vec::new(), Vec::new())
         });
         let order = report.note("order");
         tables.push(ReportTable {
             title: report.note("title").to_owned(),
             description: report.note("about").to_owned(),
-            chart: report.chart(),
-            outside: report.outside().and_then(|(what, _)| {
-                let number = made.get(&outside(report.name)).copied();
+            chart: chart(report),
+            outside: outside(report).and_then(|(what, _)| {
+                let number = made.get(&outside_name(&report.name)).copied();
                 number
                     .filter(|number| *number > 0)
                     .map(|number| (what.to_owned(), number))

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use daily_report::run::{RunRecord, RunState, Trigger};
-use event_model::{Clock, Kind, chain};
+use event_model::{Clock, chain};
 use futures::{FutureExt as _, StreamExt as _, stream};
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
@@ -48,8 +48,8 @@ pub(crate) const MAINTENANCE: [&str; 3] = ["compact", "vacuum", "archive"];
 
 /// Returns the names of the steps of a run, in order: the merge of each table, and then those that need all of them. A
 /// resumed run begins with the first that is not done.
-fn steps() -> Vec<String> {
-    let merges = Kind::ALL.map(merge_step).into_iter();
+fn steps(lake: &Lake) -> Vec<String> {
+    let merges = lake.model().kinds().map(merge_step);
     let others = MAINTENANCE.into_iter().chain([REPORTS, PAGE]);
     merges.chain(others.map(str::to_owned)).collect()
 }
@@ -135,6 +135,11 @@ impl Runner {
         start: Start<'_>,
         progress: Progress<'_>,
     ) -> Result<Ended, DailyError> {
+        // A half-written report stops the run before anything is merged.
+        let problems = reports::check(self.lake.model()).await;
+        if !problems.is_empty() {
+            return Err(DailyError::Queries(problems));
+        }
         let mut attempt = match self.begin(run_date, start).await? {
             Begun::Attempt(attempt) => *attempt,
             Begun::AlreadyDone(record) => {
@@ -189,7 +194,7 @@ impl Runner {
                     run_date,
                     start.trigger,
                     start.holder,
-                    &steps(),
+                    &steps(&self.lake),
                     again.as_ref(),
                 )
                 .await;
@@ -217,7 +222,7 @@ impl Runner {
             Ok(tables) => tables,
             Err(error) => {
                 // The newest version tells whether it is the lake that cannot be read.
-                for kind in Kind::ALL {
+                for kind in self.lake.kinds() {
                     CuratedTable::open(&self.lake, kind).await?;
                 }
                 return Err(gone(error));
@@ -293,10 +298,10 @@ impl Runner {
     ) -> Result<(), DailyError> {
         let mut failed_merge = None;
         let mut versions = BTreeMap::new();
-        for (place, name) in steps().iter().enumerate() {
-            let merged = Kind::ALL
-                .into_iter()
-                .find(|kind| merge_step(*kind) == *name);
+        let kinds = self.lake.kinds();
+        for (place, name) in steps(&self.lake).iter().enumerate() {
+            let mut merged = kinds.iter().filter(|kind| merge_step(**kind) == *name);
+            let merged = merged.next();
             if merged.is_none()
                 && let Some(error) = failed_merge.take()
             {
@@ -359,7 +364,7 @@ impl Runner {
                 None => {}
             }
             // Reports read every table as of this attempt, or none.
-            let has_all = Kind::ALL
+            let has_all = kinds
                 .iter()
                 .all(|kind| versions.contains_key(kind.as_str()));
             if has_all || !attempt.record.tables.is_empty() {

@@ -1,10 +1,12 @@
 //! What the function reads from its environment.
 
 use std::env::VarError;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use event_model::Kind;
+use model::Model;
 
 /// How long a request tries a stream that takes no more, unless somebody says otherwise.
 const DEFAULT_PATIENCE: Duration = Duration::from_secs(3);
@@ -27,21 +29,24 @@ pub struct Config {
     /// Whether the health says how the stream is (`DEEP_HEALTH`, `on` or `off`, default `on`). Off where API Gateway asks for tokens: the
     /// health's route is open to all, and only who may post may ask the stream.
     pub deep_health: bool,
+    /// The tables, of the folder `MODEL_DIR`, or `model` beside the program.
+    pub model: Arc<Model>,
 }
 
 impl Config {
     /// Every variable that is read.
-    pub const VARS: [&str; 6] = [
+    pub const VARS: [&str; 7] = [
         "STREAM_NAME",
         "TOPIC_PATTERNS",
         "STREAM_PATTERNS",
         "API_KEYS",
         "PATIENCE_MS",
         "DEEP_HEALTH",
+        "MODEL_DIR",
     ];
 
-    /// Makes the configuration for a stream: topics and streams in paths may have any name, and the API is open.
-    pub fn new(stream_name: impl Into<String>) -> Self {
+    /// Makes the configuration for a stream and the tables of its rows: topics and streams in paths may have any name, and the API is open.
+    pub fn new(stream_name: impl Into<String>, model: Arc<Model>) -> Self {
         Self {
             stream_name: stream_name.into(),
             topics: Patterns::default(),
@@ -49,6 +54,7 @@ impl Config {
             api_keys: None,
             patience: DEFAULT_PATIENCE,
             deep_health: true,
+            model,
         }
     }
 
@@ -60,7 +66,15 @@ impl Config {
 
     /// Reads the configuration from `var`; the error names the variable that is missing or malformed.
     pub fn from_vars(var: impl Fn(&str) -> Result<String, VarError>) -> anyhow::Result<Self> {
-        let [stream, topics, streams, api_keys, patience, deep_health] = Self::VARS;
+        let [
+            stream,
+            topics,
+            streams,
+            api_keys,
+            patience,
+            deep_health,
+            model_dir,
+        ] = Self::VARS;
         let stream_name = var(stream)
             .with_context(|| format!("set `{stream}` to the name of the Kinesis stream"))?;
         anyhow::ensure!(
@@ -100,6 +114,7 @@ impl Config {
                 Ok("off") => false,
                 _ => anyhow::bail!("set `{deep_health}` to `on` or `off`, or leave it out"),
             },
+            model: Model::load_from(var(model_dir).ok().as_deref().map(Path::new))?,
         })
     }
 }
@@ -131,14 +146,14 @@ impl Patterns {
         self.0.iter().any(|pattern| matches(pattern, name))
     }
 
-    /// Returns names that are allowed: those that are listed, and where a pattern ends with `*`, one for each kind.
-    pub fn examples(&self) -> Vec<String> {
+    /// Returns names that are allowed: those that are listed, and where a pattern ends with `*`, one for each table.
+    pub fn examples(&self, model: &Model) -> Vec<String> {
         let mut names = Vec::new();
         for pattern in &self.0 {
             match pattern.strip_suffix('*') {
                 None if !pattern.contains('*') => names.push(pattern.clone()),
                 Some(start) if !start.contains('*') => {
-                    names.extend(Kind::ALL.map(|kind| format!("{start}{kind}")));
+                    names.extend(model.kinds().map(|kind| format!("{start}{kind}")));
                 }
                 _ => {}
             }
@@ -220,7 +235,8 @@ mod tests {
             ("*.pin", vec![]),
         ] {
             let patterns = Patterns::parse(list).unwrap();
-            assert_eq!(patterns.examples(), names, "{list}");
+            let model = Model::load_from(None).unwrap();
+            assert_eq!(patterns.examples(&model), names, "{list}");
             assert!(names.iter().all(|name| patterns.allow(name)));
         }
     }

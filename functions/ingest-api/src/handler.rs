@@ -18,6 +18,7 @@ use tracing::{info, instrument, warn};
 
 use crate::producer::{self, Failure, Jitter, Outcome, Until};
 use crate::request;
+use crate::request::row::Rows;
 use crate::response::{self, KAFKA_JSON, Problem, ProblemKind};
 use crate::route::{self, Route, Wire};
 use crate::wire;
@@ -38,8 +39,10 @@ const DESCRIBE_EVERY: Duration = Duration::from_secs(5);
 /// Longest that a description of the stream is waited for.
 const DESCRIBE_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// The API in the words of OpenAPI 3.1, served as it is.
+/// The API in the words of OpenAPI 3.1.
 const DESCRIPTION: &str = include_str!("../openapi.yaml");
+/// What it says of the kinds; the tables of the model stand there when it is served.
+const DESCRIBED_KINDS: &str = "enum: [geo, pin, user]";
 
 /// The function: its client, its configuration, its clock and its source of jitter. Cheap to clone.
 #[derive(Clone)]
@@ -146,7 +149,7 @@ impl App {
             |problem: Problem, wire| (problem.response(wire, request_id), Counts::default());
         match route {
             Err(problem) => refused(problem, Wire::of_path(path)),
-            Ok(Route::Description) => (response::yaml(DESCRIPTION), Counts::default()),
+            Ok(Route::Description) => (response::yaml(self.description()), Counts::default()),
             Ok(Route::Health) => (self.health(request, request_id).await, Counts::default()),
             Ok(Route::Streams) => {
                 let names =
@@ -154,7 +157,7 @@ impl App {
                 (response::json(StatusCode::OK, &names), Counts::default())
             }
             Ok(Route::Topics) => {
-                let names = self.config.topics.examples();
+                let names = self.config.topics.examples(&self.config.model);
                 let answer = response::with_type(StatusCode::OK, KAFKA_JSON, &names);
                 (answer, Counts::default())
             }
@@ -173,6 +176,17 @@ impl App {
         }
     }
 
+    /// Returns the API's description, with the tables that there are.
+    fn description(&self) -> String {
+        let kinds: Vec<_> = self
+            .config
+            .model
+            .kinds()
+            .map(|kind| kind.to_string())
+            .collect();
+        DESCRIPTION.replace(DESCRIBED_KINDS, &format!("enum: [{}]", kinds.join(", ")))
+    }
+
     async fn put(
         &self,
         request: &Request,
@@ -187,9 +201,11 @@ impl App {
         };
         let media_type = request::media_type(wire, request.headers())?;
         let body = request::inflated(request.headers(), request.body())?;
+        let model = &self.config.model;
+        let rows = Rows { model, kind };
         let (mut entries, mut places) = (Vec::new(), Vec::new());
         let mut first_problem = None;
-        for parsed in wire::entries(wire, kind, media_type, &body)? {
+        for parsed in wire::entries(wire, rows, media_type, &body)? {
             places.push(match parsed {
                 Ok(entry) => {
                     entries.push(entry);

@@ -23,8 +23,8 @@ pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Response<Body> 
 }
 
 /// Returns a document in YAML.
-pub(crate) fn yaml(document: &str) -> Response<Body> {
-    text(StatusCode::OK, YAML, document.to_owned())
+pub(crate) fn yaml(document: String) -> Response<Body> {
+    text(StatusCode::OK, YAML, document)
 }
 
 pub(crate) fn with_type(

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use event_model::Kind;
 use lambda_http::http::Method;
+use model::Model;
 use percent_encoding::percent_decode_str;
 
 use crate::Config;
@@ -106,7 +107,7 @@ pub(crate) fn find(method: &Method, path: &str, config: &Config) -> Result<Route
         })
         .collect();
     if found.is_empty() {
-        return Err(unknown_path(path, &segments));
+        return Err(unknown_path(path, &segments, &config.model));
     }
     let asked = if method == Method::HEAD {
         &Method::GET
@@ -125,9 +126,9 @@ pub(crate) fn find(method: &Method, path: &str, config: &Config) -> Result<Route
         Endpoint::Records => put_stream(Wire::KinesisRecords, name, config),
         Endpoint::PostTopic => {
             check_topic(name, config)?;
-            Ok(Route::Put(Wire::Kafka, Kind::from_label(name)))
+            Ok(Route::Put(Wire::Kafka, config.model.labelled(name)))
         }
-        Endpoint::Events => put_events(name),
+        Endpoint::Events => put_events(name, &config.model),
         Endpoint::Streams => Ok(Route::Streams),
         Endpoint::Stream => {
             check_stream(name, config)?;
@@ -159,7 +160,7 @@ fn matched<'a>(template: &str, segments: &[&'a str]) -> Option<&'a str> {
 
 fn put_stream(wire: Wire, stream: &str, config: &Config) -> Result<Route, Problem> {
     check_stream(stream, config)?;
-    Ok(Route::Put(wire, Kind::from_label(stream)))
+    Ok(Route::Put(wire, config.model.labelled(stream)))
 }
 
 fn check_stream(stream: &str, config: &Config) -> Result<(), Problem> {
@@ -204,19 +205,20 @@ fn is_name(name: &str, most: usize) -> bool {
     (1..=most).contains(&name.len()) && name.bytes().all(is_letter)
 }
 
-fn put_events(kind: &str) -> Result<Route, Problem> {
-    let found = Kind::from_name(kind).ok_or_else(|| {
+fn put_events(kind: &str, model: &Model) -> Result<Route, Problem> {
+    let found = model.named(kind).ok_or_else(|| {
         let detail = format!(
-            "There is no kind {}; the kinds are pin, geo and user.",
-            quoted(kind)
+            "There is no kind {}; a kind is {}.",
+            quoted(kind),
+            model.names()
         );
         Problem::new(ProblemKind::UnknownPath, detail)
     })?;
-    Ok(Route::Put(Wire::Native, Some(found)))
+    Ok(Route::Put(Wire::Native, Some(found.kind)))
 }
 
-fn unknown_path(path: &str, segments: &[&str]) -> Problem {
-    let nearest = nearest(segments).map_or_else(
+fn unknown_path(path: &str, segments: &[&str], model: &Model) -> Problem {
+    let nearest = nearest(segments, model).map_or_else(
         || format!("The routes are {}.", routes().join(", ")),
         |route| format!("Did you mean {route}?"),
     );
@@ -230,7 +232,7 @@ fn routes() -> Vec<String> {
 }
 
 /// Returns the right form of the path that was probably meant: other letters, a slash too many, Kinesis's own verbs.
-fn nearest(segments: &[&str]) -> Option<&'static str> {
+fn nearest(segments: &[&str], model: &Model) -> Option<&'static str> {
     let lower: Vec<String> = segments
         .iter()
         .filter(|segment| !segment.is_empty())
@@ -244,12 +246,12 @@ fn nearest(segments: &[&str]) -> Option<&'static str> {
         ("stream", _) | ("putrecord", 1 | 2) if is_many => Some("PUT /streams/{stream}/records"),
         ("stream", _) | ("putrecord", 1 | 2) => Some("PUT /streams/{stream}/record"),
         ("topic", _) => Some("POST /topics/{topic}"),
-        ("event" | "pin" | "geo" | "user", _) => Some("POST /events/{kind}"),
+        ("event", _) => Some("POST /events/{kind}"),
         ("health" | "healthz" | "ping", _) => Some("GET /health"),
         ("openapi" | "openapi.json" | "openapi.yml" | "openapi.yaml" | "swagger.json", _) => {
             Some("GET /openapi.yaml")
         }
-        _ => None,
+        _ => model.labelled(first).map(|_| "POST /events/{kind}"),
     }
 }
 
@@ -258,19 +260,19 @@ mod tests {
     use super::*;
 
     fn detail(method: &Method, path: &str) -> String {
-        let mut config = Config::new("events");
+        let mut config = Config::new("events", Model::load_from(None).unwrap());
         config.topics = crate::config::Patterns::parse("*.pin").unwrap();
         find(method, path, &config).unwrap_err().detail
     }
 
     #[test]
     fn a_path_tells_the_wire_format_and_the_kind() {
-        let config = Config::new("events");
+        let config = Config::new("events", Model::load_from(None).unwrap());
         for (method, path, route) in [
             (
                 Method::PUT,
                 "/streams/streaming-abc-pin/record",
-                Route::Put(Wire::KinesisRecord, Some(Kind::Pin)),
+                Route::Put(Wire::KinesisRecord, Some(Kind::named("pin"))),
             ),
             (
                 Method::PUT,
@@ -280,22 +282,22 @@ mod tests {
             (
                 Method::POST,
                 "/topics/abc.geo",
-                Route::Put(Wire::Kafka, Some(Kind::Geo)),
+                Route::Put(Wire::Kafka, Some(Kind::named("geo"))),
             ),
             (
                 Method::POST,
                 "/topics/abc%2Egeo",
-                Route::Put(Wire::Kafka, Some(Kind::Geo)),
+                Route::Put(Wire::Kafka, Some(Kind::named("geo"))),
             ),
             (
                 Method::POST,
                 "/events/user",
-                Route::Put(Wire::Native, Some(Kind::User)),
+                Route::Put(Wire::Native, Some(Kind::named("user"))),
             ),
             (
                 Method::POST,
                 "/topics/abc.geo/",
-                Route::Put(Wire::Kafka, Some(Kind::Geo)),
+                Route::Put(Wire::Kafka, Some(Kind::named("geo"))),
             ),
             (
                 Method::GET,
@@ -356,7 +358,7 @@ mod tests {
 
     #[test]
     fn a_name_that_kafka_or_kinesis_forbids_is_unknown_with_the_rule() {
-        let config = Config::new("events");
+        let config = Config::new("events", Model::load_from(None).unwrap());
         let long = |length: usize| "a".repeat(length);
         for (path, is_known) in [
             ("/topics/..%2F..%2Fpin".to_owned(), false),
@@ -392,7 +394,7 @@ mod tests {
         );
         assert_eq!(
             detail(&Method::POST, "/events/pins"),
-            "There is no kind `pins`; the kinds are pin, geo and user."
+            "There is no kind `pins`; a kind is geo, pin or user."
         );
     }
 

@@ -8,29 +8,29 @@ mod native;
 
 pub(crate) use native::stored;
 
-use event_model::Kind;
 use lambda_http::Body;
 use lambda_http::http::Response;
 
 use crate::producer::Outcome;
+use crate::request::row::Rows;
 use crate::request::{self, MediaType, Parsed};
 use crate::response::Problem;
 use crate::route::Wire;
 
-/// Reads the entries of a request; `kind` is what its path declares.
-pub(crate) fn entries(
+/// Reads the entries of a request; `rows` says what its rows may be.
+pub(crate) fn entries<'b>(
     wire: Wire,
-    kind: Option<Kind>,
+    rows: Rows<'_>,
     media_type: MediaType,
-    body: &[u8],
-) -> Result<Vec<Parsed<'_>>, Problem> {
+    body: &'b [u8],
+) -> Result<Vec<Parsed<'b>>, Problem> {
     let text = request::text(body)?;
     match wire {
-        Wire::KinesisRecord => Ok(vec![kinesis::record(text, kind)]),
-        Wire::KinesisRecords => kinesis::records(text, kind),
-        Wire::Kafka => kafka::records(text, kind),
-        Wire::Native if media_type == MediaType::NdJson => native::lines(text, kind),
-        Wire::Native => native::rows(text, kind),
+        Wire::KinesisRecord => Ok(vec![kinesis::record(text, rows)]),
+        Wire::KinesisRecords => kinesis::records(text, rows),
+        Wire::Kafka => kafka::records(text, rows),
+        Wire::Native if media_type == MediaType::NdJson => native::lines(text, rows),
+        Wire::Native => native::rows(text, rows),
     }
 }
 

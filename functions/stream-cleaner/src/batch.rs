@@ -1,9 +1,12 @@
 //! Records of one invocation → the objects to write.
 
 use std::fmt;
+use std::sync::Arc;
 
 use bytes::Bytes;
-use cleaning::{Cleaned, KindSource, Piece, Rejection, RejectionCode, RuleCounts, clean_record};
+use cleaning::{
+    Cleaner, KindSource, Piece, Rejection, RejectionCode, Row, RuleCounts, clean_record,
+};
 use event_model::metadata::{PositionCounts, minute_of};
 use event_model::{Kind, SequenceNumber, ShardId};
 use jiff::civil::Date;
@@ -11,6 +14,7 @@ use lake::{
     ArrivalHour, LakeError, Lineage, ObjectKey, PartitionedWriter, QuarantineLines,
     QuarantineWriter, RejectedRecord, Sequence, SequenceRange,
 };
+use model::Model;
 
 /// A record as the stream handed it out.
 #[derive(Debug)]
@@ -33,9 +37,11 @@ impl Record<'_> {
         &'a self,
         rejection: &'a Rejection,
         sequence: &'a dyn fmt::Display,
+        model: &Model,
     ) -> RejectedRecord<'a> {
         RejectedRecord {
             rejection,
+            rules: model.rules(rejection.kind),
             shard: &self.shard,
             sequence,
             arrival_micros: self.arrival_micros,
@@ -95,8 +101,11 @@ const REJECTED_PIECES_MAX: usize = 100;
 ///
 /// There is one object per kind and one of quarantine; where the batch runs over an hour's or a day's end there is one
 /// more of each, so that a row is always in the partition of its arrival.
-pub(crate) fn prepare(records: &[Record<'_>]) -> Result<PreparedBatch, LakeError> {
-    let mut objects = Objects::default();
+pub(crate) fn prepare(
+    model: &Arc<Model>,
+    records: &[Record<'_>],
+) -> Result<PreparedBatch, LakeError> {
+    let mut objects = Objects::new(model);
     for (index, record) in records.iter().enumerate() {
         objects.append(index, record)?;
     }
@@ -104,8 +113,8 @@ pub(crate) fn prepare(records: &[Record<'_>]) -> Result<PreparedBatch, LakeError
 }
 
 /// The objects of a batch while they are filled.
-#[derive(Default)]
 struct Objects {
+    cleaner: Cleaner,
     rows: PartitionedWriter<RowsState>,
     /// One per shard and day.
     rejected: Vec<RejectedRecords>,
@@ -117,7 +126,6 @@ struct Objects {
 struct RowsState {
     first_record: usize,
     positions: PositionCounts,
-    changes: RuleCounts,
 }
 
 struct RejectedRecords {
@@ -130,6 +138,16 @@ struct RejectedRecords {
 }
 
 impl Objects {
+    fn new(model: &Arc<Model>) -> Self {
+        Self {
+            cleaner: Cleaner::new(Arc::clone(model)),
+            rows: PartitionedWriter::new(Arc::clone(model)),
+            rejected: Vec::new(),
+            user_records: 0,
+            lines: QuarantineLines::default(),
+        }
+    }
+
     fn append(&mut self, index: usize, record: &Record<'_>) -> Result<(), LakeError> {
         let lineage = |sub_number| Lineage {
             shard: &record.shard,
@@ -144,21 +162,28 @@ impl Objects {
         }
         let mut rejected = RejectedPieces::new(std::mem::take(&mut self.lines));
         let mut has_row = false;
-        let mut each = |piece: Piece<'_>| {
+        let model = Arc::clone(self.cleaner.model());
+        let Self {
+            cleaner,
+            rows,
+            user_records,
+            ..
+        } = self;
+        let mut each = |piece: Piece<'_, '_>| {
             let lineage = lineage(piece.sub_number);
-            self.user_records += 1;
+            *user_records += 1;
             rejected.pieces += 1;
             match piece.outcome {
-                Ok(cleaned) => {
+                Ok(row) => {
                     let is_first = !std::mem::replace(&mut has_row, true);
-                    self.append_row(index, &cleaned, &lineage, is_first)
+                    append_row(rows, index, &row, &lineage, is_first)
                 }
                 Err(rejection) => {
                     rejected.add(&RejectedRecord {
                         rejection: &rejection,
                         partition_key: piece.partition_key,
                         payload: piece.data,
-                        ..record.rejected(&rejection, &lineage.sequence)
+                        ..record.rejected(&rejection, &lineage.sequence, &model)
                     })?;
                     rejected.first.get_or_insert(rejection);
                     Ok(())
@@ -166,9 +191,10 @@ impl Objects {
             }
         };
         let (data, key) = (record.data, record.partition_key);
-        clean_record(data, key, None, KindSource::PartitionKey, &mut each)?;
+        let source = KindSource::PartitionKey;
+        clean_record(cleaner, data, key, None, source, &mut each)?;
         if !rejected.codes.is_empty() {
-            rejected.bound(record, &lineage(None).sequence)?;
+            rejected.bound(record, &lineage(None).sequence, &model)?;
             let day = ArrivalHour::of(record.arrival_micros).date;
             let object = self.quarantine(index, &record.shard, day);
             object.writer.append(&rejected.lines)?;
@@ -192,33 +218,14 @@ impl Objects {
             ),
         };
         let mut line = QuarantineLines::default();
-        line.append(&record.rejected(&rejection, &record.sequence))?;
+        let model = self.cleaner.model();
+        line.append(&record.rejected(&rejection, &record.sequence, model))?;
         self.user_records += 1;
         let day = ArrivalHour::of(record.arrival_micros).date;
         let object = self.quarantine(index, &record.shard, day);
         object.positions.add(minute_of(record.arrival_micros), 1);
         object.codes.push(rejection.code);
         object.writer.append(&line)
-    }
-
-    fn append_row(
-        &mut self,
-        first_record: usize,
-        cleaned: &Cleaned<'_>,
-        lineage: &Lineage<'_>,
-        is_first: bool,
-    ) -> Result<(), LakeError> {
-        let state = || RowsState {
-            first_record,
-            positions: PositionCounts::default(),
-            changes: RuleCounts::default(),
-        };
-        let state = self.rows.append(cleaned, lineage, state)?;
-        state.changes += cleaned.changes;
-        state
-            .positions
-            .add(minute_of(lineage.arrival_micros), u64::from(is_first));
-        Ok(())
     }
 
     /// Returns the object of a shard's rejected records of a day.
@@ -260,7 +267,7 @@ impl Objects {
                 contents: Contents::Rows {
                     kind: partition.kind,
                     rows: partition.writer.rows(),
-                    changes: partition.state.changes,
+                    changes: partition.writer.changes(),
                 },
                 body: partition.writer.finish_parquet()?,
             })
@@ -284,6 +291,23 @@ impl Objects {
             objects,
         })
     }
+}
+
+fn append_row(
+    rows: &mut PartitionedWriter<RowsState>,
+    first_record: usize,
+    row: &Row<'_, '_>,
+    lineage: &Lineage<'_>,
+    is_first: bool,
+) -> Result<(), LakeError> {
+    let state = || RowsState {
+        first_record,
+        positions: PositionCounts::default(),
+    };
+    let state = rows.append(row, lineage, state)?;
+    let minute = minute_of(lineage.arrival_micros);
+    state.positions.add(minute, u64::from(is_first));
+    Ok(())
 }
 
 /// The rejected rows of one record.
@@ -316,7 +340,12 @@ impl RejectedPieces {
     }
 
     /// Puts one line for the whole record in the place of too many.
-    fn bound(&mut self, record: &Record<'_>, sequence: &Sequence) -> Result<(), LakeError> {
+    fn bound(
+        &mut self,
+        record: &Record<'_>,
+        sequence: &Sequence,
+        model: &Model,
+    ) -> Result<(), LakeError> {
         let rejected = self.codes.len();
         let Some(first) = self.first.take() else {
             return Ok(());
@@ -332,7 +361,8 @@ impl RejectedPieces {
             ..first
         };
         self.lines.clear();
-        self.lines.append(&record.rejected(&rejection, sequence))
+        self.lines
+            .append(&record.rejected(&rejection, sequence, model))
     }
 }
 

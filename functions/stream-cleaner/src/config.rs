@@ -1,24 +1,30 @@
 //! What the function reads from its environment.
 
 use std::env::VarError;
+use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::Context as _;
+use model::Model;
 
 /// The function's configuration.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Name of the bucket that holds the lake (`BUCKET_NAME`).
     pub bucket_name: String,
+    /// The tables, of the folder `MODEL_DIR`, or `model` beside the program.
+    pub model: Arc<Model>,
 }
 
 impl Config {
     /// Every variable that is read.
-    pub const VARS: [&str; 1] = ["BUCKET_NAME"];
+    pub const VARS: [&str; 2] = ["BUCKET_NAME", "MODEL_DIR"];
 
-    /// Makes the configuration for a bucket.
-    pub fn new(bucket_name: impl Into<String>) -> Self {
+    /// Makes the configuration for a bucket and its tables.
+    pub fn new(bucket_name: impl Into<String>, model: Arc<Model>) -> Self {
         Self {
             bucket_name: bucket_name.into(),
+            model,
         }
     }
 
@@ -30,14 +36,18 @@ impl Config {
 
     /// Reads the configuration from `var`; the error names the variable that is missing or malformed.
     pub fn from_vars(var: impl Fn(&str) -> Result<String, VarError>) -> anyhow::Result<Self> {
-        let [bucket_name] = Self::VARS;
+        let [bucket_name, model_dir] = Self::VARS;
         let value = var(bucket_name)
             .with_context(|| format!("set `{bucket_name}` to the name of the lake's bucket"))?;
         anyhow::ensure!(
             !value.is_empty(),
             "`{bucket_name}` is empty; set it to the name of the lake's bucket"
         );
-        Ok(Self::new(value))
+        let folder = var(model_dir).ok();
+        Ok(Self::new(
+            value,
+            Model::load_from(folder.as_deref().map(Path::new))?,
+        ))
     }
 }
 
@@ -47,7 +57,11 @@ mod tests {
 
     #[test]
     fn a_missing_or_empty_bucket_is_named() {
-        let config = Config::from_vars(|_| Ok("lake".to_owned())).unwrap();
+        let given = |name: &str| match name {
+            "BUCKET_NAME" => Ok("lake".to_owned()),
+            _ => Err(VarError::NotPresent),
+        };
+        let config = Config::from_vars(given).unwrap();
         assert_eq!(config.bucket_name, "lake");
         let missing = Config::from_vars(|_| Err(VarError::NotPresent)).unwrap_err();
         assert_eq!(
@@ -58,6 +72,11 @@ mod tests {
         assert_eq!(
             empty.to_string(),
             "`BUCKET_NAME` is empty; set it to the name of the lake's bucket"
+        );
+        let elsewhere = Config::from_vars(|_| Ok("nowhere".to_owned())).unwrap_err();
+        assert_eq!(
+            elsewhere.to_string(),
+            "nowhere/tables: there is no table; write `<name>.yaml`, one file for each"
         );
     }
 }

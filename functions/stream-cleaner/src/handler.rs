@@ -92,7 +92,7 @@ impl App {
     ) -> Result<KinesisEventResponse, CleanerError> {
         let started = self.clock.unix_millis();
         let records = records(&event.payload)?;
-        let batch = prepare(&records)?;
+        let batch = prepare(&self.config.model, &records)?;
         let objects = &batch.objects;
         let left = self.time_left(&event.context);
         let outcomes = join_all(objects.iter().map(|object| async {
@@ -128,7 +128,7 @@ impl App {
         let function = &event.context.env_config.function_name;
         let mut summary = if let Some(first) = first_failed {
             let done = records.get(..first).unwrap_or_default();
-            let done_batch = prepare(done)?;
+            let done_batch = prepare(&self.config.model, done)?;
             BatchSummary::new(function, done, &done_batch, done_batch.objects.iter())
         } else {
             BatchSummary::new(function, &records, &batch, written.iter().copied())

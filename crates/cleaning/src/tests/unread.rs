@@ -5,8 +5,8 @@ use super::*;
 /// Returns `_unread` of a row, and what the row is.
 fn unread(kind: Kind, row: &str) -> (Option<String>, Value) {
     let cleaned = clean(row, kind).unwrap();
-    let json = serde_json::from_str(&cleaned.to_json()).unwrap();
-    (cleaned.rest.unread, json)
+    let json = serde_json::from_str(&cleaned.json).unwrap();
+    (cleaned.text(UNREAD), json)
 }
 
 #[test]
@@ -14,65 +14,77 @@ fn each_value_without_a_column_is_kept_as_it_was_posted() {
     for (kind, row, expected) in [
         // Unreadable, or out of range.
         (
-            Kind::User,
+            Kind::named("user"),
             r#"{"ind":1,"age":"31 years"}"#,
             r#"{"age":"31 years"}"#,
         ),
-        (Kind::User, r#"{"ind":1,"age":151}"#, r#"{"age":151}"#),
         (
-            Kind::Pin,
+            Kind::named("user"),
+            r#"{"ind":1,"age":151}"#,
+            r#"{"age":151}"#,
+        ),
+        (
+            Kind::named("pin"),
             r#"{"index":1,"follower_count":"12 k"}"#,
             r#"{"follower_count":"12 k"}"#,
         ),
         (
-            Kind::Geo,
+            Kind::named("geo"),
             r#"{"ind":1,"timestamp":1598586767}"#,
             r#"{"timestamp":1598586767}"#,
         ),
         (
-            Kind::Pin,
+            Kind::named("pin"),
             r#"{"index":1,"save_location":"Local save in "}"#,
             r#"{"save_location":"Local save in "}"#,
         ),
         // The readable half of a point: both were swapped.
         (
-            Kind::Geo,
+            Kind::named("geo"),
             r#"{"ind":1,"latitude":-173.29,"longitude":-89.97}"#,
             r#"{"latitude":-173.29,"longitude":-89.97}"#,
         ),
         // A second spelling of a field.
-        (Kind::Pin, r#"{"index":1,"ind":2}"#, r#"{"ind":2}"#),
-        (Kind::Geo, r#"{"ind":1,"index":"x"}"#, r#"{"index":"x"}"#),
-        (Kind::Geo, r#"{"ind":"x","index":3}"#, r#"{"ind":"x"}"#),
+        (Kind::named("pin"), r#"{"index":1,"ind":2}"#, r#"{"ind":2}"#),
         (
-            Kind::User,
+            Kind::named("geo"),
+            r#"{"ind":1,"index":"x"}"#,
+            r#"{"index":"x"}"#,
+        ),
+        (
+            Kind::named("geo"),
+            r#"{"ind":"x","index":3}"#,
+            r#"{"ind":"x"}"#,
+        ),
+        (
+            Kind::named("user"),
             r#"{"ind":1,"first_name":"A","user_name":"B"}"#,
             r#"{"user_name":"B"}"#,
         ),
         (
-            Kind::Geo,
+            Kind::named("geo"),
             r#"{"ind":1,"latitude":1,"longitude":2,"coordinates":[3,4]}"#,
             r#"{"coordinates":[3,4]}"#,
         ),
         // A member that stands more than once.
         (
-            Kind::Pin,
+            Kind::named("pin"),
             r#"{"index":1,"title":"a","title":"b"}"#,
             r#"{"title":"a"}"#,
         ),
         (
-            Kind::Pin,
+            Kind::named("pin"),
             r#"{"index":1,"title":"a","title":"b","title":"c"}"#,
             r#"{"title":["a","b"]}"#,
         ),
         (
-            Kind::Pin,
+            Kind::named("pin"),
             r#"{"index":1,"board":[1],"board":{}}"#,
             r#"{"board":[1]}"#,
         ),
         // Digits that a column does not have.
         (
-            Kind::Geo,
+            Kind::named("geo"),
             r#"{"ind":1,"timestamp":"2020-01-01 00:00:00.123456789"}"#,
             r#"{"timestamp":"2020-01-01 00:00:00.123456789"}"#,
         ),
@@ -85,35 +97,38 @@ fn each_value_without_a_column_is_kept_as_it_was_posted() {
 fn what_says_nothing_is_not_kept() {
     for (kind, row) in [
         (
-            Kind::Pin,
+            Kind::named("pin"),
             r#"{"index":1,"title":" ","title":"a","downloaded":1}"#,
         ),
         (
-            Kind::Pin,
+            Kind::named("pin"),
             r#"{"index":1,"description":"Untitled","description":"a"}"#,
         ),
         (
-            Kind::Pin,
+            Kind::named("pin"),
             r#"{"index":1,"follower_count":"User Info Error"}"#,
         ),
         (
-            Kind::Pin,
+            Kind::named("pin"),
             r#"{"index":1,"ind":"1","title":"a","title":"a"}"#,
         ),
-        (Kind::Geo, r#"{"ind":1,"latitude":null,"longitude":""}"#),
         (
-            Kind::Geo,
+            Kind::named("geo"),
+            r#"{"ind":1,"latitude":null,"longitude":""}"#,
+        ),
+        (
+            Kind::named("geo"),
             r#"{"ind":1,"latitude":1,"longitude":2,"coordinates":[1.0,2.0]}"#,
         ),
         (
-            Kind::Geo,
+            Kind::named("geo"),
             r#"{"ind":1,"timestamp":"2020-01-01 00:00:00.123456000"}"#,
         ),
         (
-            Kind::User,
+            Kind::named("user"),
             r#"{"ind":1,"first_name":"A","last_name":"B","user_name":"A B"}"#,
         ),
-        (Kind::User, r#"{"ind":1,"age":null,"age":3}"#),
+        (Kind::named("user"), r#"{"ind":1,"age":null,"age":3}"#),
     ] {
         assert_eq!(unread(kind, row).0, None, "{row}");
     }
@@ -122,7 +137,7 @@ fn what_says_nothing_is_not_kept() {
 #[test]
 fn a_point_that_stands_twice_is_taken_from_the_place_that_has_it_whole() {
     let (unread, row) = unread(
-        Kind::Geo,
+        Kind::named("geo"),
         r#"{"ind":1,"latitude":91,"longitude":2,"coordinates":[3,4]}"#,
     );
     assert_eq!(row["coordinates"], json!([3.0, 4.0]));
@@ -135,14 +150,14 @@ fn half_of_a_surrogate_pair_costs_nothing_else() {
     let cleaned = clean(row, None).unwrap();
     assert_eq!(cleaned.changes.count(Rule::LoneSurrogate), 3);
     assert_eq!(
-        cleaned.rest.extra.as_deref(),
+        cleaned.text(EXTRA).as_deref(),
         Some(r#"{"board":"x\ufffd"}"#)
     );
     assert_eq!(
-        cleaned.rest.unread.as_deref(),
+        cleaned.text(UNREAD).as_deref(),
         Some(r#"{"follower_count":"1\ufffd"}"#)
     );
-    let json: Value = serde_json::from_str(&cleaned.to_json()).unwrap();
+    let json: Value = serde_json::from_str(&cleaned.json).unwrap();
     assert_eq!(json["title"], "cut \u{fffd}");
 }
 
@@ -152,7 +167,7 @@ fn a_row_of_nulls_is_kept_and_counted() {
         (r#"{"ind":1,"country":" ","latitude":1}"#, 1),
         (r#"{"ind":1,"country":"Aruba"}"#, 0),
     ] {
-        let cleaned = clean(row, Kind::Geo).unwrap();
+        let cleaned = clean(row, Kind::named("geo")).unwrap();
         assert_eq!(cleaned.changes.count(Rule::EmptyRow), count, "{row}");
     }
 }
@@ -160,10 +175,13 @@ fn a_row_of_nulls_is_kept_and_counted() {
 #[test]
 fn values_with_blanks_around_them_are_read() {
     let row = r#"{"index":1,"follower_count":" 5.6M\u00a0"}"#;
-    assert_eq!(unread(Kind::Pin, row).1["follower_count"], 5_600_000);
+    assert_eq!(
+        unread(Kind::named("pin"), row).1["follower_count"],
+        5_600_000
+    );
     let row = r#"{"ind":1,"timestamp":" 2020-01-01T10:30\n"}"#;
     assert_eq!(
-        unread(Kind::Geo, row).1["timestamp"],
+        unread(Kind::named("geo"), row).1["timestamp"],
         "2020-01-01T10:30:00Z"
     );
 }
@@ -172,18 +190,22 @@ fn values_with_blanks_around_them_are_read() {
 fn a_key_declares_the_row_that_it_was_made_of() {
     let user = r#"{"ind":42,"age":1}"#;
     for (row, key, kind) in [
-        (user, "user/42", Ok(Kind::User)),
+        (user, "user/42", Ok(Kind::named("user"))),
         // A producer's own key.
         (
             r#"{"index":42,"category":"art"}"#,
             "user/42",
             Err(RejectionCode::WrongKind),
         ),
-        (r#"{"index":42,"category":"art"}"#, "user/7", Ok(Kind::Pin)),
-        (r#"{"ind":42}"#, "user/42", Ok(Kind::User)),
+        (
+            r#"{"index":42,"category":"art"}"#,
+            "user/7",
+            Ok(Kind::named("pin")),
+        ),
+        (r#"{"ind":42}"#, "user/42", Ok(Kind::named("user"))),
         (r#"{"ind":42}"#, "user/7", Err(RejectionCode::UnknownKind)),
     ] {
-        let outcome = clean(row, Declared::Key(key)).map(|cleaned| cleaned.row.kind());
+        let outcome = clean(row, Declared::Key(key)).map(|cleaned| cleaned.kind);
         assert_eq!(
             outcome.map_err(|rejection| rejection.code),
             kind,

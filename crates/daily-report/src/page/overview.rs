@@ -144,21 +144,15 @@ pub(super) fn tiles(summary: &Summary, before: Option<&Summary>) -> Vec<TileGrou
         .iter()
         .map(|(kind, table)| table_tile(kind, table))
         .collect();
-    let lacking = summary
-        .triples
-        .without_pin
-        .max(summary.triples.without_geo)
-        .max(summary.triples.without_user);
-    let note = if lacking == 0 {
-        String::new()
-    } else {
-        format!("up to {} lack one kind", format::count(lacking))
-    };
-    tables.push(Tile::new(
-        "Complete triples",
-        summary.triples.complete,
-        note,
-    ));
+    for (name, view) in &summary.views {
+        let lacking = view.without.values().max().copied().unwrap_or_default();
+        let note = if lacking == 0 {
+            String::new()
+        } else {
+            format!("up to {} lack one table", format::count(lacking))
+        };
+        tables.push(Tile::new(name, view.complete, note));
+    }
     tables.extend(problems(summary));
     vec![
         TileGroup {

@@ -1,4 +1,4 @@
-//! What is wrong with the data: nulls, rejections, changed values, and triples that lack a kind.
+//! What is wrong with the data: nulls, rejections, changed values, and keys that lack a table.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -14,8 +14,15 @@ pub(super) struct Quality<'a> {
     pub(super) rejections: Vec<Rejections<'a>>,
     pub(super) rejected: String,
     pub(super) changes: Vec<(&'a str, String)>,
+    pub(super) views: Vec<View<'a>>,
+}
+
+/// A join that reports share, and the keys that it leaves out.
+#[derive(Debug)]
+pub(super) struct View<'a> {
+    pub(super) name: &'a str,
     pub(super) complete: String,
-    pub(super) incomplete: Vec<(&'static str, String)>,
+    pub(super) without: Vec<(&'a str, String)>,
 }
 
 /// The nulls of a kind's table.
@@ -46,7 +53,6 @@ pub(super) struct Rejections<'a> {
 
 impl<'a> Quality<'a> {
     pub(super) fn new(summary: &'a Summary) -> Self {
-        let triples = summary.triples;
         let shares = summary.tables.values().flat_map(|table| {
             table
                 .nulls
@@ -77,6 +83,15 @@ impl<'a> Quality<'a> {
                         .collect(),
                 });
         let changes = most_first(&summary.changes_by_rule);
+        let views = summary.views.iter().map(|(name, view)| View {
+            name,
+            complete: format::counted(view.complete, "key"),
+            without: view
+                .without
+                .iter()
+                .map(|(table, count)| (table.as_str(), format::count(*count)))
+                .collect(),
+        });
         Self {
             tables: tables.collect(),
             rejections: rejections.collect(),
@@ -85,12 +100,7 @@ impl<'a> Quality<'a> {
                 .into_iter()
                 .map(|(rule, count)| (rule, format::count(count)))
                 .collect(),
-            complete: format::count(triples.complete),
-            incomplete: vec![
-                ("Without pin", format::count(triples.without_pin)),
-                ("Without geo", format::count(triples.without_geo)),
-                ("Without user", format::count(triples.without_user)),
-            ],
+            views: views.collect(),
         }
     }
 }

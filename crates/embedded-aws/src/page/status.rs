@@ -18,7 +18,7 @@ pub(super) struct Status {
     needs_key: bool,
     records: Records,
     /// Rows written, by kind; every kind is there.
-    rows: BTreeMap<&'static str, u64>,
+    rows: BTreeMap<String, u64>,
     rejected: BTreeMap<&'static str, u64>,
     changes: BTreeMap<&'static str, u64>,
     objects: u64,
@@ -51,9 +51,10 @@ impl Status {
                 accepted: records.saturating_sub(page.records_at_start),
                 on_stream: records,
             },
-            rows: Kind::ALL
+            rows: page
+                .kinds
                 .iter()
-                .map(|kind| (kind.as_str(), rows(kind)))
+                .map(|kind| (kind.to_string(), rows(kind)))
                 .collect(),
             rejected: rejected
                 .map(|(code, count)| (code.as_str(), *count))

@@ -8,7 +8,7 @@ use super::*;
 use crate::{Stack, StackConfig};
 
 async fn stack(folder: &tempfile::TempDir, stage: &str) -> Stack {
-    let mut config = StackConfig::new(folder.path());
+    let mut config = StackConfig::new(folder.path(), model::Model::load_from(None).unwrap());
     stage.clone_into(&mut config.stage);
     #[expect(
         clippy::disallowed_methods,

@@ -30,7 +30,7 @@ struct TestStack {
 
 async fn start_with(adjust: impl FnOnce(&mut StackConfig)) -> TestStack {
     let folder = tempfile::tempdir().unwrap();
-    let mut config = StackConfig::new(folder.path());
+    let mut config = StackConfig::new(folder.path(), model::Model::load_from(None).unwrap());
     adjust(&mut config);
     let faults = config.faults.clone();
     let stack = Stack::start(config, clock()).await.unwrap();
@@ -114,9 +114,9 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 #[tokio::test]
 async fn a_stack_that_cannot_start_says_why() {
     let stack = start().await;
-    let same_folder = StackConfig::new(stack.folder.path());
+    let same_folder = StackConfig::new(stack.folder.path(), model::Model::load_from(None).unwrap());
     let other = tempfile::tempdir().unwrap();
-    let mut same_port = StackConfig::new(other.path());
+    let mut same_port = StackConfig::new(other.path(), model::Model::load_from(None).unwrap());
     same_port.port = stack
         .stack
         .url()
@@ -125,9 +125,9 @@ async fn a_stack_that_cannot_start_says_why() {
         .unwrap()
         .parse()
         .unwrap();
-    let mut no_shards = StackConfig::new(other.path());
+    let mut no_shards = StackConfig::new(other.path(), model::Model::load_from(None).unwrap());
     no_shards.shards = 0;
-    let mut long_window = StackConfig::new(other.path());
+    let mut long_window = StackConfig::new(other.path(), model::Model::load_from(None).unwrap());
     long_window.event_source_mapping.maximum_batching_window = Duration::from_secs(301);
     let file = other.path().join("file");
     std::fs::write(&file, "").unwrap();
@@ -142,7 +142,10 @@ async fn a_stack_that_cannot_start_says_why() {
         ),
         (no_shards, "the number of shards is 0; take 1 to 500"),
         (long_window, "the batching window is 301 s; take 0 to 300"),
-        (StackConfig::new(&file), "cannot write to the folder"),
+        (
+            StackConfig::new(&file, model::Model::load_from(None).unwrap()),
+            "cannot write to the folder",
+        ),
     ] {
         let error = Stack::start(config, clock()).await.err().unwrap();
         assert!(error.to_string().contains(reason), "{error}");

@@ -3,7 +3,7 @@
 use arrow::array::{Array, ArrayRef};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType};
-use cleaning::{Cleaned, clean};
+use cleaning::Cleaner;
 use event_model::{Kind, ShardId};
 use parquet::basic::{Encoding, Type};
 use parquet::file::reader::{FileReader as _, SerializedFileReader};
@@ -12,19 +12,40 @@ use proptest::prelude::*;
 use super::*;
 use crate::writer::{CleanWriter, Lineage, write_parquet};
 
+const USER: &str = r#"{"ind": 1, "first_name": "Ada"}"#;
 const ARRIVAL: i64 = 1_598_586_767_123_000;
 
-fn batch(kind: Kind, rows: &[Cleaned<'_>]) -> RecordBatch {
+fn table(kind: Kind) -> model::Table {
+    let model = model::Model::load_from(None).unwrap();
+    model.table(kind).unwrap().clone()
+}
+
+/// Appends rows of JSON with these sequences.
+fn append(writer: &mut CleanWriter, rows: &[(&str, &str)]) -> Result<(), LakeError> {
     let shard = ShardId::from_number(0);
-    let mut writer = CleanWriter::new(kind);
-    for (index, row) in rows.iter().enumerate() {
+    let mut cleaner = Cleaner::new(model::Model::load_from(None).unwrap());
+    rows.iter().try_for_each(|(text, sequence)| {
         let lineage = Lineage {
             shard: &shard,
-            sequence: (100 + index).to_string().parse().unwrap(),
+            sequence: sequence.parse().unwrap(),
             arrival_micros: ARRIVAL,
         };
-        writer.append(row, &lineage).unwrap();
-    }
+        writer.append(&cleaner.read(text, None).unwrap(), &lineage)
+    })
+}
+
+fn batch(kind: Kind, rows: &[&str]) -> RecordBatch {
+    let mut writer = CleanWriter::new(&table(kind));
+    let sequences: Vec<_> = (100..)
+        .take(rows.len())
+        .map(|number| number.to_string())
+        .collect();
+    let rows: Vec<_> = rows
+        .iter()
+        .zip(&sequences)
+        .map(|(text, sequence)| (*text, sequence.as_str()))
+        .collect();
+    append(&mut writer, &rows).unwrap();
     assert_eq!(writer.rows(), rows.len());
     writer.finish().unwrap()
 }
@@ -54,7 +75,7 @@ fn column<'a>(batch: &'a RecordBatch, name: &str) -> &'a ArrayRef {
 #[test]
 fn a_pin_reads_back() {
     let text = r#"{"index": 7, "title": "Ünïcode 😀\n", "follower_count": "5.6M", "category": "art", "new": 1}"#;
-    let batch = batch(Kind::Pin, &[clean(text, None).unwrap()]);
+    let batch = batch(Kind::named("pin"), &[text]);
     let back = round_trip(&batch);
     assert_eq!(back, batch);
     assert_eq!(column(&back, "ind").as_primitive::<Int64Type>().value(0), 7);
@@ -85,7 +106,7 @@ fn a_pin_reads_back() {
     );
     assert_eq!(
         column(&back, "_rules").as_primitive::<Int32Type>().value(0),
-        cleaning::RULES_VERSION
+        table(Kind::named("pin")).rules()
     );
     assert_eq!(
         column(&back, "_extra").as_string::<i32>().value(0),
@@ -100,7 +121,7 @@ fn a_geo_and_a_user_read_back() {
         r#"{"ind": 2, "latitude": null, "longitude": 1}"#,
         r#"{"ind": 3, "latitude": 0, "longitude": 180}"#,
     ];
-    let geo = batch(Kind::Geo, &geo.map(|text| clean(text, None).unwrap()));
+    let geo = batch(Kind::named("geo"), &geo);
     let back = round_trip(&geo);
     assert_eq!(back, geo);
     let coordinates = column(&back, "coordinates").as_list::<i32>();
@@ -117,7 +138,7 @@ fn a_geo_and_a_user_read_back() {
     assert_eq!(timestamps.value(0), 1_598_586_767_000_000);
 
     let user = r#"{"ind": 1, "first_name": "Ada", "last_name": "Lovelace", "age": 36}"#;
-    let user = batch(Kind::User, &[clean(user, None).unwrap()]);
+    let user = batch(Kind::named("user"), &[user]);
     assert_eq!(round_trip(&user), user);
     assert_eq!(
         column(&user, "age").as_primitive::<Int32Type>().value(0),
@@ -128,7 +149,7 @@ fn a_geo_and_a_user_read_back() {
 #[test]
 fn the_columns_are_those_of_the_contract() {
     let columns = |kind| {
-        let schema = schema::schema(kind);
+        let schema = schema::schema(&table(kind));
         let text = |data_type: &DataType| match data_type {
             DataType::Timestamp(unit, zone) => {
                 format!("{unit:?}[{}]", zone.as_deref().unwrap_or_default())
@@ -144,7 +165,7 @@ fn the_columns_are_those_of_the_contract() {
     };
     let lineage = "_shard: Utf8, _sequence: Utf8, _arrival: Microsecond[UTC], _rules: Int32, _extra: Utf8?, _unread: Utf8?";
     assert_eq!(
-        columns(Kind::Pin),
+        columns(Kind::named("pin")),
         format!(
             "ind: Int64, unique_id: Utf8?, title: Utf8?, description: Utf8?, follower_count: Int64?, \
              poster_name: Utf8?, tag_list: Utf8?, is_image_or_video: Utf8?, image_src: Utf8?, save_location: Utf8?, \
@@ -152,13 +173,13 @@ fn the_columns_are_those_of_the_contract() {
         ),
     );
     assert_eq!(
-        columns(Kind::Geo),
+        columns(Kind::named("geo")),
         format!(
             "ind: Int64, country: Utf8?, coordinates: list<element: Float64>?, timestamp: Microsecond[UTC]?, {lineage}"
         ),
     );
     assert_eq!(
-        columns(Kind::User),
+        columns(Kind::named("user")),
         format!(
             "ind: Int64, user_name: Utf8?, age: Int32?, date_joined: Microsecond[UTC]?, {lineage}"
         ),
@@ -167,10 +188,7 @@ fn the_columns_are_those_of_the_contract() {
 
 #[test]
 fn a_timestamp_is_an_int64_in_the_file() {
-    let batch = batch(
-        Kind::Geo,
-        &[clean(r#"{"ind": 1, "latitude": 1}"#, None).unwrap()],
-    );
+    let batch = batch(Kind::named("geo"), &[r#"{"ind": 1, "latitude": 1}"#]);
     let file = SerializedFileReader::new(write_parquet(&batch).unwrap()).unwrap();
     let columns = file.metadata().file_metadata().schema_descr();
     let timestamp = columns
@@ -201,15 +219,8 @@ fn a_timestamp_is_an_int64_in_the_file() {
 
 #[test]
 fn a_row_of_another_kind_is_refused() {
-    let user = clean(r#"{"ind": 1, "first_name": "Ada"}"#, None).unwrap();
-    let shard = ShardId::from_number(0);
-    let mut writer = CleanWriter::new(Kind::Pin);
-    let lineage = Lineage {
-        shard: &shard,
-        sequence: "1".parse().unwrap(),
-        arrival_micros: 0,
-    };
-    let error = writer.append(&user, &lineage).unwrap_err();
+    let mut writer = CleanWriter::new(&table(Kind::named("pin")));
+    let error = append(&mut writer, &[(USER, "1")]).unwrap_err();
     assert_eq!(
         error.to_string(),
         "a row of user was given to the writer of pin"
@@ -219,8 +230,7 @@ fn a_row_of_another_kind_is_refused() {
 
 #[test]
 fn positions_are_read_without_the_rest() {
-    let row = clean(r#"{"ind": 1, "first_name": "Ada"}"#, None).unwrap();
-    let object = write_parquet(&batch(Kind::User, &[row.clone(), row])).unwrap();
+    let object = write_parquet(&batch(Kind::named("user"), &[USER, USER])).unwrap();
     assert_eq!(
         read_positions(object).unwrap(),
         ["100", "101"].map(|sequence| event_model::Position::new("shardId-000000000000", sequence))
@@ -233,18 +243,9 @@ fn positions_are_read_without_the_rest() {
 
 #[test]
 fn a_row_of_an_aggregate_has_its_sub_number() {
-    let shard = ShardId::from_number(0);
-    let row = clean(r#"{"ind": 1, "first_name": "Ada"}"#, None).unwrap();
-    let mut writer = CleanWriter::new(Kind::User);
+    let mut writer = CleanWriter::new(&table(Kind::named("user")));
     let sequences = ["100", "101:0", "101:1"];
-    for sequence in sequences {
-        let lineage = Lineage {
-            shard: &shard,
-            sequence: sequence.parse().unwrap(),
-            arrival_micros: ARRIVAL,
-        };
-        writer.append(&row, &lineage).unwrap();
-    }
+    append(&mut writer, &sequences.map(|sequence| (USER, sequence))).unwrap();
     let positions = read_positions(writer.finish_parquet().unwrap()).unwrap();
     let read: Vec<_> = positions
         .iter()
@@ -270,8 +271,8 @@ proptest! {
                 format!("{{\"ind\":{ind},\"first_name\":{quoted},\"age\":{number},{quoted}:1}}"),
             ]
         }).collect();
-        for (index, kind) in Kind::ALL.into_iter().enumerate() {
-            let rows: Vec<_> = texts.iter().map(|texts| clean(&texts[index], Some(kind)).unwrap()).collect();
+        for (index, kind) in ["pin", "geo", "user"].map(Kind::named).into_iter().enumerate() {
+            let rows: Vec<_> = texts.iter().map(|texts| texts[index].as_str()).collect();
             let batch = batch(kind, &rows);
             prop_assert_eq!(&round_trip(&batch), &batch);
             prop_assert_eq!(write_parquet(&batch).unwrap(), write_parquet(&batch).unwrap());

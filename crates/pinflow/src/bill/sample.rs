@@ -1,11 +1,13 @@
 //! Rows of a user's own → how many bytes they have, and how many as clean objects.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context as _, ensure};
-use cleaning::{KindSource, Piece, clean_record};
+use cleaning::{Cleaner, KindSource, Piece, clean_record};
 use event_model::{SequenceNumber, ShardId};
 use lake::{LakeError, Lineage, PartitionedWriter, Sequence};
+use model::Model;
 
 /// Rows of an object: what stream-cleaner's events hold under load.
 const OBJECT_ROWS: usize = 6_000;
@@ -27,14 +29,15 @@ impl Sample {
     /// # Errors
     ///
     /// When the file cannot be read, or no line of it becomes a row.
-    pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn read(path: &Path, model: &Arc<Model>) -> anyhow::Result<Self> {
         let text = std::fs::read(path)
             .with_context(|| format!("could not read the rows of `{}`", path.display()))?;
         let lines = text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
         let lines: Vec<_> = lines.filter(|line| !line.is_empty()).collect();
+        let mut cleaner = Cleaner::new(Arc::clone(model));
         let (mut rows, mut posted, mut written) = (0, 0, 0);
         for batch in lines.chunks(OBJECT_ROWS) {
-            let mut objects = PartitionedWriter::default();
+            let mut objects = PartitionedWriter::new(Arc::clone(model));
             for (number, line) in (1..).zip(batch) {
                 let lineage = Lineage {
                     shard: &ShardId::from_number(0),
@@ -44,15 +47,16 @@ impl Sample {
                     },
                     arrival_micros: 0,
                 };
-                let mut each = |piece: Piece<'_>| -> Result<(), LakeError> {
-                    if let Ok(cleaned) = &piece.outcome {
-                        objects.append(cleaned, &lineage, || ())?;
+                let mut each = |piece: Piece<'_, '_>| -> Result<(), LakeError> {
+                    if let Ok(row) = &piece.outcome {
+                        objects.append(row, &lineage, || ())?;
                         rows += 1;
                         posted += piece.data.len();
                     }
                     Ok(())
                 };
-                clean_record(line, "", None, KindSource::PartitionKey, &mut each)?;
+                let source = KindSource::PartitionKey;
+                clean_record(&mut cleaner, line, "", None, source, &mut each)?;
             }
             for partition in objects.into_partitions() {
                 written += partition.writer.finish_parquet()?.len();
@@ -90,14 +94,16 @@ mod tests {
         let row = r#"{"index": 7528, "title": "Untitled", "category": "art"}"#;
         let rows = format!("{row}\n\n{row}\nno row\n");
         std::fs::write(&path, rows).unwrap();
-        let sample = Sample::read(&path).unwrap();
+        let sample = Sample::read(&path, &Model::load_from(None).unwrap()).unwrap();
         assert_eq!(sample.rows, 2);
         assert!((sample.row_bytes - ratio(row.len(), 1)).abs() < 1e-9);
         // Two rows are mostly the footer of their object.
         assert!(sample.clean_ratio > 1.0, "{sample:?}");
 
         std::fs::write(&path, "no row\n").unwrap();
-        let error = Sample::read(&path).unwrap_err().to_string();
+        let error = Sample::read(&path, &Model::load_from(None).unwrap())
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("`pinflow clean` says why"), "{error}");
     }
 }

@@ -43,7 +43,13 @@ fn printed(arguments: &str) -> String {
         panic!("not cost");
     };
     let mut out = Vec::new();
-    write(&options, &MEASURED, &mut out).unwrap();
+    write(
+        &options,
+        &model::Model::load_from(None).unwrap(),
+        &MEASURED,
+        &mut out,
+    )
+    .unwrap();
     let text = String::from_utf8(out).unwrap();
     let longest = text.lines().map(|line| line.chars().count()).max();
     assert!(longest <= Some(120), "{text}");

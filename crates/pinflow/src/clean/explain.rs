@@ -5,6 +5,7 @@ use std::io::{self, Write};
 
 use cleaning::{Change, Rejection, Rule};
 use json_reader::Members;
+use model::{Column, ColumnType};
 
 use super::CleanedRow;
 
@@ -12,15 +13,19 @@ use super::CleanedRow;
 pub(super) fn write(
     out: &mut impl Write,
     line: u64,
-    outcome: &Result<CleanedRow, Rejection>,
+    outcome: &Result<CleanedRow<'_>, Rejection>,
     changes: &[Change],
 ) -> io::Result<()> {
     let row = match outcome {
         Ok(row) => row,
         Err(rejection) => return writeln!(out, "line {line}: rejected, {rejection}"),
     };
-    let ind = member(&row.json, "ind").unwrap_or_default();
-    write!(out, "line {line}: {} {ind}", row.kind)?;
+    let key = row.table.key_column();
+    let key = key.and_then(|column| member(&row.json, &column.name));
+    write!(out, "line {line}: {}", row.table.kind)?;
+    if let Some(key) = key {
+        write!(out, " {key}")?;
+    }
     writeln!(
         out,
         "{}",
@@ -47,37 +52,56 @@ pub(super) fn write(
 }
 
 /// The field as posted.
-fn before(row: &CleanedRow, change: &Change) -> String {
-    let field = |name| member(&row.posted, name).map(|value| format!("{name}: {value}"));
+fn before(row: &CleanedRow<'_>, change: &Change) -> String {
+    let field = |name: &str| member(&row.posted, name).map(|value| format!("{name}: {value}"));
     let fields = match change.rule {
         Rule::UnreadKept => {
-            let unread = raw_member(&row.json, "_unread");
-            let kept = unread.and_then(|unread| member(unread, change.field));
-            [kept.map(|value| format!("{}: {value}", change.field)), None]
+            let unread = raw_member(&row.json, cleaning::UNREAD);
+            let kept = unread.and_then(|unread| member(unread, &change.field));
+            vec![kept.map(|value| format!("{}: {value}", change.field))]
         }
-        Rule::EmptyRow | Rule::LoneSurrogate => [Some("the row".to_owned()), None],
-        // The name is joined of two fields, of which one may be missing.
-        Rule::UserNameJoined => [field("first_name"), field("last_name")],
-        _ => [field(change.field), None],
+        Rule::EmptyRow | Rule::LoneSurrogate => vec![Some("the row".to_owned())],
+        // Of those that are joined, some may be missing.
+        Rule::TextJoined => {
+            let column = column(row, change);
+            let names = column.map_or(&[][..], |column| &column.from);
+            names.iter().map(|name| field(name)).collect()
+        }
+        _ => vec![field(&change.field)],
     };
     fields.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
+/// Returns the column that is read from the field.
+fn column<'r>(row: &'r CleanedRow<'_>, change: &Change) -> Option<&'r Column> {
+    let mut columns = row.table.columns.iter();
+    columns.find(|column| column.name == change.field || column.from.contains(&change.field))
+}
+
 /// What became of it.
-fn after(row: &CleanedRow, change: &Change) -> Cow<'static, str> {
-    let column = match (change.rule, change.field) {
-        (Rule::DownloadedDropped, _) => return "dropped".into(),
-        (Rule::UnreadKept, _) => return "kept in _unread".into(),
-        (Rule::EmptyRow, _) => return "every column but the key is null".into(),
-        (Rule::LoneSurrogate, _) => return "half of a surrogate pair is U+FFFD".into(),
-        (Rule::IndexRenamed, _) => "ind",
-        (Rule::UserNameJoined, _) => "user_name",
-        // The other part of the pair, or of the name, may have been kept: the value itself is what became null.
-        (_, "latitude" | "longitude" | "first_name" | "last_name") => return "null".into(),
-        (_, field) => field,
+fn after<'r>(row: &'r CleanedRow<'_>, change: &'r Change) -> Cow<'r, str> {
+    match change.rule {
+        Rule::FieldIgnored => return "dropped".into(),
+        Rule::UnreadKept => return "kept in _unread".into(),
+        Rule::EmptyRow => return "every column but the key is null".into(),
+        Rule::LoneSurrogate => return "half of a surrogate pair is U+FFFD".into(),
+        _ => {}
+    }
+    let column = match column(row, change) {
+        // The other parts may have been kept: the value itself is what became null.
+        Some(column)
+            if column.from.len() > 1
+                && (column.is_joined || column.data_type == ColumnType::Point)
+                && column.name != change.field
+                && change.rule != Rule::TextJoined =>
+        {
+            return "null".into();
+        }
+        Some(column) => &column.name,
+        None => &change.field,
     };
     let value = member(&row.json, column).unwrap_or_else(|| "null".to_owned());
-    if column == change.field {
+    if *column == change.field {
         value.into()
     } else {
         format!("{column}: {value}").into()

@@ -9,7 +9,12 @@ fn run(rows: &[u8], options: &CleanOptions) -> (String, String) {
         out: &mut out,
         notes: &mut notes,
     };
-    let exit = command(options, &mut terminal).unwrap();
+    let exit = command(
+        options,
+        &model::Model::load_from(None).unwrap(),
+        &mut terminal,
+    )
+    .unwrap();
     assert_eq!(exit, Exit::Success);
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (text(out), text(notes))
@@ -33,7 +38,7 @@ fn clean_rows_go_out_and_rejections_are_told() {
     let (out, notes) = run(rows, &options);
     insta::assert_snapshot!(out, @r#"{"ind":1,"country":null,"coordinates":[10.0,2.0],"timestamp":null}"#);
     insta::assert_snapshot!(notes, @r"
-    line 3: unknown_kind: nothing declares the row, and its fields do not say whether it is a pin, geo or user row
+    line 3: unknown_kind: nothing declares the row, and its fields do not say whether it is a geo, pin or user row
     line 4: not_utf8: the payload is not UTF-8 from byte 0 on
     3 rows: 1 clean, 2 rejected
     ");
@@ -43,7 +48,7 @@ fn clean_rows_go_out_and_rejections_are_told() {
 fn the_kind_that_was_posted_can_be_given() {
     let options = CleanOptions {
         explain: false,
-        kind: Some(Kind::User),
+        kind: Some(Kind::named("user")),
     };
     let (out, notes) = run(
         b"{\"ind\": 2}\n{\"ind\": 3, \"category\": \"art\"}",
@@ -64,22 +69,22 @@ fn each_change_is_explained() {
 "#;
     insta::assert_snapshot!(explained(rows.as_bytes()), @r#"
     line 1: pin 7528
-      index_renamed            index: 7528 → ind: 7528
-      downloaded_dropped       downloaded: 1 → dropped
-      no_data_marker           title: "No Title Data Available" → null
-      follower_count_expanded  follower_count: "5.6M" → 5600000
-      save_location_prefix     save_location: "Local save in /data/art" → "/data/art"
+      field_renamed         index: 7528 → ind: 7528
+      no_data_marker        title: "No Title Data Available" → null
+      short_count_expanded  follower_count: "5.6M" → 5600000
+      prefix_stripped       save_location: "Local save in /data/art" → "/data/art"
+      field_ignored         downloaded: 1 → dropped
       {"ind":7528,"unique_id":"a","title":null,"description":"Olá \"b\"","follower_count":5600000,"poster_name":null,"tag_list":null,"is_image_or_video":null,"image_src":null,"save_location":"/data/art","category":"art"}
     line 2: user 9
       blank_text            last_name: "\u00a0" → null
-      user_name_joined      first_name: "Ana", last_name: "\u00a0" → user_name: "Ana"
-      age_out_of_range      age: 200 → null
+      text_joined           first_name: "Ana", last_name: "\u00a0" → user_name: "Ana"
+      number_out_of_range   age: 200 → null
       timestamp_unreadable  date_joined: "soon" → null
       unread_kept           age: 200 → kept in _unread
       unread_kept           date_joined: "soon" → kept in _unread
       {"ind":9,"user_name":"Ana","age":null,"date_joined":null,"_unread":{"age":200,"date_joined":"soon"}}
     line 3: user 9
-      user_name_joined  first_name: "Ana", last_name: "Lind" → user_name: "Ana Lind"
+      text_joined  first_name: "Ana", last_name: "Lind" → user_name: "Ana Lind"
       {"ind":9,"user_name":"Ana Lind","age":20,"date_joined":"2020-08-28T03:52:47Z"}
     "#);
 }
@@ -92,10 +97,10 @@ fn half_a_pair_of_coordinates_is_explained() {
 "#;
     insta::assert_snapshot!(explained(rows.as_bytes()), @r#"
     line 1: geo 1
-      latitude_out_of_range   latitude: 95.5 → null
-      coordinates_incomplete  longitude: 7 → null
-      unread_kept             latitude: 95.5 → kept in _unread
-      unread_kept             longitude: 7 → kept in _unread
+      number_out_of_range  latitude: 95.5 → null
+      point_incomplete     longitude: 7 → null
+      unread_kept          latitude: 95.5 → kept in _unread
+      unread_kept          longitude: 7 → kept in _unread
       {"ind":1,"country":"Peru","coordinates":null,"timestamp":null,"_unread":{"latitude":95.5,"longitude":7}}
     line 2: geo 1, no rule changed it
       {"ind":1,"country":"Peru","coordinates":[9.5,7.0],"timestamp":null}
@@ -107,7 +112,7 @@ fn half_a_pair_of_coordinates_is_explained() {
 fn a_line_of_any_length_takes_little_memory_and_costs_no_other() {
     let options = CleanOptions {
         explain: false,
-        kind: Some(Kind::Geo),
+        kind: Some(Kind::named("geo")),
     };
     for length in [
         RECORD_MAX_BYTES,
@@ -152,6 +157,11 @@ fn input_of_another_encoding_is_told_once() {
         explain: false,
         kind: None,
     };
-    let error = command(&options, &mut terminal).unwrap_err();
+    let error = command(
+        &options,
+        &model::Model::load_from(None).unwrap(),
+        &mut terminal,
+    )
+    .unwrap_err();
     assert!(error.to_string().contains("is UTF-16"), "{error}");
 }

@@ -1,6 +1,8 @@
 //! The options of `cost`.
 
+use model::Model;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use cost::{Architecture, Load, MEASUREMENTS, Settings, Stream, Wire, stack};
@@ -106,7 +108,7 @@ pub(crate) enum StreamName {
 
 impl CostOptions {
     /// Returns what is posted, and in words where the size of its rows comes from.
-    pub(crate) fn load(&self) -> anyhow::Result<(Load, String)> {
+    pub(crate) fn load(&self, model: &Arc<Model>) -> anyhow::Result<(Load, String)> {
         let mut load = Load {
             rows_per_second: self.rows_per_second,
             row_bytes: f64::from(self.row_bytes),
@@ -124,7 +126,7 @@ impl CostOptions {
         };
         let source = match &self.measure {
             Some(path) => {
-                let sample = Sample::read(path)?;
+                let sample = Sample::read(path, model)?;
                 load.row_bytes = sample.row_bytes;
                 load.clean_ratio = Some(sample.clean_ratio);
                 format!(

@@ -24,7 +24,7 @@ pub(crate) enum DailyCommand {
     },
     /// Forget what a table holds, so that the next run merges everything in `clean/` again
     Remerge {
-        /// The table: pin, geo or user
+        /// The table, as `pin`
         #[arg(value_name = "TABLE", value_parser = parse_kind)]
         table: Kind,
         /// Drop the table's files that are gone or damaged; rows that are still in `clean/` come back with the next run

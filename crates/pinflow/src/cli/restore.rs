@@ -9,7 +9,7 @@ use crate::lake_options::LakeOptions;
 
 #[derive(Debug, Args)]
 pub(crate) struct RestoreOptions {
-    /// The table: pin, geo or user
+    /// The table, as `pin`
     #[arg(value_name = "TABLE", value_parser = parse_kind)]
     pub(crate) table: Kind,
     /// First day of arrival (UTC), as 2026-03-01 [default: the archive's first]

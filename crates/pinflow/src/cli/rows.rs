@@ -7,7 +7,7 @@ use super::DEFAULT_SEED;
 
 #[derive(Debug, Args)]
 pub(crate) struct GenerateOptions {
-    /// Posts to print; a post is the pin, geo and user row of one ind
+    /// Posts to print; a post is the rows of all tables that have one key
     #[arg(long, value_name = "N", default_value_t = 500)]
     pub(crate) posts: u64,
     /// Seed of the rows
@@ -26,5 +26,5 @@ pub(crate) struct CleanOptions {
 }
 
 pub(super) fn parse_kind(text: &str) -> Result<Kind, String> {
-    Kind::from_name(text).ok_or_else(|| "a kind is pin, geo or user".to_owned())
+    text.parse::<Kind>().map_err(|error| error.to_string())
 }

@@ -10,6 +10,7 @@ use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, ContentArrangement, Table};
 use event_model::{Kind, Position};
 use lake::key::{CLEAN_PREFIX, QUARANTINE_PREFIX};
+use model::{ColumnType, Model};
 use posting::Tally;
 
 use super::reconciliation::Reconciliation;
@@ -17,6 +18,8 @@ use super::reconciliation::Reconciliation;
 /// A run, from the first post to the last object.
 #[derive(Debug)]
 pub(super) struct Report<'a> {
+    /// The kinds of rows.
+    pub(super) kinds: Vec<Kind>,
     /// What the API said of the posts.
     pub(super) tally: &'a Tally,
     /// What the lake has of them.
@@ -89,8 +92,8 @@ impl Report<'_> {
         if self.tally.failed > 0 {
             lines.add("failed", "", &self.tally.failed);
         }
-        for kind in Kind::ALL {
-            let rows = self.reconciliation.clean.get(&kind).copied();
+        for kind in &self.kinds {
+            let rows = self.reconciliation.clean.get(kind).copied();
             lines.add("clean", kind.as_str(), &rows.unwrap_or_default());
         }
         for (code, records) in &self.reconciliation.quarantined {
@@ -157,6 +160,7 @@ fn megabytes(bytes: u64) -> String {
 /// Writes where the files are, and a query to look at them.
 pub(super) fn write_files(
     out: &mut dyn Write,
+    model: &Model,
     bucket: &Path,
     reconciliation: &Reconciliation,
 ) -> io::Result<()> {
@@ -168,23 +172,26 @@ pub(super) fn write_files(
         folder(QUARANTINE_PREFIX)
     )?;
     // A query over no file at all is an error to DuckDB.
-    if let Some(kind) = reconciliation.clean.keys().next() {
+    let mut tables = model.tables().iter();
+    if let Some(table) = tables.find(|table| reconciliation.clean.contains_key(&table.kind)) {
         writeln!(out, "To look at them, paste this into DuckDB:")?;
-        writeln!(out, "{}", query(bucket, *kind))?;
+        writeln!(out, "{}", query(bucket, table))?;
     }
     Ok(())
 }
 
-/// Returns a query in one line over the clean rows of a kind.
-fn query(bucket: &Path, kind: Kind) -> String {
-    let columns = match kind {
-        Kind::Pin => "category, count(DISTINCT ind) AS pins, max(follower_count) AS most_followers",
-        Kind::Geo => "country, count(DISTINCT ind) AS places, max(\"timestamp\") AS latest",
-        Kind::User => "age, count(DISTINCT ind) AS users, min(date_joined) AS first_joined",
-    };
+/// Returns a query in one line over the clean rows of a table.
+fn query(bucket: &Path, table: &model::Table) -> String {
+    let mut texts = table.columns.iter().rev();
+    let text = texts.find(|column| column.data_type == ColumnType::Text);
+    let columns = text.or(table.columns.first()).map(|column| &column.name);
+    let column = columns.map_or("", String::as_str);
+    let kind = table.kind;
     let files = bucket.join(format!("{CLEAN_PREFIX}{kind}/**/*.parquet"));
     let files = files.display().to_string().replace('\'', "''");
-    format!("SELECT {columns} FROM read_parquet('{files}') GROUP BY 1 ORDER BY 2 DESC, 1;")
+    format!(
+        "SELECT \"{column}\", count(*) AS rows FROM read_parquet('{files}') GROUP BY 1 ORDER BY 2 DESC, 1;"
+    )
 }
 
 #[cfg(test)]

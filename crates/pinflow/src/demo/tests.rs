@@ -29,7 +29,15 @@ async fn demo(
         out: &mut text,
         notes: &mut notes,
     };
-    let exit = command(&options, clock, stop, &mut terminal).await.unwrap();
+    let exit = command(
+        &options,
+        &model::Model::load_from(None).unwrap(),
+        clock,
+        stop,
+        &mut terminal,
+    )
+    .await
+    .unwrap();
     (exit, String::from_utf8(text).unwrap())
 }
 

@@ -1,9 +1,10 @@
 //! Objects of one Kafka partition → clean and quarantine objects of the lake.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use aws_access::Bucket;
-use cleaning::{KindSource, Piece, Tally, clean_record, unpack};
+use cleaning::{Cleaner, KindSource, Piece, Tally, clean_record, unpack};
 use event_model::{SequenceNumber, ShardId, SubNumber};
 use futures::future::try_join_all;
 use jiff::Timestamp;
@@ -13,6 +14,7 @@ use lake::{
     ArrivalHour, LakeError, Lineage, ObjectKey, PartitionedWriter, QuarantineLines,
     QuarantineWriter, RejectedRecord, Sequence, SequenceRange,
 };
+use model::Model;
 
 use super::sink::SinkObject;
 use crate::announced::write_announced;
@@ -51,6 +53,7 @@ impl Counts {
 /// Objects of one Kafka partition that follow each other, as they will be in the lake.
 pub(super) struct Chunk {
     range: SequenceRange,
+    cleaner: Cleaner,
     rows: PartitionedWriter<()>,
     rejected: BTreeMap<Date, RejectedRecords>,
     bytes: usize,
@@ -66,7 +69,7 @@ struct RejectedRecords {
 }
 
 impl Chunk {
-    pub(super) fn new(first: &SinkObject) -> Self {
+    pub(super) fn new(first: &SinkObject, model: &Arc<Model>) -> Self {
         let offset = sequence_number(first.offset);
         Self {
             range: SequenceRange {
@@ -74,7 +77,8 @@ impl Chunk {
                 first: offset,
                 last: offset,
             },
-            rows: PartitionedWriter::default(),
+            cleaner: Cleaner::new(Arc::clone(model)),
+            rows: PartitionedWriter::new(Arc::clone(model)),
             rejected: BTreeMap::new(),
             bytes: 0,
             names: Vec::new(),
@@ -110,53 +114,30 @@ impl Chunk {
             }
             let at = (!is_one).then_some(SubNumber::new(place));
             let arrival_micros = times.of(record, object.modified_micros);
+            let Self {
+                cleaner,
+                range,
+                rows,
+                rejected,
+                counts,
+                ..
+            } = self;
+            let model = Arc::clone(cleaner.model());
+            let mut objects = Objects {
+                model: &model,
+                shard: &range.shard,
+                rows,
+                rejected,
+                tally: &mut counts.tally,
+            };
             clean_record(
+                cleaner,
                 record,
                 &object.topic,
                 at,
                 KindSource::Given(object.kind),
-                &mut |piece| self.add(&piece, object, arrival_micros),
+                &mut |piece| objects.add(&piece, object, arrival_micros),
             )?;
-        }
-        Ok(())
-    }
-
-    fn add(
-        &mut self,
-        piece: &Piece<'_>,
-        object: &SinkObject,
-        arrival_micros: i64,
-    ) -> Result<(), LakeError> {
-        let shard: &ShardId = &self.range.shard;
-        let lineage = Lineage {
-            shard,
-            sequence: Sequence {
-                number: sequence_number(object.offset),
-                sub_number: piece.sub_number,
-            },
-            arrival_micros,
-        };
-        match &piece.outcome {
-            Ok(cleaned) => {
-                self.counts.tally.add_rows(cleaned.row.kind(), 1);
-                self.rows.append(cleaned, &lineage, || ())?;
-            }
-            Err(rejection) => {
-                self.counts.tally.add_rejected(rejection.code);
-                let mut line = QuarantineLines::default();
-                line.append(&RejectedRecord {
-                    rejection,
-                    shard,
-                    sequence: &lineage.sequence,
-                    arrival_micros,
-                    partition_key: piece.partition_key,
-                    payload: piece.data,
-                })?;
-                let date = ArrivalHour::of(arrival_micros).date;
-                let rejected = self.rejected.entry(date).or_default();
-                rejected.records += 1;
-                rejected.writer.append(&line)?;
-            }
         }
         Ok(())
     }
@@ -184,6 +165,58 @@ impl Chunk {
             .map(|(key, records, body)| write_announced(lake, key.to_string(), records, body));
         try_join_all(writes).await?;
         Ok((self.names, self.counts))
+    }
+}
+
+/// What the records of an object are added to.
+struct Objects<'c> {
+    model: &'c Model,
+    shard: &'c ShardId,
+    rows: &'c mut PartitionedWriter<()>,
+    rejected: &'c mut BTreeMap<Date, RejectedRecords>,
+    tally: &'c mut Tally,
+}
+
+impl Objects<'_> {
+    fn add(
+        &mut self,
+        piece: &Piece<'_, '_>,
+        object: &SinkObject,
+        arrival_micros: i64,
+    ) -> Result<(), LakeError> {
+        let shard = self.shard;
+        let lineage = Lineage {
+            shard,
+            sequence: Sequence {
+                number: sequence_number(object.offset),
+                sub_number: piece.sub_number,
+            },
+            arrival_micros,
+        };
+        match &piece.outcome {
+            Ok(row) => {
+                self.tally.add_rows(row.kind(), 1);
+                self.rows.append(row, &lineage, || ())?;
+            }
+            Err(rejection) => {
+                self.tally.add_rejected(rejection.code);
+                let mut line = QuarantineLines::default();
+                line.append(&RejectedRecord {
+                    rejection,
+                    rules: self.model.rules(rejection.kind),
+                    shard,
+                    sequence: &lineage.sequence,
+                    arrival_micros,
+                    partition_key: piece.partition_key,
+                    payload: piece.data,
+                })?;
+                let date = ArrivalHour::of(arrival_micros).date;
+                let rejected = self.rejected.entry(date).or_default();
+                rejected.records += 1;
+                rejected.writer.append(&line)?;
+            }
+        }
+        Ok(())
     }
 }
 

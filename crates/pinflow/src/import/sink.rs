@@ -1,5 +1,6 @@
 //! The objects of the old Kafka-to-S3 sink: where they are, and in which order.
 
+use model::Model;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Read as _};
@@ -62,16 +63,20 @@ pub(super) enum SinkError {
     },
     #[error(
         "there is no object of the old sink in {place}; its names are as <topic>+0+0000000000.json or .json.gz, with a \
-         topic that ends in .pin, .geo or .user (objects of other forms: {others})"
+         topic whose last part is a table, as {tables} (objects of other forms: {others})"
     )]
-    Empty { place: String, others: u64 },
+    Empty {
+        place: String,
+        others: u64,
+        tables: String,
+    },
     #[error(transparent)]
     Bucket(#[from] BucketError),
 }
 
 impl Place {
     /// Lists the objects; none is read yet.
-    pub(super) async fn list(&self) -> Result<Listing, SinkError> {
+    pub(super) async fn list(&self, model: &Model) -> Result<Listing, SinkError> {
         let mut found = Vec::new();
         match self {
             Self::Folder(folder) => list_folder(folder, "", &mut found)?,
@@ -84,7 +89,7 @@ impl Place {
         }
         let mut listing = Listing::default();
         for (name, modified) in found {
-            match SinkObject::parse(name, modified) {
+            match SinkObject::parse(model, name, modified) {
                 Some(Ok(object)) => listing.objects.push(object),
                 Some(Err(topic)) => *listing.unknown_topics.entry(topic).or_default() += 1,
                 None => listing.others += 1,
@@ -94,6 +99,7 @@ impl Place {
             return Err(SinkError::Empty {
                 place: self.to_string(),
                 others: listing.others + listing.unknown_topics.values().sum::<u64>(),
+                tables: model.names(),
             });
         }
         listing.objects.sort_unstable();
@@ -149,7 +155,7 @@ impl SinkObject {
     ///
     /// The sink's partitioners differ in the folders alone (`partition=0`, `year=2024/month=01/day=31/hour=05`,
     /// `country=FR`): the file's name has topic, partition and first offset with each of them.
-    fn parse(name: String, modified: SystemTime) -> Option<Result<Self, String>> {
+    fn parse(model: &Model, name: String, modified: SystemTime) -> Option<Result<Self, String>> {
         let file = name.rsplit('/').next()?;
         let stem = file.strip_suffix(".gz").unwrap_or(file);
         let mut parts = stem.strip_suffix(".json")?.rsplitn(3, '+');
@@ -159,7 +165,7 @@ impl SinkObject {
             return None;
         }
         let (partition, offset) = (partition.parse().ok()?, offset.parse().ok()?);
-        let Some(kind) = Kind::from_label(topic) else {
+        let Some(kind) = model.labelled(topic) else {
             return Some(Err(topic.to_owned()));
         };
         Some(Ok(Self {
@@ -237,7 +243,8 @@ mod tests {
     use super::*;
 
     fn parsed(name: &str) -> Option<Result<SinkObject, String>> {
-        SinkObject::parse(name.to_owned(), UNIX_EPOCH + Duration::from_secs(1))
+        let model = Model::load_from(None).unwrap();
+        SinkObject::parse(&model, name.to_owned(), UNIX_EPOCH + Duration::from_secs(1))
     }
 
     #[test]
@@ -255,7 +262,7 @@ mod tests {
                 let object = parsed(&name).unwrap().unwrap();
                 assert_eq!(
                     (object.partition, object.offset, object.kind),
-                    (3, 42, Kind::Pin)
+                    (3, 42, Kind::named("pin"))
                 );
                 assert_eq!(object.modified_micros, 1_000_000);
                 assert_eq!(object.shard().as_str(), "kafka-u.pin-3");

@@ -88,7 +88,7 @@ async fn the_old_sinks_objects_are_in_the_lake_at_their_places_and_times() {
         .run("import --from s3://pinflow-lake/old/topics/ --dry-run")
         .await;
     insta::assert_snapshot!(ended(&ran, Exit::Success), @r"
-    Would import 8 of 8 objects: 8 rows (3 pin, 3 geo, 2 user)
+    Would import 8 of 8 objects: 8 rows (3 geo, 3 pin, 2 user)
       to quarantine: 3 (1 not_json, 2 missing_key)
       tombstones, which hold no row: 2
     ");

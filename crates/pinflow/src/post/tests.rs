@@ -24,9 +24,15 @@ async fn post(server: &Server, arguments: &str, stop: &CancellationToken) -> (Ex
         out: &mut out,
         notes: &mut notes,
     };
-    let exit = command(&options, clock(), stop, &mut terminal)
-        .await
-        .unwrap();
+    let exit = command(
+        &options,
+        &model::Model::load_from(None).unwrap(),
+        clock(),
+        stop,
+        &mut terminal,
+    )
+    .await
+    .unwrap();
     let text = String::from_utf8(out).unwrap();
     let is_time = |word: &str| word.parse::<f64>().is_ok() && word.contains('.');
     let words = text

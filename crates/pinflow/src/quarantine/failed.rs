@@ -7,7 +7,9 @@ use anyhow::{Context as _, ensure};
 use aws_access::Bucket;
 use event_model::Clock;
 use jiff::civil::Date;
+use model::Model;
 use serde::Deserialize;
+use std::sync::Arc;
 use stream_cleaner::event::KinesisEvent;
 
 use super::{Damaged, counted};
@@ -29,6 +31,7 @@ struct Invocation {
 /// Cleans the invocations again, or only counts their records.
 pub(super) async fn command(
     options: &ReplayOptions,
+    model: &Arc<Model>,
     lake: &Lake,
     clock: Clock,
     terminal: &mut Terminal<'_>,
@@ -37,7 +40,7 @@ pub(super) async fn command(
     let bucket = Bucket::new(&lake.aws, name.unwrap_or_else(|| lake.bucket.clone()));
     let mut keys = bucket.list(PREFIX, None).await?;
     keys.retain(|key| is_since(key, options.selection.since));
-    let cleaner = Cleaner::new(lake, clock);
+    let cleaner = Cleaner::new(lake, model, clock);
     let mut damaged = Damaged::default();
     let mut records = 0_u64;
     for key in &keys {

@@ -1,6 +1,8 @@
 //! `quarantine list`: a line for each record, and the sums.
 
+use model::Model;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use aws_access::Bucket;
 
@@ -12,10 +14,11 @@ use crate::cli::Selection;
 /// Lists the selected records.
 pub(super) async fn command(
     selection: &Selection,
+    model: &Arc<Model>,
     bucket: &Bucket,
     terminal: &mut Terminal<'_>,
 ) -> anyhow::Result<Damaged> {
-    let mut walk = Walk::start(bucket, selection).await?;
+    let mut walk = Walk::start(bucket, selection, model).await?;
     // Records, and how many of them were replayed, by code.
     let mut codes = BTreeMap::<String, [u64; 2]>::new();
     while let Some((_, lines)) = walk.next(terminal.notes).await? {

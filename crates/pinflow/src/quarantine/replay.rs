@@ -4,28 +4,34 @@
 //! shows in the clean objects that replays have written, which nothing else writes, and which are never written with
 //! other rows.
 
+use model::Model;
 use std::io::{self, Write};
+use std::sync::Arc;
 
 use aws_access::Bucket;
-use cleaning::{KindSource, Rejection, Tally};
+use cleaning::{Cleaner, KindSource, Rejection, Tally};
 use lake::{LakeError, Lineage, ObjectKey, Partition, PartitionedWriter, Sequence};
 
 use super::walk::{Line, Walk};
 use super::{Damaged, counted, listed, rules};
-use crate::Terminal;
 use crate::announced::write_announced;
 use crate::cli::ReplayOptions;
+use crate::{Terminal, check_table};
 
 /// Cleans the selected records again and writes the rows, or only prints what would become of them.
 pub(super) async fn command(
     options: &ReplayOptions,
+    model: &Arc<Model>,
     bucket: &Bucket,
     terminal: &mut Terminal<'_>,
 ) -> anyhow::Result<Damaged> {
-    let mut walk = Walk::start(bucket, &options.selection).await?;
+    if let Some(kind) = options.kind {
+        check_table(model, kind)?;
+    }
+    let mut walk = Walk::start(bucket, &options.selection, model).await?;
     let mut replay = Replay::default();
     while let Some((key, lines)) = walk.next(terminal.notes).await? {
-        let mut rows = PartitionedWriter::default();
+        let mut rows = PartitionedWriter::new(Arc::clone(model));
         for line in lines {
             if line.is_replayed {
                 replay.replayed_before += 1;
@@ -37,7 +43,14 @@ pub(super) async fn command(
                 walk.damaged.report(terminal.notes, &line, &problem)?;
                 continue;
             };
-            let rejection = append(&mut rows, &line, &payload, options.kind_source())?.err();
+            let rejection = append(
+                &mut rows,
+                &mut walk.cleaner,
+                &line,
+                &payload,
+                options.kind_source(),
+            )?
+            .err();
             replay.add(rejection.as_ref());
         }
         for partition in rows.into_partitions() {
@@ -66,19 +79,27 @@ pub(super) async fn command(
 /// Cleans a record and appends its rows, each with its sequence; it passes whole or not at all.
 fn append(
     rows: &mut PartitionedWriter<Vec<Sequence>>,
+    cleaner: &mut Cleaner,
     line: &Line,
     payload: &[u8],
     source: KindSource,
 ) -> Result<Result<(), Rejection>, LakeError> {
     let key = &line.record.partition_key;
-    rules::clean(&line.origin, key, payload, source, |sequence, row| {
-        let lineage = Lineage {
-            sequence,
-            ..line.origin.lineage()
-        };
-        rows.append(row, &lineage, Vec::new)?.push(sequence);
-        Ok(())
-    })
+    rules::clean(
+        cleaner,
+        &line.origin,
+        key,
+        payload,
+        source,
+        |sequence, row| {
+            let lineage = Lineage {
+                sequence,
+                ..line.origin.lineage()
+            };
+            rows.append(row, &lineage, Vec::new)?.push(sequence);
+            Ok(())
+        },
+    )
 }
 
 /// What became of the records.

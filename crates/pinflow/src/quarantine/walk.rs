@@ -1,7 +1,10 @@
 //! Quarantine, object by object: each record once, and whether it has been replayed.
 
+use cleaning::Cleaner;
+use model::Model;
 use std::collections::{HashMap, HashSet};
 use std::io::Write;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use aws_access::{Bucket, BucketError};
@@ -46,6 +49,7 @@ pub(super) struct Walk<'a> {
     seen: HashSet<Position>,
     pub(super) replayed: Replayed<'a>,
     pub(super) damaged: Damaged,
+    pub(super) cleaner: Cleaner,
 }
 
 type Read = Result<Result<Vec<QuarantineRecord>, LakeError>, BucketError>;
@@ -55,14 +59,20 @@ impl<'a> Walk<'a> {
     pub(super) async fn start(
         bucket: &'a Bucket,
         selection: &'a Selection,
+        model: &Arc<Model>,
     ) -> Result<Self, BucketError> {
         let keys = keys(bucket, selection.since).await?;
         let keys = keys.into_iter().map(|key| key.to_string());
-        Ok(Self::of_keys(bucket, selection, keys.collect()))
+        Ok(Self::of_keys(bucket, selection, model, keys.collect()))
     }
 
     /// Walks through some of the objects.
-    pub(super) fn of_keys(bucket: &'a Bucket, selection: &'a Selection, keys: Vec<String>) -> Self {
+    pub(super) fn of_keys(
+        bucket: &'a Bucket,
+        selection: &'a Selection,
+        model: &Arc<Model>,
+        keys: Vec<String>,
+    ) -> Self {
         let read = move |key: String| async move {
             let object = bucket.read(&key).await;
             (key, object.map(|object| read_quarantine(&object)))
@@ -73,9 +83,11 @@ impl<'a> Walk<'a> {
             seen: HashSet::new(),
             replayed: Replayed {
                 bucket,
+                kinds: model.kinds().collect(),
                 hours: HashMap::new(),
             },
             damaged: Damaged::default(),
+            cleaner: Cleaner::new(Arc::clone(model)),
         }
     }
 
@@ -127,7 +139,7 @@ impl<'a> Walk<'a> {
         }
         for line in &mut lines {
             let replayed = self.replayed.of_hour(line.hour(), &mut self.damaged, notes);
-            line.is_replayed = is_in(replayed.await?, &line.record);
+            line.is_replayed = is_in(&mut self.cleaner, replayed.await?, &line.record);
         }
         Ok(lines)
     }
@@ -135,7 +147,7 @@ impl<'a> Walk<'a> {
 
 /// Returns whether all rows of a record are among some positions. An aggregate that was quarantined whole has several,
 /// which may have been written to different objects, of which a replay that was killed wrote some.
-fn is_in(positions: &HashSet<Position>, record: &QuarantineRecord) -> bool {
+fn is_in(cleaner: &mut Cleaner, positions: &HashSet<Position>, record: &QuarantineRecord) -> bool {
     let has = |sequence| positions.contains(&Position::new(record.shard.clone(), sequence));
     if has(record.sequence_number.clone()) {
         return true;
@@ -146,7 +158,7 @@ fn is_in(positions: &HashSet<Position>, record: &QuarantineRecord) -> bool {
         return false;
     }
     let payload = record.payload().unwrap_or_default();
-    let places = rules::places(&payload);
+    let places = rules::places(cleaner, &payload);
     !places.is_empty()
         && places
             .iter()
@@ -167,6 +179,7 @@ pub(super) async fn keys(
 /// Which records have been replayed: those in the objects that replays write.
 pub(super) struct Replayed<'a> {
     bucket: &'a Bucket,
+    kinds: Vec<Kind>,
     hours: HashMap<ArrivalHour, HashSet<Position>>,
 }
 
@@ -183,8 +196,8 @@ impl Replayed<'_> {
         // Not `entry`, which would be held while the bucket is read.
         if !self.hours.contains_key(&hour) {
             let mut positions = HashSet::new();
-            for kind in Kind::ALL {
-                let prefix = ObjectKey::replay_prefix(kind, hour);
+            for kind in &self.kinds {
+                let prefix = ObjectKey::replay_prefix(*kind, hour);
                 for key in self.bucket.list(&prefix, None).await? {
                     match read_positions(self.bucket.read(&key).await?) {
                         Ok(rows) => positions.extend(rows),

@@ -11,7 +11,12 @@ use crate::test_stack::{TestStack, now};
 /// Runs a day some days from now, and returns what the merge of the pins counted.
 async fn run_daily(stack: &TestStack, days: u32) -> BTreeMap<String, u64> {
     let clock = Clock::new(move || now() + Duration::from_hours(24) * days);
-    let lake = Lake::from_bucket(&stack.stack.sdk_config(), "pinflow-lake").unwrap();
+    let lake = Lake::from_bucket(
+        &stack.stack.sdk_config(),
+        "pinflow-lake",
+        model::Model::load_from(None).unwrap(),
+    )
+    .unwrap();
     let mut config = Config::new("pinflow-lake");
     config.seal_after_hours = 24;
     config.clean_days = 3;

@@ -16,7 +16,7 @@ const ACCEPTED: (&str, &str, &str) = ("200 OK", "", r#"{"ShardId":"s","SequenceN
 fn rows(offsets: &[i64]) -> Vec<Row> {
     let row = |&offset: &i64| Row {
         offset,
-        key: Some(offset),
+        key: Some(offset.into()),
         json: format!("{{\"ind\":{offset}}}").into(),
     };
     offsets.iter().map(row).collect()
@@ -74,7 +74,7 @@ async fn only_the_rows_that_failed_are_sent_again() {
     ]);
     let poster = poster(&server.url, Wire::Events);
     let delivery = poster
-        .deliver(Kind::Geo, rows(&[1, 2, 3, 4]))
+        .deliver(Kind::named("geo"), rows(&[1, 2, 3, 4]))
         .await
         .unwrap();
     assert_eq!(sequences(&delivery), ["1", "2", "3"]);
@@ -96,7 +96,10 @@ async fn a_throttled_post_waits_as_long_as_it_is_asked_to() {
     ]);
     let poster = poster(&server.url, Wire::Kinesis);
     let started = Instant::now();
-    let delivery = poster.deliver(Kind::Pin, rows(&[1])).await.unwrap();
+    let delivery = poster
+        .deliver(Kind::named("pin"), rows(&[1]))
+        .await
+        .unwrap();
     assert!(started.elapsed() >= Duration::from_secs(1));
     assert_eq!(sequences(&delivery), ["1"]);
 }
@@ -110,7 +113,10 @@ async fn an_api_that_is_down_for_long_is_told() {
         problem,
     )]);
     let poster = poster(&server.url, Wire::Kafka);
-    let delivery = poster.deliver(Kind::Pin, rows(&[1, 2])).await.unwrap();
+    let delivery = poster
+        .deliver(Kind::named("pin"), rows(&[1, 2]))
+        .await
+        .unwrap();
     assert_eq!(
         failures(&delivery),
         [
@@ -130,7 +136,10 @@ async fn ctrl_c_ends_the_waiting() {
         stop.clone(),
     );
     stop.cancel();
-    let delivery = poster.deliver(Kind::Pin, rows(&[1])).await.unwrap();
+    let delivery = poster
+        .deliver(Kind::named("pin"), rows(&[1]))
+        .await
+        .unwrap();
     assert_eq!(failures(&delivery), ["pin 1, 1: 502 Bad Gateway: no body"]);
 }
 
@@ -139,7 +148,10 @@ async fn a_row_that_is_refused_is_told_with_the_problems_detail() {
     let problem = r#"{"type":"urn:pinflow:problem:not-json","title":"Not JSON","status":400,"detail":"expected a value at byte 9"}"#;
     let server = Server::start(vec![("400 Bad Request", "", problem)]);
     let poster = poster(&server.url, Wire::Kinesis);
-    let delivery = poster.deliver(Kind::User, rows(&[1])).await.unwrap();
+    let delivery = poster
+        .deliver(Kind::named("user"), rows(&[1]))
+        .await
+        .unwrap();
     assert_eq!(
         failures(&delivery),
         ["user 1, 1: 400 Bad Request: expected a value at byte 9"]
@@ -150,7 +162,7 @@ async fn a_row_that_is_refused_is_told_with_the_problems_detail() {
 async fn message(answer: (&'static str, &'static str, &'static str), wire: Wire) -> String {
     let server = Server::start(vec![answer]);
     let error = poster(&server.url, wire)
-        .deliver(Kind::Pin, rows(&[1]))
+        .deliver(Kind::named("pin"), rows(&[1]))
         .await;
     let port = server.url.port().unwrap().to_string();
     error.unwrap_err().to_string().replace(&port, "PORT")
@@ -177,7 +189,10 @@ async fn a_token_goes_out_with_each_request() {
         "the value has characters that a header cannot hold; look at the token"
     );
     let poster = posting_to(api("aaa.bbb.ccc").unwrap());
-    poster.deliver(Kind::Pin, rows(&[1])).await.unwrap();
+    poster
+        .deliver(Kind::named("pin"), rows(&[1]))
+        .await
+        .unwrap();
     let headers = server.headers();
     assert_eq!(
         headers[0].get("authorization").unwrap(),
@@ -199,7 +214,7 @@ async fn a_refused_connection_says_what_to_do() {
     drop(listener);
     let url = format!("http://127.0.0.1:{port}").parse().unwrap();
     let error = poster(&url, Wire::Events)
-        .deliver(Kind::Pin, rows(&[1]))
+        .deliver(Kind::named("pin"), rows(&[1]))
         .await;
     let message = error
         .unwrap_err()
@@ -230,8 +245,14 @@ async fn an_answer_that_is_not_the_apis_says_nothing_of_a_row() {
         // What it takes first shows that the address is right.
         let server = Server::start(vec![ACCEPTED, garbled, garbled, ACCEPTED]);
         let poster = poster(&server.url, Wire::Kinesis);
-        poster.deliver(Kind::Pin, rows(&[1])).await.unwrap();
-        let delivery = poster.deliver(Kind::Pin, rows(&[2])).await.unwrap();
+        poster
+            .deliver(Kind::named("pin"), rows(&[1]))
+            .await
+            .unwrap();
+        let delivery = poster
+            .deliver(Kind::named("pin"), rows(&[2]))
+            .await
+            .unwrap();
         assert_eq!(sequences(&delivery), ["1"], "{garbled:?}: it is sent again");
 
         let server = Server::serve(
@@ -241,9 +262,15 @@ async fn an_answer_that_is_not_the_apis_says_nothing_of_a_row() {
         let stop = CancellationToken::new();
         let api = Api::try_new(&server.url, Wire::Kinesis, &Access::default()).unwrap();
         let poster = Poster::new(api, 1, stop.clone());
-        poster.deliver(Kind::Pin, rows(&[1])).await.unwrap();
+        poster
+            .deliver(Kind::named("pin"), rows(&[1]))
+            .await
+            .unwrap();
         stop.cancel();
-        let delivery = poster.deliver(Kind::Pin, rows(&[2])).await.unwrap();
+        let delivery = poster
+            .deliver(Kind::named("pin"), rows(&[2]))
+            .await
+            .unwrap();
         assert!(
             !delivery.failed[0].is_about_the_row,
             "{garbled:?}: the post is not done"
@@ -268,7 +295,7 @@ async fn a_bad_row_does_not_keep_the_others_of_its_request_out() {
     ]);
     let poster = poster(&server.url, Wire::Kinesis);
     let delivery = poster
-        .deliver(Kind::Pin, rows(&[1, 2, 3, 4]))
+        .deliver(Kind::named("pin"), rows(&[1, 2, 3, 4]))
         .await
         .unwrap();
     assert_eq!(sequences(&delivery), ["1", "2", "3"]);
@@ -298,7 +325,10 @@ async fn each_attempt_is_signed_anew() {
     let server = Server::start(vec![("503 Service Unavailable", "", ""), ACCEPTED]);
     let host = format!("127.0.0.1:{}", server.url.port().unwrap());
     let poster = signing_poster(&server.url);
-    let delivery = poster.deliver(Kind::Pin, rows(&[1])).await.unwrap();
+    let delivery = poster
+        .deliver(Kind::named("pin"), rows(&[1]))
+        .await
+        .unwrap();
     assert_eq!(sequences(&delivery), ["1"]);
     let headers = server.headers();
     let values = |name: &str| {
@@ -331,7 +361,7 @@ async fn a_signature_that_is_refused_is_told_and_not_sent_again() {
     let forbidden = ("403 Forbidden", "", r#"{"message":"Forbidden"}"#);
     let server = Server::start(vec![forbidden]);
     let error = signing_poster(&server.url)
-        .deliver(Kind::Pin, rows(&[1]))
+        .deliver(Kind::named("pin"), rows(&[1]))
         .await;
     let port = server.url.port().unwrap().to_string();
     let message = error.unwrap_err().to_string().replace(&port, "PORT");
@@ -340,8 +370,14 @@ async fn a_signature_that_is_refused_is_told_and_not_sent_again() {
     // The right may be taken away in the middle of a run.
     let server = Server::start(vec![ACCEPTED, forbidden]);
     let poster = signing_poster(&server.url);
-    poster.deliver(Kind::Pin, rows(&[1])).await.unwrap();
-    let delivery = poster.deliver(Kind::Pin, rows(&[2])).await.unwrap();
+    poster
+        .deliver(Kind::named("pin"), rows(&[1]))
+        .await
+        .unwrap();
+    let delivery = poster
+        .deliver(Kind::named("pin"), rows(&[2]))
+        .await
+        .unwrap();
     assert_eq!(
         failures(&delivery),
         [
@@ -362,7 +398,7 @@ async fn a_login_in_the_url_is_in_no_message() {
             .parse()
             .unwrap();
         let error = poster(&url, Wire::Events)
-            .deliver(Kind::Geo, rows(&[1]))
+            .deliver(Kind::named("geo"), rows(&[1]))
             .await
             .unwrap_err();
         assert!(

@@ -3,9 +3,9 @@
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
-use event_model::Kind;
+use model::{Model, Table};
 
-use super::{Post, PostedRow, SourceError, ndjson, sequence};
+use super::{Post, PostedRow, RowKey, SourceError, ndjson, sequence};
 
 /// The rows of a data folder, in the order in which they are posted.
 #[derive(Debug)]
@@ -23,18 +23,25 @@ const WITHOUT_KEY: i64 = i64::MIN / 2;
 
 impl Folder {
     /// Reads the folder. Nothing is posted before all of it was found readable.
-    pub(super) fn open(folder: &Path) -> Result<Self, SourceError> {
+    pub(super) fn open(model: &Model, folder: &Path) -> Result<Self, SourceError> {
         let mut rows: HashMap<i64, Vec<PostedRow>> = HashMap::new();
         let mut table_order = Vec::new();
         let mut seen = HashSet::new();
         let mut without_key = WITHOUT_KEY;
-        // Kinds come in the order pin, geo, user, which is the order of a post's rows too.
-        for kind in Kind::ALL {
-            for row in ndjson::read(folder, kind)? {
-                let offset = row.key.unwrap_or_else(|| {
-                    without_key -= 1;
-                    without_key
-                });
+        let has_file = |table: &&Table| ndjson::path(folder, table).exists();
+        let tables: Vec<&Table> = model.tables().iter().filter(has_file).collect();
+        // Of a folder without any, the error names the first.
+        let first = model.tables().first().filter(|_| tables.is_empty());
+        for table in tables.into_iter().chain(first) {
+            for row in ndjson::read(folder, table)? {
+                let offset = match &row.key {
+                    Some(RowKey::Integer(key)) => *key,
+                    // A row of a post of its own.
+                    Some(RowKey::Text(_)) | None => {
+                        without_key -= 1;
+                        without_key
+                    }
+                };
                 if seen.insert(offset) {
                     table_order.push(offset);
                 }
@@ -100,6 +107,10 @@ mod tests {
         folder
     }
 
+    fn open(folder: &Path) -> Result<Folder, SourceError> {
+        Folder::open(&Model::load_from(None).unwrap(), folder)
+    }
+
     const PIN: (&str, &str) = ("pin.ndjson", "{\"index\": 5}\n{\"index\": 2}\n");
     const GEO: (&str, &str) = (
         "geo.ndjson",
@@ -126,14 +137,14 @@ mod tests {
     #[test]
     fn offsets_without_a_row_are_skipped_and_the_sequence_starts_again() {
         let dir = folder(&[PIN, GEO, USER, ("row_sequence.json", "[9, 1, 5, 9, 7, 2]")]);
-        let mut folder = Folder::open(dir.path()).unwrap();
+        let mut folder = open(dir.path()).unwrap();
         assert_eq!(
             posts(&mut folder, 6),
             expected(&[
                 (9, "geo"),
                 (5, "pin user"),
                 (9, "geo"),
-                (2, "pin geo"),
+                (2, "geo pin"),
                 (9, "geo"),
                 (5, "pin user")
             ])
@@ -141,12 +152,12 @@ mod tests {
     }
 
     #[test]
-    fn without_a_sequence_the_order_is_that_of_the_pins() {
+    fn without_a_sequence_the_order_is_that_of_the_first_table() {
         let dir = folder(&[PIN, GEO, USER]);
-        let mut folder = Folder::open(dir.path()).unwrap();
+        let mut folder = open(dir.path()).unwrap();
         assert_eq!(
             posts(&mut folder, 4),
-            expected(&[(5, "pin user"), (2, "pin geo"), (9, "geo"), (5, "pin user")])
+            expected(&[(2, "geo pin"), (9, "geo"), (5, "pin user"), (2, "geo pin")])
         );
     }
 
@@ -154,9 +165,9 @@ mod tests {
     fn turns_that_are_skipped_are_not_returned() {
         let dir = folder(&[PIN, GEO, USER]);
         for skipped in [1, 4, 301] {
-            let mut folder = Folder::open(dir.path()).unwrap();
+            let mut folder = open(dir.path()).unwrap();
             folder.skip(skipped);
-            assert_eq!(folder.next_post().offset, 2, "{skipped}");
+            assert_eq!(folder.next_post().offset, 9, "{skipped}");
         }
     }
 
@@ -164,7 +175,8 @@ mod tests {
     fn a_row_that_stands_twice_in_a_file_is_posted_twice() {
         let pins = "{\"index\": 5}\n{\"index\": 5, \"title\": \"later\"}\n";
         let dir = folder(&[("pin.ndjson", pins), GEO, USER]);
-        let mut folder = Folder::open(dir.path()).unwrap();
+        let mut folder = open(dir.path()).unwrap();
+        folder.skip(2);
         let post = folder.next_post();
         assert_eq!(post.rows.len(), 3);
         assert_eq!(
@@ -178,21 +190,20 @@ mod tests {
         let pins = "{\"index\": 5}\n{\"title\": \"none\"}\n{\"index\": 1.5}\n";
         let files = [("pin.ndjson", pins), GEO, USER];
         let dir = folder(&files);
-        let mut without_sequence = Folder::open(dir.path()).unwrap();
+        let mut without_sequence = open(dir.path()).unwrap();
         let kinds = |posts: Vec<(i64, String)>| posts.into_iter().map(|(_, kinds)| kinds);
         let kinds: Vec<_> = kinds(posts(&mut without_sequence, 5)).collect();
-        assert_eq!(kinds, ["pin user", "pin", "pin", "geo", "geo"]);
+        assert_eq!(kinds, ["geo", "geo", "pin user", "pin", "pin"]);
         let dir = folder(&[&files[..], &[("row_sequence.json", "[9, 9]")]].concat());
-        let mut with_sequence = Folder::open(dir.path()).unwrap();
+        let mut with_sequence = open(dir.path()).unwrap();
         let rows: usize = (0..4).map(|_| with_sequence.next_post().rows.len()).sum();
         assert_eq!(rows, 4);
     }
 
     #[test]
     fn a_folder_that_cannot_be_posted_from_says_why() {
-        let error =
-            |files: &[(&str, &str)]| Folder::open(folder(files).path()).unwrap_err().to_string();
-        assert!(error(&[PIN, USER]).contains("geo.ndjson`; a data folder has pin.ndjson"));
+        let error = |files: &[(&str, &str)]| open(folder(files).path()).unwrap_err().to_string();
+        assert!(error(&[("pins.ndjson", "{}")]).contains("geo.ndjson`; a data folder has a file"));
         let empty = [
             ("pin.ndjson", ""),
             ("geo.ndjson", "\n"),

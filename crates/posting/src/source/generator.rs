@@ -8,10 +8,14 @@ mod geo;
 mod json;
 mod persona;
 mod pin;
+mod typed;
 mod user;
 mod vocabulary;
 
-use event_model::Kind;
+use std::sync::Arc;
+
+use event_model::{KeyValue, Kind};
+use model::{Model, Table};
 
 use super::{Post, PostedRow};
 use dice::{Dice, Purpose};
@@ -26,6 +30,7 @@ const NEWER_ONE_IN: u64 = 5;
 /// An endless source of generated posts.
 #[derive(Debug)]
 pub struct Generator {
+    model: Arc<Model>,
     seed: u64,
     /// Posts so far.
     posts: u64,
@@ -34,9 +39,10 @@ pub struct Generator {
 }
 
 impl Generator {
-    /// Makes the generator of a seed, which starts with its first post.
-    pub fn new(seed: u64) -> Self {
+    /// Makes the generator of a seed and of a model's tables, which starts with its first post.
+    pub fn new(model: Arc<Model>, seed: u64) -> Self {
         Self {
+            model,
             seed,
             posts: 0,
             known: 0,
@@ -49,10 +55,10 @@ impl Generator {
         self.posts += 1;
         if self.known > 0 && dice.one_in(REPEAT_ONE_IN) {
             let version = u64::from(dice.one_in(NEWER_ONE_IN));
-            return post(self.seed, dice.below(self.known), version);
+            return self.post(dice.below(self.known), version);
         }
         self.known += 1;
-        post(self.seed, self.known - 1, 0)
+        self.post(self.known - 1, 0)
     }
 
     /// Goes past posts, as if they had been returned.
@@ -64,32 +70,80 @@ impl Generator {
     }
 }
 
-/// Returns the rows with this number. A newer version has other followers and another age.
-fn post(seed: u64, number: u64, version: u64) -> Post {
-    let offset = offset(seed, number);
-    let persona = Persona::of_row(seed, number);
-    let rows = Kind::ALL.map(|kind| {
-        let mut dice = Dice::new(seed, Purpose::Row(kind), number);
-        let mut row = match kind {
-            Kind::Pin => pin::row(&mut dice, offset, &persona, version),
-            Kind::Geo => geo::row(&mut dice, offset, &persona),
-            Kind::User => user::row(&mut dice, offset, &persona, version),
-        };
-        let mut posted_as = kind;
-        match dirt::add_dirt(&mut dice, kind, &mut row) {
-            Some(Flaw::PostedElsewhere) if kind != Kind::User => posted_as = Kind::User,
-            Some(Flaw::PostedElsewhere) => posted_as = Kind::Pin,
-            Some(Flaw::InTheRow) | None => {}
+impl Generator {
+    /// Returns the rows with this number. A newer version has other followers and another age.
+    fn post(&self, number: u64, version: u64) -> Post {
+        let offset = offset(self.seed, number);
+        let persona = Persona::of_row(self.seed, number);
+        let rows = self.model.tables().iter().map(|table| {
+            let mut dice = Dice::new(self.seed, Purpose::Row(table.kind), number);
+            let Some(vocabulary) = Vocabulary::of(table) else {
+                return typed::row(&mut dice, table, offset, version);
+            };
+            let mut row = match vocabulary {
+                Vocabulary::Pin => pin::row(&mut dice, offset, &persona, version),
+                Vocabulary::Geo => geo::row(&mut dice, offset, &persona),
+                Vocabulary::User => user::row(&mut dice, offset, &persona, version),
+            };
+            let mut posted_as = table.kind;
+            if let Some(Flaw::PostedElsewhere) = dirt::add_dirt(&mut dice, vocabulary, &mut row) {
+                let other = vocabulary.elsewhere().kind();
+                posted_as = self
+                    .model
+                    .table(other)
+                    .map_or(posted_as, |table| table.kind);
+            }
+            PostedRow {
+                kind: posted_as,
+                key: Some(KeyValue::Integer(offset)),
+                json: row.render(dirt::style(&mut dice)),
+            }
+        });
+        Post {
+            offset,
+            rows: rows.collect(),
         }
-        PostedRow {
-            kind: posted_as,
-            key: Some(offset),
-            json: row.render(dirt::style(&mut dice)),
+    }
+}
+
+/// The tables whose rows are made up with words of their own; those of others are made up by the types of their columns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Vocabulary {
+    Pin,
+    Geo,
+    User,
+}
+
+impl Vocabulary {
+    /// Returns the vocabulary of a table that has this one's name and key.
+    fn of(table: &Table) -> Option<Self> {
+        let mut all = [Self::Pin, Self::Geo, Self::User].into_iter();
+        let key = table.key_column()?;
+        all.find(|vocabulary| {
+            let (name, key_name) = vocabulary.names();
+            table.kind.as_str() == name && key.from.iter().any(|from| from == key_name)
+        })
+    }
+
+    /// Returns the names of the table and of its key's field.
+    const fn names(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Pin => ("pin", "index"),
+            Self::Geo => ("geo", "ind"),
+            Self::User => ("user", "ind"),
         }
-    });
-    Post {
-        offset,
-        rows: rows.into(),
+    }
+
+    const fn kind(self) -> Kind {
+        Kind::named(self.names().0)
+    }
+
+    /// Returns the table that a row is posted to by mistake.
+    const fn elsewhere(self) -> Self {
+        match self {
+            Self::User => Self::Pin,
+            Self::Pin | Self::Geo => Self::User,
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! The database of the old script: three tables, read over one connection.
+//! The database of the old script: its tables, read over one connection.
 //!
 //! A post consists of the rows that are at the same place in each table, as `SELECT * FROM <table> LIMIT <offset>, 1` finds
 //! them; the tables are sorted by their key, so that each run finds the same rows. A walk through a table goes on after the
@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use std::path::Path;
 use std::time::Duration;
 
-use event_model::Kind;
+use model::Model;
 use sqlx::mysql::{MySqlConnectOptions, MySqlRow, MySqlSslMode};
 use sqlx::{
     AssertSqlSafe, Column as _, ConnectOptions as _, MySqlConnection, Row as _, TypeInfo as _,
@@ -20,7 +20,7 @@ use sqlx::{
 use tokio::time::timeout;
 
 use super::order::Order;
-use super::{Post, PostedRow, ndjson};
+use super::{Post, PostedRow, RowKey, ndjson};
 use creds::Creds;
 use error::Fault;
 
@@ -46,9 +46,11 @@ pub struct Mysql {
 /// A table, and by what its rows are sorted.
 #[derive(Debug)]
 struct Table {
-    kind: Kind,
-    name: &'static str,
-    key: &'static str,
+    /// The table of the model.
+    of_model: model::Table,
+    name: String,
+    /// The key's column, in quotes; none for a table that has no key.
+    key: Option<String>,
     sorted_by: String,
     /// Where the walk through the table is, if the rows before it were read.
     cursor: Option<Cursor>,
@@ -77,8 +79,8 @@ impl Table {
             ..
         } = self;
         let cursor = self.cursor.as_ref().filter(|cursor| cursor.place == first);
-        let (from, skipped) = match cursor {
-            Some(cursor) => (
+        let (from, skipped) = match cursor.zip(key.as_deref()) {
+            Some((cursor, key)) => (
                 format!("WHERE {key} >= {} ", cursor.key),
                 cursor.rows_of_key,
             ),
@@ -98,12 +100,16 @@ impl Table {
         };
         let before = self.cursor.take();
         // A key of another type is sorted in another way than it is compared with a number.
-        let column = read.try_column(self.key.trim_matches('`'));
-        let is_integer = column.is_ok_and(|column| column.type_info().name().contains("INT"));
-        let Some(key) = last.key.filter(|_| is_integer) else {
+        let Some(name) = &self.key else {
             return;
         };
-        let of_key = rows.iter().rev().take_while(|row| row.key == Some(key));
+        let column = read.try_column(name.trim_matches('`'));
+        let is_integer = column.is_ok_and(|column| column.type_info().name().contains("INT"));
+        let Some(RowKey::Integer(key)) = last.key.clone().filter(|_| is_integer) else {
+            return;
+        };
+        let same = Some(RowKey::Integer(key));
+        let of_key = rows.iter().rev().take_while(|row| row.key == same);
         let of_key = of_key.count() as u64;
         let goes_on = |cursor: &Cursor| {
             cursor.key == key && of_key == rows.len() as u64 && cursor.place + of_key <= place
@@ -124,21 +130,13 @@ const QUERY_TIMEOUT: Duration = Duration::from_mins(1);
 /// Most posts that are read in one query per table, when their rows follow each other.
 const MAX_POSTS: u64 = 100;
 
-/// Name of the table of a kind, and of its key.
-fn table_of(kind: Kind) -> (&'static str, &'static str) {
-    match kind {
-        Kind::Pin => ("pinterest_data", "`index`"),
-        Kind::Geo => ("geolocation_data", "`ind`"),
-        Kind::User => ("user_data", "`ind`"),
-    }
-}
-
 impl Mysql {
-    /// Logs in with a file of the keys HOST, USER, PASSWORD, DATABASE and PORT, and looks at the three tables.
+    /// Logs in with a file of the keys HOST, USER, PASSWORD, DATABASE and PORT, and looks at the tables that have a label of
+    /// the model's.
     ///
     /// A connection to another machine is encrypted, with a certificate for its name of an authority that this machine or the
     /// file `SSL_CA` trusts; one to this machine if the server offers it.
-    pub async fn open(path: &Path, order: Order) -> Result<Self, MysqlError> {
+    pub async fn open(model: &Model, path: &Path, order: Order) -> Result<Self, MysqlError> {
         let creds = Creds::read(path)?;
         let connection = connect(&creds)
             .await
@@ -153,8 +151,19 @@ impl Mysql {
             next: 0,
             ready: VecDeque::new(),
         };
-        for kind in Kind::ALL {
-            mysql.add_table(kind).await?;
+        let names = mysql.names("SHOW TABLES".to_owned(), "").await?;
+        for table in model.tables() {
+            let mut labels = table.labels.iter();
+            if let Some(name) = labels.find(|label| names.contains(label)) {
+                mysql.add_table(table.clone(), name.clone()).await?;
+            }
+        }
+        if mysql.tables.is_empty() {
+            let labels = model.tables().iter().flat_map(|table| &table.labels);
+            return Err(MysqlError::NoTable {
+                database: mysql.database,
+                names: labels.cloned().collect::<Vec<_>>().join(", "),
+            });
         }
         let problem = match mysql.rows {
             0 => "its tables are empty",
@@ -226,61 +235,72 @@ impl Mysql {
         count: u64,
     ) -> Result<Vec<PostedRow>, MysqlError> {
         let table = &mut self.tables[table];
-        let (kind, name) = (table.kind, table.name);
+        let name = table.name.clone();
         let sql = table.statement(first, count);
         let answer = query(&mut self.connection, sql).await;
-        let answer = answer.map_err(|fault| fault.in_query(&self.address, &self.database, name))?;
+        let answer =
+            answer.map_err(|fault| fault.in_query(&self.address, &self.database, &name))?;
         let mut rows = Vec::new();
         for (place, row) in (first..).zip(&answer) {
             let json = value::render(row).map_err(|problem| MysqlError::BadValue {
-                table: name,
+                table: name.clone(),
                 offset: place,
                 problem,
             })?;
             // What is rendered is JSON.
-            let key = ndjson::key(&json, kind).ok().flatten();
+            let key = ndjson::key(&json, &table.of_model).ok().flatten();
+            let kind = table.of_model.kind;
             rows.push(PostedRow { kind, key, json });
         }
         table.go_past(first + count, &answer, &rows);
         Ok(rows)
     }
 
-    /// Looks at the table of a kind.
-    async fn add_table(&mut self, kind: Kind) -> Result<(), MysqlError> {
-        let (name, key) = table_of(kind);
-        let sql = format!("SELECT COUNT(*), COUNT(DISTINCT {key}) FROM `{name}`");
-        let counts = self.query(name, sql).await?;
+    /// Looks at a table of the database.
+    async fn add_table(&mut self, of_model: model::Table, name: String) -> Result<(), MysqlError> {
+        let columns = self
+            .names(format!("SHOW COLUMNS FROM `{name}`"), &name)
+            .await?;
+        let fields = of_model.key_column().map(|column| column.from.iter());
+        let mut fields = fields.into_iter().flatten();
+        let key = fields.find(|field| columns.contains(field));
+        let key = key.map(|key| format!("`{key}`"));
+        let distinct = key.as_deref().unwrap_or("NULL");
+        let sql = format!("SELECT COUNT(*), COUNT(DISTINCT {distinct}) FROM `{name}`");
+        let counts = self.query(&name, sql).await?;
         let count = |column: usize| -> u64 {
             let text = counts
                 .first()
                 .and_then(|row| row.try_get_unchecked::<&str, _>(column).ok());
             text.and_then(|text| text.parse().ok()).unwrap_or_default()
         };
-        let mut sorted_by = key.to_owned();
+        let mut sorted_by: Vec<String> = key.iter().cloned().collect();
         if count(0) != count(1) {
             // Rows with the same key would come in another order in each query, and one of them twice.
-            let sql = format!("SELECT * FROM `{name}` LIMIT 1");
-            let row = self.query(name, sql).await?;
-            for column in 1..=row.first().map_or(0, MySqlRow::len) {
-                sorted_by = format!("{sorted_by}, {column}");
-            }
+            sorted_by.extend((1..=columns.len()).map(|place| place.to_string()));
         }
         self.rows = self.rows.max(count(0));
         self.tables.push(Table {
-            kind,
+            of_model,
             name,
             key,
-            sorted_by,
+            sorted_by: sorted_by.join(", "),
             cursor: None,
         });
         Ok(())
     }
 
-    async fn query(
-        &mut self,
-        table: &'static str,
-        sql: String,
-    ) -> Result<Vec<MySqlRow>, MysqlError> {
+    /// Returns the first column of an answer, which is one of names.
+    async fn names(&mut self, sql: String, table: &str) -> Result<Vec<String>, MysqlError> {
+        let answer = self.query(table, sql).await?;
+        let names = answer.iter().filter_map(|row| {
+            let name = row.try_get_unchecked::<&[u8], _>(0).ok()?;
+            String::from_utf8(name.to_vec()).ok()
+        });
+        Ok(names.collect())
+    }
+
+    async fn query(&mut self, table: &str, sql: String) -> Result<Vec<MySqlRow>, MysqlError> {
         let answer = query(&mut self.connection, sql).await;
         answer.map_err(|fault| fault.in_query(&self.address, &self.database, table))
     }

@@ -2,17 +2,20 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use arrow::datatypes::SchemaRef;
 use event_model::Kind;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::ToSpan as _;
 use jiff::civil::Date;
 use lake::archive::{ArchivedDate, ArchivedFile, marker_date, marker_key, month_prefix};
 use lake::{ObjectKey, SequenceRange};
+use model::Table;
 use object_store::ObjectStoreExt as _;
 use object_store::path::Path;
 use tracing::info;
 
 use crate::DailyError;
+use crate::merge::keys::{Key, RowRules, TableKey, TextKey};
 use crate::merge::plan::Pending;
 use crate::merge::read::read_keys;
 use crate::merge::sources as merge_sources;
@@ -23,7 +26,7 @@ use crate::storage::objects::{list, put};
 use crate::table::change::evolved;
 use crate::table::delta::CuratedTable;
 use crate::table::manifest::{Manifest, PartOf};
-use crate::table::rewrite::{FileNames, Target, rewrite};
+use crate::table::rewrite::{FileNames, Source, Target, rewrite};
 use crate::work::{Work, join};
 
 /// Dates of a table that one run archives, at most: the next one goes on.
@@ -150,17 +153,15 @@ async fn archive_date(
     let mut sources = Vec::new();
     let (mut rows, mut objects) = (0, 0);
     for pending in chunks(found) {
-        let read = read_keys(&store, kind, pending, &schema, usize::MAX).await?;
-        schema = evolved(&schema, &read.schema).unwrap_or(schema);
-        let mut keys = read.keys;
-        let kept = tokio::task::spawn_blocking(move || {
-            keep_each_record(&mut keys);
-            keys
-        });
-        let kept = join(kept).await?;
-        rows += kept.len() as u64;
-        objects += read.objects.len() as u64;
-        sources.extend(merge_sources(&read.objects, kept));
+        let of_model = work.lake.table(kind)?;
+        let chunk = match RowRules::of(of_model).key {
+            TableKey::Integer(_) => chunk::<i64>(work, of_model, pending, &schema).await?,
+            _ => chunk::<TextKey>(work, of_model, pending, &schema).await?,
+        };
+        schema = evolved(&schema, &chunk.schema).unwrap_or(schema);
+        rows += chunk.rows;
+        objects += chunk.objects;
+        sources.extend(chunk.sources);
     }
     let prefix = format!("{}{date}", month_prefix(kind, date));
     let target = Target {
@@ -195,6 +196,36 @@ async fn archive_date(
     )
     .await?;
     Ok(rows)
+}
+
+/// Rows of some objects, each record once.
+struct Chunk {
+    sources: Vec<Source>,
+    rows: u64,
+    objects: u64,
+    schema: SchemaRef,
+}
+
+async fn chunk<K: Key>(
+    work: &Work,
+    table: &Table,
+    pending: Vec<Pending>,
+    schema: &SchemaRef,
+) -> Result<Chunk, DailyError> {
+    let store = work.lake.store();
+    let read = read_keys::<K>(&store, table, pending, schema, usize::MAX).await?;
+    let mut keys = read.keys;
+    let kept = tokio::task::spawn_blocking(move || {
+        keep_each_record(&mut keys);
+        keys
+    });
+    let kept = join(kept).await?;
+    Ok(Chunk {
+        rows: kept.len() as u64,
+        objects: read.objects.len() as u64,
+        sources: merge_sources(&read.objects, kept),
+        schema: read.schema,
+    })
 }
 
 /// Divides objects, sorted by the batches that their rows came in, into chunks that share no record: as large as memory likes, but for

@@ -87,13 +87,13 @@ pub(crate) async fn compact(work: &Work, kind: Kind) -> Result<Option<Compaction
     }))
 }
 
-/// Packs small files into bins of some, neighbours by `ind`, each of about the size of a file.
+/// Packs small files into bins of some, neighbours by key, each of about the size of a file.
 fn pack(files: Vec<CuratedFile>, sizes: &Sizes) -> Vec<Vec<CuratedFile>> {
     let mut small: Vec<_> = files
         .into_iter()
         .filter(|file| file.size < sizes.small_bytes())
         .collect();
-    small.sort_by(|a, b| (a.inds, &a.path).cmp(&(b.inds, &b.path)));
+    small.sort_by(|a, b| (&a.range, &a.path).cmp(&(&b.range, &b.path)));
     let mut bins: Vec<Vec<CuratedFile>> = Vec::new();
     let mut open_bytes = 0;
     for file in small {

@@ -7,8 +7,11 @@ use daily_report::summary::{MergeCounts, RowBalance};
 use event_model::Kind;
 use tracing::warn;
 
+use super::keys::Key;
 use crate::table::change::Committed;
 
+/// Prefix of the names of the steps that merge.
+const MERGE: &str = "merge-";
 /// Prefix of the counts of a merge's step that say what the rules changed.
 const CHANGED: &str = "changed.";
 /// The count of keys whose latest version nothing decides.
@@ -30,7 +33,7 @@ pub(crate) struct MergeOutcome {
     /// The version that it made or found, and the table's rows.
     pub(crate) table: Committed,
     /// Some of the keys whose latest version nothing decides.
-    pub(crate) undecided: Vec<i64>,
+    pub(crate) undecided: Vec<String>,
     /// Objects of the table, of this and of earlier merges, that cannot be read.
     pub(crate) unreadable: u64,
 }
@@ -42,34 +45,39 @@ impl MergeOutcome {
         for (rule, count) in &slice.changes {
             *self.changes.entry(rule.clone()).or_default() += count;
         }
-        self.undecided.extend(&slice.undecided);
+        self.undecided.extend(slice.undecided.iter().cloned());
         self.undecided.sort_unstable();
         self.undecided.dedup();
         self.undecided.truncate(UNDECIDED_EXAMPLES);
     }
 
     /// Counts the keys whose latest version nothing decides, and keeps some as examples.
-    pub(crate) fn count_undecided(&mut self, kind: Kind, mut inds: Vec<i64>) {
-        inds.sort_unstable();
-        inds.dedup();
-        self.counts.order_undecided = inds.len() as u64;
-        if inds.is_empty() {
+    pub(crate) fn count_undecided<K: Key>(&mut self, kind: Kind, mut keys: Vec<K>) {
+        keys.sort_unstable();
+        keys.dedup();
+        self.counts.order_undecided = keys.len() as u64;
+        if keys.is_empty() {
             return;
         }
         warn!(
-            merge.order_undecided = inds.len(),
+            merge.order_undecided = keys.len(),
             "Of {} keys of {kind} nobody can say which version is the latest, as {:?}",
-            inds.len(),
-            inds.get(..UNDECIDED_EXAMPLES).unwrap_or(&inds)
+            keys.len(),
+            keys.get(..UNDECIDED_EXAMPLES).unwrap_or(&keys)
         );
-        inds.truncate(UNDECIDED_EXAMPLES);
-        self.undecided = inds;
+        keys.truncate(UNDECIDED_EXAMPLES);
+        self.undecided = keys.iter().map(K::to_string).collect();
     }
 }
 
 /// Returns the name of the step that merges a kind.
 pub(crate) fn merge_step(kind: Kind) -> String {
-    format!("merge-{kind}")
+    format!("{MERGE}{kind}")
+}
+
+/// Tells whether a step merges a table.
+pub(crate) fn is_merge_step(name: &str) -> bool {
+    name.starts_with(MERGE)
 }
 
 /// Spells what a merge did as the counts of its step.
@@ -102,7 +110,7 @@ pub(crate) fn merge_counts(outcome: &MergeOutcome) -> BTreeMap<String, u64> {
         .iter()
         .map(|(rule, count)| (format!("{CHANGED}{rule}"), *count));
     let undecided = outcome.undecided.iter();
-    let undecided = undecided.map(|ind| (format!("{UNDECIDED}{ind}"), 1));
+    let undecided = undecided.map(|key| (format!("{UNDECIDED}{key}"), 1));
     // Most merges have none.
     let seldom = [(ORDER_UNDECIDED, order_undecided), (LATE, late)];
     let seldom = seldom.into_iter().filter(|(_, count)| *count > 0);
@@ -138,8 +146,8 @@ pub(crate) fn read_merge_counts(step: &StepRecord) -> MergeCounts {
 }
 
 /// Returns the key that a count of a step names as an example of those whose latest version nothing decides.
-pub(crate) fn undecided_key(count: &str) -> Option<i64> {
-    count.strip_prefix(UNDECIDED)?.parse().ok()
+pub(crate) fn undecided_key(count: &str) -> Option<&str> {
+    count.strip_prefix(UNDECIDED)
 }
 
 /// Returns the rule whose changed values a count of a step is; `None` for another count.

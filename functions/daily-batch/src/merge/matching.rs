@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::datatypes::Int64Type;
 use daily_report::summary::MergeCounts;
 use event_model::Kind;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
@@ -14,7 +13,8 @@ use parquet::arrow::async_reader::{ParquetRecordBatchStream, ParquetRecordBatchS
 use parquet::errors::ParquetError;
 use tracing::error;
 
-use super::versions::{KEY_COLUMNS, Precedence, RowKey, Version, precedence, primitive, versions};
+use super::keys::{Key, RowRules, TableKey};
+use super::versions::{Precedence, RowKey, Version, precedence, versions};
 use crate::DailyError;
 use crate::error::RowsError;
 use crate::storage::parquet_input::plain_types;
@@ -25,32 +25,44 @@ use crate::work::{join, workers};
 /// For each file of a table the places of rows that must go, in ascending order.
 pub(crate) type Places = Vec<Vec<u32>>;
 
-/// A row of a file and the new row with the same `ind`, as places in the file and in the list of new rows.
+/// A row of a file and the new row with the same key, as places in the file and in the list of new rows.
 type Pair = (u32, u32);
 
-/// A row of a table that shares its `ind` with others, as the file's place in the list of files and the row's in the file.
-type Row = (i64, u32, u32);
+/// A row of a table that shares its key with others, as the file's place in the list of files and the row's in the file.
+type Row<K> = (K, u32, u32);
 
 /// Drops those new rows that the table has already, or has a later version of, and finds the rows that the others replace.
 ///
-/// `keys` are sorted by `ind`, one each. Of the files, only the column `ind` is read, and nothing of those whose range of
-/// `ind`s holds no new row; the versions are read for the rows that meet one. Rows of the table are not kept in memory.
-/// `gone` are rows that are as good as removed; `undecided` gets the `ind`s of which nobody can say whether the table's row or
-/// the new one is later. Returns `None` when the table has an `ind` twice that a new row has too.
-pub(crate) async fn match_table(
+/// `keys` are sorted, one each. Of the files, only the columns of the key are read, and nothing of those whose range of keys holds no new
+/// row; the versions are read for the rows that meet one. Rows of the table are not kept in memory. `gone` are rows that are as good as
+/// removed; `undecided` gets the keys of which nobody can say whether the table's row or the new one is later. Returns `None` when the
+/// table has a key twice that a new row has too.
+pub(crate) async fn match_table<K: Key>(
     store: &Arc<dyn ObjectStore>,
-    kind: Kind,
+    (kind, rules): (Kind, &RowRules),
     files: &[CuratedFile],
-    keys: &mut Vec<RowKey>,
+    keys: &mut Vec<RowKey<K>>,
     counts: &mut MergeCounts,
     gone: &Places,
-    undecided: &mut Vec<i64>,
+    undecided: &mut Vec<K>,
 ) -> Result<Option<Places>, DailyError> {
-    let inds: Arc<Vec<i64>> = Arc::new(keys.iter().map(|key| key.ind).collect());
+    let range = rules.key.range_of_keys(keys);
+    let values: Arc<Vec<K>> = Arc::new(keys.iter().map(|key| key.key.clone()).collect());
     let pairs: Vec<Vec<Pair>> = stream::iter(files)
         .map(|file| {
-            let (store, file, inds) = (Arc::clone(store), file.clone(), Arc::clone(&inds));
-            let task = tokio::spawn(async move { pairs(store, kind, file, inds).await });
+            let is_apart = match (&file.range, &range) {
+                (Some(of_file), Some(of_keys)) => of_file.is_apart_from(of_keys),
+                _ => values.is_empty(),
+            };
+            let (store, file, values) = (Arc::clone(store), file.clone(), Arc::clone(&values));
+            let key = rules.key.clone();
+            let task = tokio::spawn(async move {
+                if is_apart {
+                    return Ok(Vec::new());
+                }
+                let found = find_pairs(store, &file, &key, &values).await;
+                found.map_err(|error| unreadable(kind, &file, error))
+            });
             async { join(task).await? }
         })
         .buffered(workers())
@@ -64,7 +76,7 @@ pub(crate) async fn match_table(
         pairs.retain(|(row, _)| gone.binary_search(row).is_err());
         let mut rows = Vec::new();
         if !pairs.is_empty() {
-            let old = old_versions(store, file, pairs.iter().map(|(row, _)| *row))
+            let old = old_versions(store, file, rules, pairs.iter().map(|(row, _)| *row))
                 .await
                 .map_err(|error| unreadable(kind, file, error))?;
             for ((row, place), old) in pairs.into_iter().zip(old) {
@@ -74,8 +86,8 @@ pub(crate) async fn match_table(
                 if std::mem::replace(&mut is_met[place as usize], true) {
                     return Ok(None);
                 }
-                if key.version.is_undecided(&old) {
-                    undecided.push(key.ind);
+                if !rules.keeps_first && key.version.is_undecided(&old) {
+                    undecided.push(key.key.clone());
                 }
                 match precedence(&key.version, &old) {
                     Precedence::Newer => {
@@ -102,18 +114,15 @@ pub(crate) async fn match_table(
     Ok(Some(replaced))
 }
 
-/// Rows that are looked at for duplicates at once: 16 bytes each.
-const ROWS_PER_PASS: u64 = 16_000_000;
-
-/// A part of the `ind`s: those whose hash ends with these bits. Parts of a large table fit into memory one after the other.
+/// A part of the keys: those whose hash ends with these bits. Parts of a large table fit into memory one after the other.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct IndPass {
+pub(crate) struct KeyPass {
     bits: u64,
     mask: u64,
 }
 
-impl IndPass {
-    /// One of 64 `ind`s.
+impl KeyPass {
+    /// One of 64 keys.
     pub(crate) const SAMPLE: Self = Self { bits: 0, mask: 63 };
 
     /// Divides so many rows into parts of about `rows_per_pass`.
@@ -125,25 +134,23 @@ impl IndPass {
         })
     }
 
-    fn has(self, ind: i64) -> bool {
-        // Fibonacci hashing: the upper bits depend on all of the key.
-        let hash = ind.cast_unsigned().wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
-        hash & self.mask == self.bits
+    fn has<K: Key>(self, key: &K) -> bool {
+        key.hash() & self.mask == self.bits
     }
 }
 
-/// Finds the rows that must go so that each `ind` has one row, the latest.
+/// Finds the rows that must go so that each key has one row, the latest.
 ///
-/// A merge never puts an `ind` into a table twice; other programs that write to it may.
-pub(crate) async fn find_duplicates(
+/// A merge never puts a key into a table twice; other programs that write to it may.
+pub(crate) async fn find_duplicates<K: Key>(
     store: &Arc<dyn ObjectStore>,
-    kind: Kind,
+    (kind, rules): (Kind, &RowRules),
     files: &[CuratedFile],
 ) -> Result<Places, DailyError> {
     let rows = files.iter().map(|file| file.rows).sum();
     let mut gone: Places = vec![Vec::new(); files.len()];
-    for pass in IndPass::passes(rows, ROWS_PER_PASS) {
-        let places = duplicates_of(store, kind, files, pass).await?;
+    for pass in KeyPass::passes(rows, K::PER_PASS) {
+        let places = duplicates_of::<K>(store, (kind, rules), files, pass).await?;
         for (gone, places) in gone.iter_mut().zip(places) {
             gone.extend(places);
         }
@@ -154,21 +161,21 @@ pub(crate) async fn find_duplicates(
     Ok(gone)
 }
 
-async fn duplicates_of(
+async fn duplicates_of<K: Key>(
     store: &Arc<dyn ObjectStore>,
-    kind: Kind,
+    (kind, rules): (Kind, &RowRules),
     files: &[CuratedFile],
-    pass: IndPass,
+    pass: KeyPass,
 ) -> Result<Places, DailyError> {
-    let mut rows: Vec<Row> = Vec::new();
+    let mut rows: Vec<Row<K>> = Vec::new();
     for (file, place) in files.iter().zip(0..) {
-        read_inds(store, kind, file, pass, |ind, row| {
-            rows.push((ind, place, row));
-        })
-        .await?;
+        let read = read_key_values(store, (kind, rules), file, pass, |key, row| {
+            rows.push((key, place, row));
+        });
+        read.await?;
     }
     rows.sort_unstable();
-    let groups: Vec<&[Row]> = rows
+    let groups: Vec<&[Row<K>]> = rows
         .chunk_by(|a, b| a.0 == b.0)
         .filter(|group| group.len() > 1)
         .collect();
@@ -182,7 +189,7 @@ async fn duplicates_of(
         if rows.is_empty() {
             continue;
         }
-        let old = old_versions(store, file, rows.iter().copied()).await;
+        let old = old_versions(store, file, rules, rows.iter().copied()).await;
         let old = old.map_err(|error| unreadable(kind, file, error))?;
         versions.extend(rows.iter().map(|row| (place, *row)).zip(old));
     }
@@ -190,8 +197,8 @@ async fn duplicates_of(
         let latest = group
             .iter()
             .max_by_key(|(_, file, row)| versions.get(&(*file, *row)));
-        if let Some((ind, file, row)) = latest {
-            error!(kind = %kind, row.ind = ind, row.copies = group.len(), "`{kind}` has {ind} {} times; the latest version stays", group.len());
+        if let Some((key, file, row)) = latest {
+            error!(kind = %kind, row.key = %key, row.copies = group.len(), "`{kind}` has {key} {} times; the latest version stays", group.len());
             places[*file as usize].retain(|place| place != row);
         }
     }
@@ -215,41 +222,23 @@ fn unreadable(kind: Kind, file: &CuratedFile, source: RowsError) -> DailyError {
     DailyError::CuratedFile {
         kind,
         key: file.path.to_string(),
-        source,
+        source: Box::new(source),
     }
 }
 
-/// Finds the rows of a file whose `ind` a new row has.
-async fn pairs(
-    store: Arc<dyn ObjectStore>,
-    kind: Kind,
-    file: CuratedFile,
-    inds: Arc<Vec<i64>>,
-) -> Result<Vec<Pair>, DailyError> {
-    let is_outside = match (file.inds, inds.first(), inds.last()) {
-        (_, None, _) | (_, _, None) => true,
-        (Some((low, high)), Some(smallest), Some(greatest)) => *greatest < low || high < *smallest,
-        (None, ..) => false,
-    };
-    if is_outside {
-        return Ok(Vec::new());
-    }
-    find_pairs(store, &file, &inds)
-        .await
-        .map_err(|error| unreadable(kind, &file, error))
-}
-
-async fn find_pairs(
+/// Finds the rows of a file whose key a new row has.
+async fn find_pairs<K: Key>(
     store: Arc<dyn ObjectStore>,
     file: &CuratedFile,
-    inds: &[i64],
+    key: &TableKey,
+    keys: &[K],
 ) -> Result<Vec<Pair>, RowsError> {
     let mut pairs = Vec::new();
     let mut row = 0;
-    let mut batches = read(&store, file, &["ind"], None).await?;
+    let mut batches = read(&store, file, &key.columns(), None).await?;
     while let Some(batch) = batches.try_next().await? {
-        for ind in primitive::<Int64Type>(&batch, "ind")? {
-            if let Ok(place) = inds.binary_search(ind) {
+        for value in K::read(&batch, key)? {
+            if let Ok(place) = keys.binary_search(&value) {
                 pairs.push((row, u32::try_from(place).unwrap_or(u32::MAX)));
             }
             row += 1;
@@ -262,6 +251,7 @@ async fn find_pairs(
 async fn old_versions(
     store: &Arc<dyn ObjectStore>,
     file: &CuratedFile,
+    rules: &RowRules,
     rows: impl ExactSizeIterator<Item = u32>,
 ) -> Result<Vec<Version>, RowsError> {
     let length = rows.len();
@@ -273,10 +263,10 @@ async fn old_versions(
         next = row + 1;
     }
     let selection = RowSelection::from(selectors);
-    let mut batches = read(store, file, &KEY_COLUMNS, Some(selection)).await?;
+    let mut batches = read(store, file, &rules.columns(), Some(selection)).await?;
     let mut old = Vec::with_capacity(length);
     while let Some(batch) = batches.try_next().await? {
-        for version in versions(&batch)? {
+        for version in versions(&batch, rules)? {
             old.push(version?);
         }
     }
@@ -300,25 +290,26 @@ async fn read(
     Ok(builder.with_projection(mask).build()?)
 }
 
-/// Reads the `ind`s of a part of a file's rows, each with its place in the file.
-pub(crate) async fn read_inds(
+/// Reads the keys of a part of a file's rows, each with its place in the file.
+pub(crate) async fn read_key_values<K: Key>(
     store: &Arc<dyn ObjectStore>,
-    kind: Kind,
+    (kind, rules): (Kind, &RowRules),
     file: &CuratedFile,
-    pass: IndPass,
-    mut each: impl FnMut(i64, u32),
+    pass: KeyPass,
+    mut each: impl FnMut(K, u32),
 ) -> Result<(), DailyError> {
     let failed = |error| unreadable(kind, file, error);
     let mut row = 0;
-    let mut batches = read(store, file, &["ind"], None).await.map_err(failed)?;
+    let columns = rules.key.columns();
+    let mut batches = read(store, file, &columns, None).await.map_err(failed)?;
     while let Some(batch) = batches
         .try_next()
         .await
         .map_err(|error| failed(error.into()))?
     {
-        for ind in primitive::<Int64Type>(&batch, "ind").map_err(failed)? {
-            if pass.has(*ind) {
-                each(*ind, row);
+        for key in K::read(&batch, &rules.key).map_err(failed)? {
+            if pass.has(&key) {
+                each(key, row);
             }
             row += 1;
         }
@@ -331,21 +322,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_ind_is_in_one_part_and_the_parts_are_alike() {
-        let passes: Vec<_> = IndPass::passes(100, 30).collect();
+    fn each_key_is_in_one_part_and_the_parts_are_alike() {
+        let passes: Vec<_> = KeyPass::passes(100, 30).collect();
         assert_eq!(passes.len(), 4);
         let mut counts = vec![0; passes.len()];
-        for ind in -50_000..50_000 {
+        for key in -50_000_i64..50_000 {
             let places: Vec<_> = (0..passes.len())
-                .filter(|place| passes[*place].has(ind))
+                .filter(|place| passes[*place].has(&key))
                 .collect();
-            assert_eq!(places.len(), 1, "{ind}");
+            assert_eq!(places.len(), 1, "{key}");
             counts[places[0]] += 1;
         }
         assert!(
             counts.iter().all(|count| (24_000..26_000).contains(count)),
             "{counts:?}"
         );
-        assert_eq!(IndPass::passes(0, 30).count(), 1);
+        assert_eq!(KeyPass::passes(0, 30).count(), 1);
     }
 }

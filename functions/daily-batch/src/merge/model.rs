@@ -208,18 +208,18 @@ async fn take(lake: &Lake, model: &mut Model, step: Step) {
             put_object(lake, &model.objects[object]).await;
         }
         Step::Merge(sizes) => {
-            merge(&at(sizes), Kind::User, date(LAST_DAY), 1)
+            merge(&at(sizes), Kind::named("user"), date(LAST_DAY), 1)
                 .await
                 .unwrap();
             model.current = model.merged();
             // Again, it finds nothing to do.
-            let again = merge(&at(sizes), Kind::User, date(LAST_DAY), 1)
+            let again = merge(&at(sizes), Kind::named("user"), date(LAST_DAY), 1)
                 .await
                 .unwrap();
             assert_eq!(again.counts, MergeCounts::default());
         }
         Step::Compact(sizes) => {
-            compact(&at(sizes), Kind::User).await.unwrap();
+            compact(&at(sizes), Kind::named("user")).await.unwrap();
         }
         Step::Kill(merges, sizes, writes) => {
             let dying = Work {
@@ -227,11 +227,13 @@ async fn take(lake: &Lake, model: &mut Model, step: Step) {
                 ..at(sizes)
             };
             let is_done = if merges {
-                merge(&dying, Kind::User, date(LAST_DAY), 1).await.is_ok()
+                merge(&dying, Kind::named("user"), date(LAST_DAY), 1)
+                    .await
+                    .is_ok()
             } else {
-                compact(&dying, Kind::User).await.is_ok()
+                compact(&dying, Kind::named("user")).await.is_ok()
             };
-            CuratedTable::open_or_create(lake, Kind::User)
+            CuratedTable::open_or_create(lake, Kind::named("user"))
                 .await
                 .unwrap();
             let (_, found, _) = rows(lake).await;
@@ -261,7 +263,7 @@ async fn take(lake: &Lake, model: &mut Model, step: Step) {
             model.current = model.versions[&version].clone();
         }
         Step::Remerge => {
-            crate::maintenance::remerge::remerge(&at(Sizes::default()), Kind::User, true)
+            crate::maintenance::remerge::remerge(&at(Sizes::default()), Kind::named("user"), true)
                 .await
                 .unwrap();
         }
@@ -307,7 +309,7 @@ async fn leave(lake: &Lake, model: &Model) {
 fn run(runtime: &Runtime, steps: Vec<Step>) {
     runtime.block_on(async {
         let (lake, mut model) = (memory(), Model::default());
-        CuratedTable::open_or_create(&lake, Kind::User)
+        CuratedTable::open_or_create(&lake, Kind::named("user"))
             .await
             .unwrap();
         for step in steps {

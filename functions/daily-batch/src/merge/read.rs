@@ -6,17 +6,18 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
-use event_model::Kind;
 use event_model::metadata::{PositionCounts, minute_of};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use lake::{ObjectKey, schema};
+use model::Table;
 use object_store::ObjectStore;
 use object_store::path::Path;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
+use super::keys::{Key, RowRules};
 use super::plan::Pending;
-use super::versions::{KEY_COLUMNS, RowKey, append_keys};
+use super::versions::{RowKey, append_keys};
 use crate::DailyError;
 use crate::error::RowsError;
 use crate::storage::clean::CleanObject;
@@ -32,10 +33,10 @@ const CACHE_BYTES: usize = 192 << 20;
 const FETCHES: usize = 16;
 
 /// What the first reading of a slice's objects brought.
-pub(crate) struct ReadKeys {
+pub(crate) struct ReadKeys<K> {
     /// The objects, each with its rows.
     pub(crate) objects: Vec<(Pending, u64)>,
-    pub(crate) keys: Vec<RowKey>,
+    pub(crate) keys: Vec<RowKey<K>>,
     /// The columns that the pipeline knows, and those that only the objects have.
     pub(crate) schema: SchemaRef,
     pub(crate) changes: BTreeMap<String, u64>,
@@ -44,26 +45,27 @@ pub(crate) struct ReadKeys {
 }
 
 /// What one object brought.
-struct ReadObject {
+struct ReadObject<K> {
     pending: Pending,
     bytes: Bytes,
-    keys: Vec<RowKey>,
+    keys: Vec<RowKey<K>>,
     schema: SchemaRef,
     changes: BTreeMap<String, u64>,
 }
 
 /// Reads the keys of objects, until there are `max_rows` of them: the objects that are left are another slice's.
-pub(crate) async fn read_keys(
+pub(crate) async fn read_keys<K: Key>(
     store: &Arc<dyn ObjectStore>,
-    kind: Kind,
+    of_model: &Table,
     objects: Vec<Pending>,
     table: &SchemaRef,
     max_rows: usize,
-) -> Result<ReadKeys, DailyError> {
+) -> Result<ReadKeys<K>, DailyError> {
+    let rules = Arc::new(RowRules::of(of_model));
     let mut read = ReadKeys {
         objects: Vec::with_capacity(objects.len()),
         keys: Vec::new(),
-        schema: schema::schema(kind),
+        schema: schema::schema(of_model),
         changes: BTreeMap::new(),
         cached: HashMap::new(),
     };
@@ -81,8 +83,8 @@ pub(crate) async fn read_keys(
     // Few are decoded at once, so that those which wait do not fill the memory.
     let mut decoded = fetched
         .map_ok(|(pending, index, bytes)| {
-            let table = Arc::clone(table);
-            read_object(pending, index, bytes, table)
+            let (table, rules) = (Arc::clone(table), Arc::clone(&rules));
+            read_object(pending, index, bytes, table, rules)
         })
         .try_buffered(workers());
     while let Some(object) = decoded.try_next().await? {
@@ -107,14 +109,15 @@ pub(crate) async fn read_keys(
     Ok(read)
 }
 
-async fn read_object(
+async fn read_object<K: Key>(
     mut pending: Pending,
     index: u32,
     bytes: Bytes,
     table: SchemaRef,
-) -> Result<ReadObject, DailyError> {
+    rules: Arc<RowRules>,
+) -> Result<ReadObject<K>, DailyError> {
     let read = bytes.clone();
-    let task = tokio::task::spawn_blocking(move || read_rows(index, read, &table));
+    let task = tokio::task::spawn_blocking(move || read_rows(index, read, &table, &rules));
     match join_reader(task).await {
         Ok((keys, schema, changes)) => {
             let rules = keys.iter().map(|key| key.version.rules());
@@ -137,7 +140,7 @@ async fn read_object(
 
 /// Counts the stream records of an object whose writer does not say how many it accounts for. What comes from quarantine is accounted
 /// for there.
-fn count_positions(object: &mut CleanObject, keys: &[RowKey]) {
+fn count_positions<K>(object: &mut CleanObject, keys: &[RowKey<K>]) {
     let Ok(ObjectKey::Clean {
         range,
         replay: None,
@@ -161,19 +164,24 @@ fn count_positions(object: &mut CleanObject, keys: &[RowKey]) {
     }
 }
 
-type Read = (Vec<RowKey>, SchemaRef, BTreeMap<String, u64>);
+type Read<K> = (Vec<RowKey<K>>, SchemaRef, BTreeMap<String, u64>);
 
-fn read_rows(index: u32, bytes: Bytes, table: &SchemaRef) -> Result<Read, RowsError> {
+fn read_rows<K: Key>(
+    index: u32,
+    bytes: Bytes,
+    table: &SchemaRef,
+    rules: &RowRules,
+) -> Result<Read<K>, RowsError> {
     let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(bytes, plain_types())?;
     let schema = Arc::clone(builder.schema());
     // A column of another type is found before any row is merged.
     conform(&RecordBatch::new_empty(Arc::clone(&schema)), table)?;
     let changes = lake::writer::changes(builder.metadata().file_metadata());
-    let mask = ProjectionMask::columns(builder.parquet_schema(), KEY_COLUMNS);
+    let mask = ProjectionMask::columns(builder.parquet_schema(), rules.columns());
     let mut keys = Vec::new();
     for batch in builder.with_projection(mask).build()? {
         let first_row = u32::try_from(keys.len()).unwrap_or(u32::MAX);
-        append_keys(&mut keys, &batch?, index, first_row)?;
+        append_keys(&mut keys, &batch?, rules, index, first_row)?;
     }
     Ok((keys, schema, changes))
 }

@@ -50,12 +50,12 @@ pub(super) fn work(lake: &Lake) -> Work {
 }
 
 async fn merge_users(lake: &Lake, through: i64) -> Result<MergeCounts, DailyError> {
-    let outcome = merge(&work(lake), Kind::User, date(through), 1).await?;
+    let outcome = merge(&work(lake), Kind::named("user"), date(through), 1).await?;
     Ok(outcome.counts)
 }
 
 pub(super) async fn table(lake: &Lake) -> CuratedTable {
-    let table = CuratedTable::open(lake, Kind::User).await;
+    let table = CuratedTable::open(lake, Kind::named("user")).await;
     table.unwrap().unwrap()
 }
 
@@ -173,7 +173,7 @@ async fn an_object_written_again_with_other_rules_is_merged_again() {
     put(&lake, &rows).await;
     merge_users(&lake, 0).await.unwrap();
     // The same record, cleaned to another age by newer rules.
-    let newer = with_rules(&batch(&[posted(1, 22, 10, "100")]), 1000);
+    let newer = with_rules(&batch(&[posted(1, 22, 10, "100")]), i32::MAX);
     put_batch(&lake, &rows, &newer).await;
     merge_users(&lake, 0).await.unwrap();
     assert_eq!(users(&lake).await, ["1:22"]);
@@ -196,7 +196,7 @@ async fn a_lost_manifest_costs_time_and_no_row() {
     let lake = memory();
     put(&lake, &[posted(1, 20, 10, "100"), posted(2, 30, 10, "101")]).await;
     merge_users(&lake, 0).await.unwrap();
-    Manifest::delete_all(lake.store().as_ref(), Kind::User)
+    Manifest::delete_all(lake.store().as_ref(), Kind::named("user"))
         .await
         .unwrap();
     let counts = merge_users(&lake, 0).await.unwrap();
@@ -218,7 +218,9 @@ async fn an_object_that_cannot_be_read_is_left_alone_until_it_changes() {
         put_bytes(&lake, 0, &rows, Bytes::copy_from_slice(bytes)).await;
         put(&lake, &[posted(1, 21, 11, "102")]).await;
         for _ in 0..2 {
-            let outcome = merge(&work(&lake), Kind::User, date(0), 1).await.unwrap();
+            let outcome = merge(&work(&lake), Kind::named("user"), date(0), 1)
+                .await
+                .unwrap();
             assert_eq!(outcome.unreadable, 1);
             assert_eq!(users(&lake).await, ["1:21"]);
         }
@@ -227,7 +229,9 @@ async fn an_object_that_cannot_be_read_is_left_alone_until_it_changes() {
         assert_eq!(version(&lake).await, before, "it is not read again");
     }
     put(&lake, &rows).await;
-    let outcome = merge(&work(&lake), Kind::User, date(0), 1).await.unwrap();
+    let outcome = merge(&work(&lake), Kind::named("user"), date(0), 1)
+        .await
+        .unwrap();
     assert_eq!((outcome.unreadable, outcome.counts.inserted), (0, 1));
     assert_eq!(users(&lake).await, ["1:21", "2:30"]);
 }
@@ -248,7 +252,9 @@ async fn values_that_turn_out_to_be_damaged_while_they_are_copied_cost_no_other_
     )
     .await;
     put(&lake, &[posted(1, 20, 10, "100")]).await;
-    let outcome = merge(&work(&lake), Kind::User, date(0), 1).await.unwrap();
+    let outcome = merge(&work(&lake), Kind::named("user"), date(0), 1)
+        .await
+        .unwrap();
     assert_eq!((outcome.unreadable, outcome.counts.inserted), (1, 1));
     assert_eq!(users(&lake).await, ["1:20"]);
 }
@@ -271,11 +277,15 @@ async fn an_object_with_a_column_of_another_type_is_left_out() {
     let wrong = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap();
     let path = put_batch(&lake, &rows, &wrong).await;
     put(&lake, &[posted(2, 30, 10, "101")]).await;
-    let outcome = merge(&work(&lake), Kind::User, date(0), 1).await.unwrap();
+    let outcome = merge(&work(&lake), Kind::named("user"), date(0), 1)
+        .await
+        .unwrap();
     assert_eq!((outcome.unreadable, outcome.counts.inserted), (1, 1));
     let (mut manifest, _) = table(&lake).await.manifest().await.unwrap();
     let (store, part) = (lake.store(), PartOf::Date(date(0)));
-    let objects = manifest.objects(store.as_ref(), Kind::User, part).await;
+    let objects = manifest
+        .objects(store.as_ref(), Kind::named("user"), part)
+        .await;
     let reason = objects.unwrap()[path.as_ref()].error.clone().unwrap();
     assert!(reason.contains("`age` is Utf8"), "{reason}");
 }
@@ -308,7 +318,7 @@ pub(super) async fn restore(lake: &Lake, version: u64) {
 async fn an_object_that_is_replaced_while_it_is_read_is_read_anew() {
     let lake = memory();
     let path = put(&lake, &[posted(1, 20, 10, "100")]).await;
-    let listed = clean::list_all(lake.store().as_ref(), Kind::User).await;
+    let listed = clean::list_all(lake.store().as_ref(), Kind::named("user")).await;
     let object = Pending {
         object: listed.unwrap().remove(0),
         part: PartOf::Date(date(0)),
@@ -317,19 +327,21 @@ async fn an_object_that_is_replaced_while_it_is_read_is_read_anew() {
     };
     // A redelivery by newer rules, between the listing and the reading, and between the two readings.
     put(&lake, &[posted(1, 21, 10, "100")]).await;
-    let schema = schema::schema(Kind::User);
+    let model = lake.model();
+    let table = model.table(Kind::named("user")).unwrap();
+    let schema = schema::schema(table);
     let store = lake.store();
-    let read = read_keys(&store, Kind::User, vec![object.clone()], &schema, 10).await;
+    let read = read_keys::<i64>(&store, table, vec![object.clone()], &schema, 10).await;
     let is_changed = |error: Option<DailyError>| matches!(error, Some(DailyError::Changed { key }) if key == path.as_ref());
     assert!(is_changed(read.err()));
     let target = Target {
-        kind: Kind::User,
+        kind: Kind::named("user"),
         files: FileNames::OfTable,
         schema,
         sizes: test_lake::sizes(),
         at_ms: 0,
     };
-    let sources = sources(&[(object, 1)], vec![RowKey::default()]);
+    let sources = sources(&[(object, 1)], vec![RowKey::<i64>::default()]);
     let written = rewrite(&store, sources, HashMap::new(), target).await;
     assert!(is_changed(written.err()));
     merge_users(&lake, 0).await.unwrap();
@@ -345,7 +357,7 @@ async fn a_remerge_reads_everything_again_and_drops_damaged_files_only_if_asked(
     merge_users(&lake, 0).await.unwrap();
     let work = work(&lake);
     assert_eq!(
-        remerge(&work, Kind::User, false).await.unwrap(),
+        remerge(&work, Kind::named("user"), false).await.unwrap(),
         Remerge::default()
     );
     let counts = merge_users(&lake, 0).await.unwrap();
@@ -369,7 +381,7 @@ async fn a_remerge_reads_everything_again_and_drops_damaged_files_only_if_asked(
     let error = merge_users(&lake, 0).await.unwrap_err();
     let advice = "run `pinflow daily remerge user --drop-damaged`";
     assert!(error.to_string().ends_with(advice), "{error}");
-    let remerged = remerge(&work, Kind::User, true).await.unwrap();
+    let remerged = remerge(&work, Kind::named("user"), true).await.unwrap();
     assert_eq!((remerged.dropped.len(), remerged.dropped_rows), (2, 6));
     let counts = merge_users(&lake, 0).await.unwrap();
     assert_eq!(counts.inserted, 6);

@@ -1,36 +1,35 @@
 //! Which version of a row is the latest: the heart of the merge.
 //!
-//! The winner of an `ind` is the greatest [`Version`] in a set, so it does not matter in which order the versions come, how
+//! The winner of a key is the greatest [`Version`] in a set, so it does not matter in which order the versions come, how
 //! often, or in which objects.
 
+use std::sync::Arc;
+
 use arrow::array::{Array, ArrayRef, AsArray as _, RecordBatch};
-use arrow::datatypes::{ArrowPrimitiveType, Int32Type, Int64Type, TimestampMicrosecondType};
+use arrow::compute::cast;
+use arrow::datatypes::{
+    ArrowPrimitiveType, DataType, Int32Type, Int64Type, TimestampMicrosecondType,
+};
 use daily_report::summary::MergeCounts;
 use event_model::{SequenceNumber, ShardId};
 use lake::{Sequence, schema};
 
+use super::keys::{Key, RowRules};
 use crate::error::RowsError;
 
 /// Within this time, arrivals of two shards order nothing. AWS promises no accuracy at all
 /// (<https://docs.aws.amazon.com/kinesis/latest/APIReference/API_Record.html>); clocks of one Region are kept far closer than this.
 const ARRIVAL_ACCURACY_MICROS: u64 = 1_000_000;
 
-/// Columns of a row's `ind` and version.
-pub(crate) const KEY_COLUMNS: [&str; 5] = [
-    "ind",
-    schema::SHARD,
-    schema::SEQUENCE,
-    schema::ARRIVAL,
-    schema::RULES,
-];
-
-/// A row's age: by arrival, then by sequence number, both as numbers, then by shard.
+/// A row's age: by the column that the table's file names, then by arrival, then by sequence number, both as numbers, then by shard.
 ///
 /// Sequence numbers of one stream differ from shard to shard; those of imported rows are offsets of a Kafka partition, and
 /// the arrival of their objects has whole seconds.
 /// The same record cleaned by two versions of the rules has one position; the newer rules win.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Version {
+    /// The value of the table's own order; the least where it has none.
+    order: i64,
     arrival_micros: i64,
     number: SequenceNumber,
     /// The row's place in its record, as [`Sequence::place`] counts it.
@@ -61,6 +60,7 @@ fn shard_tag(name: &str) -> u32 {
 impl Version {
     fn oldest() -> Self {
         Self {
+            order: i64::MIN,
             arrival_micros: i64::MIN,
             number: SequenceNumber::default(),
             part: 0,
@@ -74,7 +74,7 @@ impl Version {
     /// Kinesis calls the arrival approximate, and its sequence numbers order one shard alone: within a shard the two may
     /// disagree, and between shards there is the arrival alone.
     pub(super) fn is_undecided(&self, other: &Self) -> bool {
-        if self.is_same_record(other) {
+        if self.is_same_record(other) || self.order != other.order {
             return false;
         }
         if self.shard != other.shard {
@@ -97,14 +97,20 @@ impl Version {
 
     /// Tells whether both are the same record, whatever the rules.
     fn is_same_record(&self, other: &Self) -> bool {
-        Self { rules: 0, ..*self } == Self { rules: 0, ..*other }
+        // Newer rules may read the order in another way.
+        let of_record = |version: &Self| Self {
+            rules: 0,
+            order: 0,
+            ..*version
+        };
+        of_record(self) == of_record(other)
     }
 }
 
-/// A row of a clean object, without its values. 64 bytes, as there is one for each row that a run merges.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct RowKey {
-    pub(crate) ind: i64,
+/// A row of a clean object, without its values. 72 bytes with a key of 64 bits, as there is one for each row that a run merges.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct RowKey<K> {
+    pub(crate) key: K,
     pub(crate) version: Version,
     /// The object's place in the run's list.
     pub(crate) object: u32,
@@ -113,22 +119,23 @@ pub(crate) struct RowKey {
 }
 
 /// Appends the keys of a batch's rows.
-pub(crate) fn append_keys(
-    keys: &mut Vec<RowKey>,
+pub(crate) fn append_keys<K: Key>(
+    keys: &mut Vec<RowKey<K>>,
     batch: &RecordBatch,
+    rules: &RowRules,
     object: u32,
     first_row: u32,
 ) -> Result<(), RowsError> {
-    let inds = primitive::<Int64Type>(batch, "ind")?;
+    let values = K::read(batch, &rules.key)?;
     for name in [schema::ARRIVAL, schema::RULES, schema::SEQUENCE] {
         if column(batch, name)?.null_count() > 0 {
             return Err(RowsError::MissingColumn(name.to_owned()));
         }
     }
-    let versions = versions(batch)?;
-    for ((ind, version), row) in inds.iter().zip(versions).zip(first_row..) {
+    let versions = versions(batch, rules)?;
+    for ((key, version), row) in values.into_iter().zip(versions).zip(first_row..) {
         keys.push(RowKey {
-            ind: *ind,
+            key,
             version: version?,
             object,
             row,
@@ -139,9 +146,10 @@ pub(crate) fn append_keys(
 
 /// Returns the version of each row of a batch. A row that has none, because another writer put it into a table, is older
 /// than every other one.
-pub(crate) fn versions(
-    batch: &RecordBatch,
-) -> Result<impl Iterator<Item = Result<Version, RowsError>> + '_, RowsError> {
+pub(crate) fn versions<'b>(
+    batch: &'b RecordBatch,
+    row_rules: &RowRules,
+) -> Result<impl Iterator<Item = Result<Version, RowsError>> + 'b, RowsError> {
     let missing = |name: &str| RowsError::MissingColumn(name.to_owned());
     let arrivals = column(batch, schema::ARRIVAL)?
         .as_primitive_opt::<TimestampMicrosecondType>()
@@ -155,10 +163,14 @@ pub(crate) fn versions(
     let shards = column(batch, schema::SHARD)?
         .as_string_opt::<i32>()
         .ok_or_else(|| missing(schema::SHARD))?;
+    let keeps_first = row_rules.keeps_first;
+    let orders = order(batch, row_rules)?;
+    let mut orders = orders.into_iter();
     let rows = shards.iter().zip(sequences).zip(arrivals.iter().zip(rules));
     // Rows of one shard follow each other.
     let mut last = ("", shard_tag(""));
     Ok(rows.map(move |((shard, sequence), (arrival, rules))| {
+        let order = orders.next().flatten();
         let shard = shard.unwrap_or_default();
         if shard != last.0 {
             last = (shard, shard_tag(shard));
@@ -168,6 +180,12 @@ pub(crate) fn versions(
         };
         let sequence: Sequence = sequence.parse()?;
         Ok(Version {
+            order: match order {
+                Some(order) => order,
+                // The earlier a row came, the more it counts.
+                None if keeps_first => arrival_micros.saturating_neg(),
+                None => i64::MIN,
+            },
             arrival_micros,
             number: sequence.number,
             part: sequence.place(),
@@ -189,32 +207,55 @@ pub(crate) fn primitive<'a, T: ArrowPrimitiveType>(
         .ok_or_else(|| RowsError::MissingColumn(name.to_owned()))
 }
 
-fn column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef, RowsError> {
+/// Returns the values of the table's own order; none where it names no column, or the batch does not have it.
+fn order(batch: &RecordBatch, rules: &RowRules) -> Result<Vec<Option<i64>>, RowsError> {
+    let column = rules
+        .order_by
+        .as_ref()
+        .and_then(|name| batch.column_by_name(name));
+    let Some(column) = column else {
+        return Ok(Vec::new());
+    };
+    // Dates and 32-bit numbers widen; a timestamp is its microseconds.
+    let column = match column.data_type() {
+        DataType::Date32 => cast(column, &DataType::Int32)?,
+        _ => Arc::clone(column),
+    };
+    let column = cast(&column, &DataType::Int64)?;
+    Ok(column.as_primitive::<Int64Type>().iter().collect())
+}
+
+/// Returns a column of a batch.
+pub(super) fn column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef, RowsError> {
     batch
         .column_by_name(name)
         .ok_or_else(|| RowsError::MissingColumn(name.to_owned()))
 }
 
-/// Keeps the latest version of each `ind`, sorted by `ind`, and counts what gave way.
+/// Keeps the latest version of each key, sorted by key, and counts what gave way.
 ///
-/// A row that repeats another's record counts as repeated, every other one that is not the latest as superseded. Returns the
-/// `ind`s whose latest version may be another, in ascending order.
-pub(crate) fn keep_latest(keys: &mut Vec<RowKey>, counts: &mut MergeCounts) -> Vec<i64> {
+/// A row that repeats another's record counts as repeated, every other one that is not the latest as superseded. Returns the keys whose
+/// latest version may be another, in ascending order.
+pub(crate) fn keep_latest<K: Key>(
+    keys: &mut Vec<RowKey<K>>,
+    rules: &RowRules,
+    counts: &mut MergeCounts,
+) -> Vec<K> {
     counts.rows_in += keys.len() as u64;
     keys.sort_unstable();
-    // From the back, the first of an `ind` is its latest.
+    // From the back, the first of a key is its latest.
     let mut kept = keys.len();
-    let mut last: Option<RowKey> = None;
+    let mut later = Version::default();
     let mut undecided = Vec::new();
     for index in (0..keys.len()).rev() {
-        let key = keys[index];
-        match last {
-            Some(later) if later.ind == key.ind => {
-                let latest = keys[kept].version;
-                if latest.is_undecided(&key.version) && undecided.last() != Some(&key.ind) {
-                    undecided.push(key.ind);
+        let version = keys[index].version;
+        match keys.get(kept) {
+            Some(latest) if latest.key == keys[index].key => {
+                let is_undecided = !rules.keeps_first && latest.version.is_undecided(&version);
+                if is_undecided && undecided.last() != Some(&latest.key) {
+                    undecided.push(latest.key.clone());
                 }
-                if later.version.is_same_record(&key.version) {
+                if later.is_same_record(&version) {
                     counts.repeated += 1;
                 } else {
                     counts.superseded += 1;
@@ -222,22 +263,22 @@ pub(crate) fn keep_latest(keys: &mut Vec<RowKey>, counts: &mut MergeCounts) -> V
             }
             _ => {
                 kept -= 1;
-                keys[kept] = key;
+                keys.swap(kept, index);
             }
         }
-        last = Some(key);
+        later = version;
     }
     keys.drain(..kept);
     undecided.reverse();
     undecided
 }
 
-/// Keeps each row of each record once, as the newest rules made it: all versions of an `ind` stay.
-pub(crate) fn keep_each_record(keys: &mut Vec<RowKey>) {
+/// Keeps each row of each record once, as the newest rules made it: all versions of a key stay.
+pub(crate) fn keep_each_record<K: Key>(keys: &mut Vec<RowKey<K>>) {
     keys.sort_unstable();
     // The newest rules of a record come last.
     keys.reverse();
-    keys.dedup_by(|next, kept| next.ind == kept.ind && next.version.is_same_record(&kept.version));
+    keys.dedup_by(|next, kept| next.key == kept.key && next.version.is_same_record(&kept.version));
 }
 
 /// How a new row compares with the one that the table has for its `ind`.
@@ -269,11 +310,22 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::merge::keys::TableKey;
 
-    fn key(ind: i64, arrival_micros: i64, number: u64, rules: i32) -> RowKey {
+    /// The latest of a key, by nothing but arrival and sequence.
+    fn latest_rules() -> RowRules {
+        RowRules {
+            key: TableKey::Integer("ind".to_owned()),
+            order_by: None,
+            keeps_first: false,
+        }
+    }
+
+    fn key(ind: i64, arrival_micros: i64, number: u64, rules: i32) -> RowKey<i64> {
         RowKey {
-            ind,
+            key: ind,
             version: Version {
+                order: i64::MIN,
                 arrival_micros,
                 number: number.to_string().parse().unwrap(),
                 part: 0,
@@ -285,15 +337,15 @@ mod tests {
         }
     }
 
-    fn latest(mut keys: Vec<RowKey>) -> (Vec<RowKey>, MergeCounts) {
+    fn latest(mut keys: Vec<RowKey<i64>>) -> (Vec<RowKey<i64>>, MergeCounts) {
         let mut counts = MergeCounts::default();
-        keep_latest(&mut keys, &mut counts);
+        keep_latest(&mut keys, &latest_rules(), &mut counts);
         (keys, counts)
     }
 
     #[test]
-    fn a_row_key_has_64_bytes() {
-        assert_eq!(size_of::<RowKey>(), 64);
+    fn a_row_key_has_72_bytes() {
+        assert_eq!(size_of::<RowKey<i64>>(), 72);
     }
 
     #[test]
@@ -346,17 +398,23 @@ mod tests {
             // The same record, delivered again.
             (of(0, 5, 9), of(0, 5, 9), false),
         ] {
-            for pair in [vec![one, other], vec![other, one]] {
+            for pair in [
+                vec![one.clone(), other.clone()],
+                vec![other.clone(), one.clone()],
+            ] {
                 let (mut keys, mut counts) = (pair, MergeCounts::default());
-                let undecided = keep_latest(&mut keys, &mut counts);
+                let undecided = keep_latest(&mut keys, &latest_rules(), &mut counts);
                 assert_eq!(undecided == [1], is_undecided, "{one:?} {other:?}");
             }
         }
         // A key is told once, and it is its latest version that matters.
         let mut keys = vec![of(0, 9, 1), of(0, 8, 2), of(0, 7, 3), of(0, 1, 0)];
-        assert_eq!(keep_latest(&mut keys, &mut MergeCounts::default()), [1]);
+        assert_eq!(
+            keep_latest(&mut keys, &latest_rules(), &mut MergeCounts::default()),
+            [1]
+        );
         let mut keys = vec![of(0, 9, 9), of(0, 3, 4), of(0, 2, 5)];
-        let undecided = keep_latest(&mut keys, &mut MergeCounts::default());
+        let undecided = keep_latest(&mut keys, &latest_rules(), &mut MergeCounts::default());
         assert!(undecided.is_empty());
     }
 
@@ -395,13 +453,13 @@ mod tests {
             }
             let mut expected = BTreeMap::new();
             for key in &keys {
-                let entry = expected.entry(key.ind).or_insert(key.version);
+                let entry = expected.entry(key.key).or_insert(key.version);
                 *entry = (*entry).max(key.version);
             }
             let (kept, counts) = latest(keys);
             prop_assert_eq!((kept.clone(), counts), latest(shuffled));
             prop_assert_eq!(counts.rows_in, kept.len() as u64 + counts.superseded + counts.repeated);
-            let kept: BTreeMap<_, _> = kept.into_iter().map(|key| (key.ind, key.version)).collect();
+            let kept: BTreeMap<_, _> = kept.into_iter().map(|key| (key.key, key.version)).collect();
             prop_assert_eq!(kept, expected);
         }
     }

@@ -10,19 +10,21 @@ use bytes::Bytes;
 use daily_report::table::{Cell, PAGE_ROWS, ReportTable};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-use super::Report;
+use model::Query;
+
+use super::chart;
 use crate::error::RowsError;
 
 /// Rows that are in memory at once.
 const BATCH_ROWS: usize = 1_024;
 
 /// Reads the first rows of a report, and those with the highest values, in one pass.
-pub(super) fn read(bytes: Bytes, report: Report) -> Result<ReportTable, RowsError> {
+pub(super) fn read(bytes: Bytes, report: &Query) -> Result<ReportTable, RowsError> {
     let builder =
         ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(lake::LakeError::ReadParquet)?;
     let fields = builder.schema().fields().iter();
     let columns: Vec<_> = fields.map(|field| field.name().clone()).collect();
-    let chart = report.chart();
+    let chart = chart(report);
     let drawn = chart
         .value()
         .and_then(|value| columns.iter().position(|name| name == value));
@@ -49,7 +51,7 @@ pub(super) fn read(bytes: Bytes, report: Report) -> Result<ReportTable, RowsErro
     Ok(ReportTable {
         total_rows,
         highest: highest.into_rows(),
-        ..ReportTable::of_rows(report.name, columns, rows)
+        ..ReportTable::of_rows(&report.name, columns, rows)
     })
 }
 
@@ -177,10 +179,13 @@ mod tests {
 
     use super::*;
 
-    const REPORT: Report = Report {
-        name: "categories",
-        sql: "-- title: Categories\n-- chart: lines year count category\nSELECT 1",
-    };
+    fn report() -> Query {
+        Query {
+            name: "categories".to_owned(),
+            sql: "-- title: Categories\n-- chart: lines year count category\nSELECT 1".to_owned(),
+            file: "categories.sql".into(),
+        }
+    }
 
     fn file(categories: impl Iterator<Item = String>, count: impl Fn(i64) -> i64) -> Bytes {
         let categories = StringArray::from_iter_values(categories);
@@ -199,8 +204,8 @@ mod tests {
 
     fn page(table: ReportTable) -> String {
         let table = ReportTable {
-            title: REPORT.note("title").to_owned(),
-            chart: REPORT.chart(),
+            title: report().note("title").to_owned(),
+            chart: super::chart(&report()),
             ..table
         };
         daily_report::page::render(&daily_report::page::Page {
@@ -216,7 +221,7 @@ mod tests {
             row * 7 % 999_983
         });
         let started = Instant::now();
-        let table = read(bytes, REPORT).unwrap();
+        let table = read(bytes, &report()).unwrap();
         assert_eq!(
             (table.rows.len(), table.highest.len(), table.total_rows),
             (PAGE_ROWS, PAGE_ROWS, 1_000_000)
@@ -235,7 +240,7 @@ mod tests {
     #[test]
     fn a_page_of_huge_values_is_small() {
         let text = |row: usize| format!("{row} {}", "x".repeat(800_000));
-        let table = read(file((0..24).map(text), |row| row), REPORT).unwrap();
+        let table = read(file((0..24).map(text), |row| row), &report()).unwrap();
         assert!(page(table).len() < 100_000);
     }
 
@@ -250,7 +255,7 @@ mod tests {
         };
         let table = read(
             file((0..5_000).map(|row| format!("c{row}")), counts),
-            REPORT,
+            &report(),
         )
         .unwrap();
         assert_eq!(table.rows[0][1], Cell::Text("c0".to_owned()));

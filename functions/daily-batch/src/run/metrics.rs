@@ -2,13 +2,12 @@
 
 use daily_report::run::{RunRecord, RunState, StepRecord, Trigger};
 use emf::Metric;
-use event_model::Kind;
 use jiff::Timestamp;
 
 use super::{
     ACCEPTED, DUPLICATE_KEYS, IS_COMPLETE, MAINTENANCE, PAGE, REJECTED, REPORTS, UNACCOUNTED,
 };
-use crate::merge::counts::{UNREADABLE, merge_step, read_merge_counts, row_balance};
+use crate::merge::counts::{UNREADABLE, is_merge_step, read_merge_counts, row_balance};
 
 /// Whether the schedule's day is done, which an alarm waits for.
 const SCHEDULED_RUNS_SUCCEEDED: &str = "scheduled_runs_succeeded";
@@ -81,9 +80,8 @@ fn row_imbalance(record: &RunRecord) -> u64 {
 }
 
 fn merge_steps(record: &RunRecord) -> impl Iterator<Item = &StepRecord> {
-    let names = Kind::ALL.map(merge_step);
     let steps = record.steps.iter();
-    steps.filter(move |step| names.contains(&step.name))
+    steps.filter(|step| is_merge_step(&step.name))
 }
 
 /// Returns the metrics of what a run found and did. What was not looked at to its end is not published as 0.

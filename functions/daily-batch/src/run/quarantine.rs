@@ -212,6 +212,7 @@ mod tests {
                 rejection: &rejection,
                 shard: &shard,
                 sequence: &number.to_string().parse::<Sequence>().unwrap(),
+                rules: 7,
                 arrival_micros: 10_000_000,
                 partition_key: "x",
                 payload: b"{}",
@@ -248,7 +249,7 @@ mod tests {
 
         // Newer rules clean two of them, when the batch comes a third time.
         let rows = [posted(1, 20, 10, "103"), posted(2, 20, 10, "111")];
-        let newer = cleaning::RULES_VERSION + 1;
+        let newer = 8;
         let path = put_batch(&lake, &rows, &with_rules(&batch(&rows), newer)).await;
         let Ok(ObjectKey::Clean { range, .. }) = path.as_ref().parse() else {
             panic!("{path}")

@@ -34,8 +34,10 @@ impl Runner {
         record: &RunRecord,
         attempt: &Mutex<Attempt>,
     ) -> Result<StepDone, DailyError> {
-        if let Some(kind) = Kind::ALL
-            .into_iter()
+        let kinds = self.lake.kinds();
+        if let Some(kind) = kinds
+            .iter()
+            .copied()
             .find(|kind| merge_step(*kind) == *name)
         {
             return self.merge(kind, record, attempt).await;
@@ -44,7 +46,7 @@ impl Runner {
             "compact" => self.compact(record).await,
             "vacuum" => {
                 let mut files = 0;
-                for kind in Kind::ALL {
+                for kind in kinds {
                     let table = CuratedTable::open_or_create(&self.lake, kind).await?;
                     let (manifest, _) = table.manifest().await?;
                     let (store, now) = (self.lake.store(), self.ledger().now());
@@ -129,7 +131,7 @@ impl Runner {
     async fn compact(&self, record: &RunRecord) -> Result<StepDone, DailyError> {
         let mut done = StepDone::files(0);
         let mut first_error = None;
-        for kind in Kind::ALL {
+        for kind in self.lake.kinds() {
             match compact(&self.work(), kind).await {
                 Ok(Some(compaction)) => {
                     done.add_files(compaction.files);
@@ -151,7 +153,7 @@ impl Runner {
     /// Archives the sealed dates of every table.
     async fn archive(&self) -> Result<StepDone, DailyError> {
         let mut counts = BTreeMap::new();
-        for kind in Kind::ALL {
+        for kind in self.lake.kinds() {
             let archived = archive(&self.work(), kind, self.config.clean_days).await?;
             let of_kind = [
                 ("dates", archived.dates),
@@ -171,7 +173,7 @@ impl Runner {
     /// Opens the tables at the versions that the run has noted.
     pub(super) async fn tables(&self, record: &RunRecord) -> Result<Vec<CuratedTable>, DailyError> {
         let mut tables = Vec::new();
-        for kind in Kind::ALL {
+        for kind in self.lake.kinds() {
             let version = record.tables.get(kind.as_str()).copied();
             let version = version.ok_or_else(|| {
                 DailyError::Bug(format!("the run has noted no version of `{kind}`"))

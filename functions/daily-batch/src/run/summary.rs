@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use daily_report::run::RunRecord;
-use daily_report::summary::{Summary, Triples};
+use daily_report::summary::{Summary, ViewCounts};
 use event_model::Kind;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::ToSpan as _;
@@ -14,16 +14,15 @@ use tracing::error;
 use crate::merge::counts::{
     UNREADABLE, changed_rule, merge_step, read_merge_counts, row_balance, undecided_key,
 };
-use crate::merge::matching::{IndPass, read_inds};
+use crate::merge::keys::{Key, RowRules, TableKey, TextKey};
+use crate::merge::matching::{KeyPass, read_key_values};
 use crate::reports::folder;
 use crate::storage::objects::fetch_if_there;
 use crate::table::delta::CuratedTable;
-use crate::{DailyError, Lake};
+use crate::{DailyError, Lake, reports};
 
 /// Examples of each code of rejection.
 const EXAMPLES: usize = 3;
-/// `ind`s that are counted at once: 8 bytes each.
-const INDS_PER_PASS: u64 = 16_000_000;
 /// Earlier days of the trend.
 const TREND_DAYS: i64 = 30;
 
@@ -43,7 +42,8 @@ pub(crate) async fn gather(
         steps: record.steps.clone(),
         ..Summary::default()
     };
-    (summary.triples, summary.duplicate_keys) = triples(lake, tables).await?;
+    let keys = key_counts(lake, tables).await?;
+    (summary.views, summary.duplicate_keys) = (keys.views, keys.duplicates);
     for table in tables {
         let kind = table.kind();
         let name = merge_step(kind);
@@ -63,9 +63,12 @@ pub(crate) async fn gather(
                 .unreadable_objects
                 .insert(kind.to_string(), unreadable.unwrap_or_default());
             for (count_name, count) in &step.counts {
-                if let Some(ind) = undecided_key(count_name) {
+                if let Some(key) = undecided_key(count_name) {
                     let examples = &mut summary.order_undecided_examples;
-                    examples.entry(kind.to_string()).or_default().push(ind);
+                    examples
+                        .entry(kind.to_string())
+                        .or_default()
+                        .push(key.to_owned());
                 }
                 if let Some(rule) = changed_rule(count_name) {
                     *summary.changes_by_rule.entry(rule.to_owned()).or_default() += count;
@@ -83,69 +86,112 @@ pub(crate) async fn gather(
     Ok(summary)
 }
 
-/// Counts the `ind`s by which of the tables have them, and those that a table has more than once.
+/// The keys of the tables that keep one row of each: how many a table has more than once, and which of a view's tables have them.
+#[derive(Debug, Default)]
+struct KeyCounts {
+    duplicates: BTreeMap<String, u64>,
+    views: BTreeMap<String, ViewCounts>,
+}
+
+/// A table, and how its rows are told apart.
+type Told<'t> = (&'t CuratedTable, RowRules);
+
+/// Counts the keys by which of the tables have them, and those that a table has more than once.
+async fn key_counts(lake: &Lake, tables: &[CuratedTable]) -> Result<KeyCounts, DailyError> {
+    let mut counts = KeyCounts::default();
+    let (mut integers, mut texts): (Vec<Told<'_>>, Vec<Told<'_>>) = (Vec::new(), Vec::new());
+    for table in tables {
+        let rules = RowRules::of(lake.table(table.kind())?);
+        match rules.key {
+            TableKey::Integer(_) => integers.push((table, rules)),
+            TableKey::Text(_) => texts.push((table, rules)),
+            // Each record is a row, and once there: the row balance says so.
+            TableKey::Columns(_) | TableKey::Record => {}
+        }
+    }
+    let mut views = BTreeMap::new();
+    for view in lake.model().views() {
+        let joined = reports::joined(lake.model(), view).await;
+        let joined = joined.map_err(|error| DailyError::Bug(error.strip_backtrace()))?;
+        if joined.len() > 1 {
+            views.insert(view.name.clone(), joined);
+        }
+    }
+    count_keys::<i64>(lake, &integers, &views, &mut counts).await?;
+    count_keys::<TextKey>(lake, &texts, &views, &mut counts).await?;
+    Ok(counts)
+}
+
+/// Counts the keys of tables whose keys are of one type.
 ///
-/// Only the columns `ind` are read, 8 bytes a row. Tables of more rows than fit are gone over several times, each time for a part of the
-/// `ind`s.
-async fn triples(
+/// Only the columns of the keys are read. Tables of more rows than fit are gone over several times, each time for a part of the keys.
+async fn count_keys<K: Key>(
     lake: &Lake,
-    tables: &[CuratedTable],
-) -> Result<(Triples, BTreeMap<String, u64>), DailyError> {
+    tables: &[Told<'_>],
+    views: &BTreeMap<String, Vec<Kind>>,
+    counts: &mut KeyCounts,
+) -> Result<(), DailyError> {
     let mut rows = Vec::new();
-    for table in tables {
+    for (table, _) in tables {
         rows.push(table.rows().await?);
+        counts.duplicates.insert(table.kind().to_string(), 0);
     }
-    let passes = IndPass::passes(rows.iter().sum(), INDS_PER_PASS).collect::<Vec<_>>();
+    let passes = KeyPass::passes(rows.iter().sum(), K::PER_PASS).collect::<Vec<_>>();
     let parts = passes.len() as u64;
-    let mut triples = Triples::default();
-    let mut duplicates = BTreeMap::new();
-    for table in tables {
-        duplicates.insert(table.kind().to_string(), 0);
-    }
     for pass in passes {
-        let mut inds: Vec<Vec<i64>> = Vec::new();
-        for (table, rows) in tables.iter().zip(&rows) {
+        let mut keys: BTreeMap<Kind, Vec<K>> = BTreeMap::new();
+        for ((table, rules), rows) in tables.iter().zip(&rows) {
+            let kind = table.kind();
             // A part has more or less its share; one that grew would be copied, and be in memory twice.
             let share = rows / parts + rows / parts / 64 + 1024;
             let mut read = Vec::with_capacity(usize::try_from(share).unwrap_or_default());
             for file in table.files().await? {
-                read_inds(&lake.store(), table.kind(), &file, pass, |ind, _| {
-                    read.push(ind);
+                read_key_values(&lake.store(), (kind, rules), &file, pass, |key, _| {
+                    read.push(key);
                 })
                 .await?;
             }
             read.sort_unstable();
             let twice = read.windows(2).filter(|pair| pair.first() == pair.last());
-            for ind in twice.filter_map(|pair| pair.first()).take(EXAMPLES) {
-                error!(kind = %table.kind(), row.ind = ind, "`{}` has {ind} more than once; the next merge keeps the latest", table.kind());
+            for key in twice.filter_map(|pair| pair.first()).take(EXAMPLES) {
+                error!(kind = %kind, row.key = %key, "`{kind}` has {key} more than once; the next merge keeps the latest");
             }
             let rows = read.len();
             read.dedup();
-            let kind = table.kind().to_string();
-            *duplicates.entry(kind).or_default() += (rows - read.len()) as u64;
-            inds.push(read);
+            let duplicates = counts.duplicates.entry(kind.to_string()).or_default();
+            *duplicates += (rows - read.len()) as u64;
+            keys.insert(kind, read);
         }
-        count_triples(&inds, &mut triples);
-    }
-    Ok((triples, duplicates))
-}
-
-/// Counts the `ind`s of a part, sorted and each once for each table.
-fn count_triples(inds: &[Vec<i64>], triples: &mut Triples) {
-    let mut rest: Vec<&[i64]> = inds.iter().map(Vec::as_slice).collect();
-    while let Some(least) = rest.iter().filter_map(|inds| inds.first()).min().copied() {
-        let mut has = Kind::ALL.map(|_| false);
-        for (has, rest) in has.iter_mut().zip(&mut rest) {
-            if let Some((_, others)) = rest.split_first().filter(|(ind, _)| **ind == least) {
-                *has = true;
-                *rest = others;
+        for (name, kinds) in views {
+            let of_view: Vec<_> = kinds.iter().filter_map(|kind| keys.get(kind)).collect();
+            if of_view.len() == kinds.len() {
+                let of_view = of_view.into_iter().map(Vec::as_slice).collect();
+                let view = counts.views.entry(name.clone()).or_default();
+                count_view(kinds, of_view, view);
             }
         }
-        let [pin, geo, user] = has;
-        triples.complete += u64::from(pin && geo && user);
-        triples.without_pin += u64::from(!pin);
-        triples.without_geo += u64::from(!geo);
-        triples.without_user += u64::from(!user);
+    }
+    Ok(())
+}
+
+/// Counts the keys of a part, sorted and each once for each table.
+fn count_view<K: Key>(kinds: &[Kind], mut rest: Vec<&[K]>, view: &mut ViewCounts) {
+    let mut without = vec![0; kinds.len()];
+    while let Some(least) = rest.iter().filter_map(|keys| keys.first()).min() {
+        let least = least.clone();
+        let mut is_complete = true;
+        for (without, rest) in without.iter_mut().zip(&mut rest) {
+            if let Some((_, others)) = rest.split_first().filter(|(key, _)| **key == least) {
+                *rest = others;
+            } else {
+                *without += 1;
+                is_complete = false;
+            }
+        }
+        view.complete += u64::from(is_complete);
+    }
+    for (kind, count) in kinds.iter().zip(without) {
+        *view.without.entry(kind.to_string()).or_default() += count;
     }
 }
 

@@ -7,6 +7,8 @@ use daily_report::Summary;
 use object_store::ObjectStoreExt as _;
 use object_store::path::Path;
 
+use event_model::Kind;
+
 use super::*;
 use crate::merge::{Merge, merge};
 use crate::table::delta::CuratedTable;
@@ -83,7 +85,7 @@ async fn put(runner: &Runner, key: &str, bytes: &'static [u8]) {
 /// Begins an attempt that somebody else holds.
 async fn begin(runner: &Runner) -> Attempt {
     let ledger = runner.ledger();
-    let steps = steps();
+    let steps = steps(&runner.lake);
     let begun = ledger.begin(day(), Trigger::Manual, "another", &steps, None);
     let Begun::Attempt(attempt) = begun.await.unwrap() else {
         panic!("the date is free")
@@ -107,7 +109,13 @@ async fn a_day_without_rows_has_reports_and_a_page_too() {
     let runner = runner(&TestClock::default());
     let record = run(&runner, Trigger::Manual).await.unwrap();
     assert_eq!((record.state, record.attempt), (RunState::Succeeded, 1));
-    let names: Vec<_> = reports::all().map(|report| report.name).collect();
+    let names: Vec<_> = runner
+        .lake
+        .model()
+        .reports()
+        .iter()
+        .map(|report| report.name.clone())
+        .collect();
     assert!(!names.is_empty());
     for name in names {
         for extension in ["csv", "parquet"] {
@@ -146,16 +154,16 @@ async fn lock_table(runner: &Runner, kind: Kind) -> Path {
 async fn a_table_that_cannot_be_merged_stops_no_other_and_the_run_goes_on_there() {
     let runner = runner(&TestClock::default());
     test_lake::put(&runner.lake, &[posted(1, 20, 10, "100")]).await;
-    let lock = lock_table(&runner, Kind::Geo).await;
+    let lock = lock_table(&runner, Kind::named("geo")).await;
     let error = run(&runner, Trigger::Manual).await.unwrap_err();
     assert!(error.to_string().contains("`curated/geo/`"), "{error}");
     let failed = last_attempt(&runner).await;
     assert_eq!(
         states(&failed)[..4],
-        ["succeeded", "failed", "succeeded", "pending"]
+        ["failed", "succeeded", "succeeded", "pending"]
     );
     assert_eq!(failed.steps[2].counts["inserted"], 1);
-    assert!(failed.steps[1].error.is_some());
+    assert!(failed.steps[0].error.is_some());
 
     runner.lake.store().delete(&lock).await.unwrap();
     let record = run(&runner, Trigger::Manual).await.unwrap();
@@ -187,10 +195,14 @@ async fn a_compaction_that_fails_keeps_no_report_back_and_is_told() {
     let runner = runner(&TestClock::default());
     for (ind, sequence) in [(1, "100"), (2, "101")] {
         test_lake::put(&runner.lake, &[posted(ind, 20, 10, sequence)]).await;
-        merge(&runner.work(), Kind::User, day(), 1).await.unwrap();
+        merge(&runner.work(), Kind::named("user"), day(), 1)
+            .await
+            .unwrap();
     }
     // The footers are whole, the values are not.
-    let table = CuratedTable::open(&runner.lake, Kind::User).await.unwrap();
+    let table = CuratedTable::open(&runner.lake, Kind::named("user"))
+        .await
+        .unwrap();
     for file in table.unwrap().files().await.unwrap() {
         let bytes = read(&runner, file.path.as_ref()).await;
         let damaged = test_lake::with_damaged_values(&bytes, "user_name");
@@ -216,7 +228,7 @@ async fn a_resumed_run_reads_all_tables_as_of_one_moment() {
     let runner = runner(&TestClock::default());
     test_lake::put(&runner.lake, &[posted(1, 20, 10, "100")]).await;
     // The first attempt merges the users, and dies before geo is merged: nothing of it may be joined with later rows.
-    let lock = lock_table(&runner, Kind::Geo).await;
+    let lock = lock_table(&runner, Kind::named("geo")).await;
     run(&runner, Trigger::Manual).await.unwrap_err();
     assert!(last_attempt(&runner).await.tables.is_empty());
     test_lake::put(&runner.lake, &[posted(2, 20, 10, "101")]).await;
@@ -227,7 +239,7 @@ async fn a_resumed_run_reads_all_tables_as_of_one_moment() {
 
     // The next one dies after every table is merged: its versions stay the run's, whatever comes later.
     let mut attempt = begin(&runner).await;
-    for (place, kind) in Kind::ALL.into_iter().enumerate() {
+    for (place, kind) in runner.lake.kinds().into_iter().enumerate() {
         let outcome = merge(&runner.work(), kind, day(), 3).await.unwrap();
         let version = outcome.table.version;
         attempt.record.tables.insert(kind.to_string(), version);
@@ -237,7 +249,9 @@ async fn a_resumed_run_reads_all_tables_as_of_one_moment() {
     let failed = attempt.end(Err(DailyError::Bug("killed".to_owned()))).await;
     failed.unwrap_err();
     test_lake::put(&runner.lake, &[posted(3, 20, 10, "102")]).await;
-    merge(&runner.work(), Kind::User, day(), 9).await.unwrap();
+    merge(&runner.work(), Kind::named("user"), day(), 9)
+        .await
+        .unwrap();
     let resumed = run(&runner, Trigger::Manual).await.unwrap();
     assert_eq!(states(&resumed)[..3], ["kept"; 3]);
     assert_eq!(resumed.tables["user"], attempt.record.tables["user"]);
@@ -261,8 +275,11 @@ async fn what_a_killed_attempt_committed_is_counted_once() {
         let record = begin(&runner).await.record;
         assert_eq!(record.attempt, attempt);
         let (work, day) = (runner.work(), runner.merge_day(&record).await.unwrap());
-        let before = runner.merged_before(Kind::User, &record).await.unwrap();
-        let mut killed = Merge::new(&work, Kind::User, day, before);
+        let before = runner
+            .merged_before(Kind::named("user"), &record)
+            .await
+            .unwrap();
+        let mut killed = Merge::new(&work, Kind::named("user"), day, before);
         while killed.next().await.unwrap() {}
         assert_eq!(killed.outcome().counts.inserted, rows.len() as u64);
         clock.advance(61);
@@ -339,7 +356,7 @@ async fn the_same_tables_give_the_same_bytes() {
     for _ in 0..2 {
         run(&runner, Trigger::Manual).await.unwrap();
         let mut files = Vec::new();
-        for report in reports::all() {
+        for report in runner.lake.model().reports() {
             for extension in ["csv", "parquet"] {
                 let key = format!("reports/date=1970-01-01/{}.{extension}", report.name);
                 files.push(read(&runner, &key).await);

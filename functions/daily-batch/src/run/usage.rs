@@ -2,7 +2,7 @@
 
 use daily_report::run::{RunRecord, RunState};
 use daily_report::summary::{Architecture, StreamUsage, Summary, Usage};
-use event_model::{Clock, Kind};
+use event_model::Clock;
 use jiff::Timestamp;
 use lake::key::{CLEAN_PREFIX, QUARANTINE_PREFIX};
 
@@ -23,7 +23,7 @@ pub(crate) async fn of_day(
     let store = lake.store();
     let date = record.run_date;
     let (mut objects, mut clean_bytes) = (0, 0);
-    for kind in Kind::ALL {
+    for kind in lake.kinds() {
         let found = list(
             store.as_ref(),
             &format!("{CLEAN_PREFIX}{kind}/date={date}/"),

@@ -7,27 +7,37 @@ use anyhow::Context as _;
 use async_trait::async_trait;
 use aws_config::SdkConfig;
 use aws_credential_types::provider::{ProvideCredentials as _, SharedCredentialsProvider};
+use event_model::Kind;
+use model::{Model, Table};
 use object_store::aws::{AmazonS3Builder, AwsCredential, S3ConditionalPut};
 use object_store::{CredentialProvider, ObjectStore};
+
+use crate::DailyError;
 
 /// The bucket that holds the lake. Cheap to clone.
 #[derive(Clone)]
 pub struct Lake {
     store: Arc<dyn ObjectStore>,
     url: String,
+    model: Arc<Model>,
 }
 
 impl Lake {
-    /// Makes the lake of a store; `url` names it in the query engine, and ends with a slash (`s3://bucket/`).
-    pub fn new(store: Arc<dyn ObjectStore>, url: impl Into<String>) -> Self {
+    /// Makes the lake of a store, with the tables of a model; `url` names it in the query engine, and ends with a slash (`s3://bucket/`).
+    pub fn new(store: Arc<dyn ObjectStore>, url: impl Into<String>, model: Arc<Model>) -> Self {
         Self {
             store,
             url: url.into(),
+            model,
         }
     }
 
     /// Makes the lake of a bucket, with the region, the credentials and the endpoint of `config`.
-    pub fn from_bucket(config: &SdkConfig, bucket: &str) -> anyhow::Result<Self> {
+    pub fn from_bucket(
+        config: &SdkConfig,
+        bucket: &str,
+        model: Arc<Model>,
+    ) -> anyhow::Result<Self> {
         let credentials = config
             .credentials_provider()
             .context("there are no AWS credentials; set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")?;
@@ -45,12 +55,29 @@ impl Lake {
         let store = builder
             .build()
             .with_context(|| format!("cannot use the bucket `{bucket}`"))?;
-        Ok(Self::new(Arc::new(store), format!("s3://{bucket}/")))
+        Ok(Self::new(Arc::new(store), format!("s3://{bucket}/"), model))
     }
 
     /// Returns the store; its paths are the bucket's keys.
     pub fn store(&self) -> Arc<dyn ObjectStore> {
         Arc::clone(&self.store)
+    }
+
+    /// Returns the tables, views and reports.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// Returns what the model says of a table.
+    pub(crate) fn table(&self, kind: Kind) -> Result<&Table, DailyError> {
+        self.model
+            .table(kind)
+            .ok_or(DailyError::NotInModel { kind })
+    }
+
+    /// Returns the kinds of the tables.
+    pub(crate) fn kinds(&self) -> Vec<Kind> {
+        self.model.kinds().collect()
     }
 
     /// Returns the bucket's URL, with a slash at its end.

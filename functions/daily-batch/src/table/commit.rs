@@ -18,6 +18,7 @@ use super::features;
 use super::files::{CuratedFile, NewFile};
 use super::manifest::{FilesDigest, Manifest};
 use crate::DailyError;
+use crate::merge::keys::RowRules;
 
 impl CuratedTable {
     /// Commits a change on top of this very version, and looks at the table again: its rows must have changed by what the
@@ -54,7 +55,7 @@ impl CuratedTable {
         let manifest = std::mem::take(&mut change.manifest)
             .write(store.as_ref(), self.kind, digest_after(&files, &change))
             .await?;
-        let operation = operation(&reason);
+        let operation = operation(&reason, &RowRules::of(self.lake.table(self.kind)?));
         let merge = match reason {
             Reason::Merge(note) => Some(note),
             Reason::Compaction { .. } | Reason::DropDamaged => None,
@@ -239,12 +240,21 @@ fn add(file: NewFile, data_change: bool) -> Add {
     }
 }
 
+/// Returns what a merge matches rows by, as the table's history has it.
+fn predicate(rules: &RowRules) -> String {
+    let columns = rules.key.columns();
+    let parts = columns
+        .iter()
+        .map(|name| format!("target.{name} = source.{name}"));
+    parts.collect::<Vec<_>>().join(" AND ")
+}
+
 /// Returns what a commit is called in the table's history.
-fn operation(reason: &Reason) -> DeltaOperation {
+fn operation(reason: &Reason, rules: &RowRules) -> DeltaOperation {
     match reason {
         Reason::Merge(_) => DeltaOperation::Merge {
             predicate: None,
-            merge_predicate: Some("target.ind = source.ind".to_owned()),
+            merge_predicate: Some(predicate(rules)),
             matched_predicates: Vec::new(),
             not_matched_predicates: Vec::new(),
             not_matched_by_source_predicates: Vec::new(),

@@ -25,6 +25,7 @@ use super::features;
 use super::files::{CuratedFile, folder};
 use super::manifest::{FilesDigest, Manifest};
 use crate::DailyError;
+use crate::merge::keys::RowRules;
 use crate::storage::lake_store::Lake;
 use crate::storage::remote_file::row_count;
 
@@ -63,7 +64,7 @@ impl CuratedTable {
         if let Some(table) = Self::open(lake, kind).await? {
             return Ok(table);
         }
-        let struct_type: StructType = schema::schema(kind)
+        let struct_type: StructType = schema::schema(lake.table(kind)?)
             .as_ref()
             .try_into_kernel()
             .map_err(|error| DailyError::Bug(format!("{error}")))?;
@@ -234,6 +235,7 @@ impl CuratedTable {
         let snapshot = self.delta.snapshot().map_err(&failed)?;
         let folder = folder(self.kind);
         let log = snapshot.log_data();
+        let rules = RowRules::of(self.lake.table(self.kind)?);
         let mut files = Vec::new();
         for file in log.iter() {
             if file.deletion_vector_descriptor().is_some() {
@@ -244,7 +246,6 @@ impl CuratedTable {
                 .stats()
                 .and_then(|stats| serde_json::from_str(&stats).ok())
                 .unwrap_or_default();
-            let bound = |of: &str| stats.get(of)?.get("ind")?.as_i64();
             let path = Path::from(format!("{folder}/{}", file.object_store_path()));
             let size = u64::try_from(file.size()).unwrap_or_default();
             let rows = match stats.get("numRecords").and_then(Value::as_u64) {
@@ -254,14 +255,14 @@ impl CuratedTable {
                     .map_err(|source| DailyError::CuratedFile {
                         kind: self.kind,
                         key: path.to_string(),
-                        source,
+                        source: Box::new(source),
                     })?,
             };
             files.push(CuratedFile {
                 path,
                 size,
                 rows,
-                inds: bound("minValues").zip(bound("maxValues")),
+                range: rules.key.range_of_file(&stats),
                 name: file.path().to_string(),
                 stats,
             });

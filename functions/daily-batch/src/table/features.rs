@@ -7,7 +7,8 @@
 use std::sync::Arc;
 
 use arrow::array::AsArray as _;
-use arrow::datatypes::{Int64Type, SchemaRef};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::{
     ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl,
@@ -24,6 +25,7 @@ use serde_json::{Value, json};
 
 use super::files::{NewFile, folder};
 use crate::DailyError;
+use crate::merge::keys::RowRules;
 use crate::storage::lake_store::Lake;
 use crate::storage::parquet_input::with_views;
 
@@ -122,7 +124,7 @@ pub(super) async fn check(
     Ok(())
 }
 
-/// Returns the `ind`s of some rows that break a constraint; one that is null breaks it, as in Delta.
+/// Returns the keys of some rows that break a constraint; one that is null breaks it, as in Delta.
 async fn broken_rows(
     context: &SessionContext,
     lake: &Lake,
@@ -130,7 +132,7 @@ async fn broken_rows(
     schema: &SchemaRef,
     files: &[NewFile],
     constraint: &Constraint,
-) -> Result<Vec<i64>, DataFusionError> {
+) -> Result<Vec<String>, DataFusionError> {
     let external = |error: url::ParseError| DataFusionError::External(Box::new(error));
     let bucket = url::Url::parse(lake.url()).map_err(external)?;
     context.register_object_store(&bucket, lake.store());
@@ -143,18 +145,32 @@ async fn broken_rows(
         .with_listing_options(ListingOptions::new(Arc::new(ParquetFormat::default())))
         .with_schema(with_views(schema));
     let rows = context.read_table(Arc::new(ListingTable::try_new(config)?))?;
+    let table = lake
+        .table(kind)
+        .map_err(|error| DataFusionError::External(Box::new(error)))?;
+    let key = RowRules::of(table).key;
+    let columns = key.columns();
     let is_fulfilled = rows.parse_sql_expr(&constraint.expression)?;
     let broken = rows
         .filter(is_fulfilled.is_not_true())?
-        .select_columns(&["ind"])?
+        .select_columns(&columns)?
         .limit(0, Some(NAMED_ROWS))?
         .collect()
         .await?;
-    let inds = broken.iter().filter_map(|batch| {
-        let column = batch.column(0).as_primitive_opt::<Int64Type>()?;
-        Some(column.values().to_vec())
-    });
-    Ok(inds.flatten().collect())
+    let mut keys = Vec::new();
+    for batch in &broken {
+        let columns = batch.columns().iter();
+        let texts = columns
+            .map(|column| cast(column, &DataType::Utf8))
+            .collect::<Result<Vec<_>, _>>()?;
+        for row in 0..batch.num_rows() {
+            let parts = texts
+                .iter()
+                .map(|column| column.as_string::<i32>().value(row));
+            keys.push(parts.collect::<Vec<_>>().join("/"));
+        }
+    }
+    Ok(keys)
 }
 
 /// A commit that is written here.

@@ -4,6 +4,8 @@ use event_model::Kind;
 use object_store::path::Path;
 use serde_json::Value;
 
+use crate::merge::keys::KeyRange;
+
 /// A file of a table.
 #[derive(Clone, Debug)]
 pub(crate) struct CuratedFile {
@@ -11,8 +13,8 @@ pub(crate) struct CuratedFile {
     pub(crate) path: Path,
     pub(crate) size: u64,
     pub(crate) rows: u64,
-    /// Smallest and greatest `ind`, when the log has them.
-    pub(crate) inds: Option<(i64, i64)>,
+    /// Where its keys lie, when the log says so.
+    pub(crate) range: Option<KeyRange>,
     /// Statistics of the log, as JSON: counts, bounds and nulls.
     pub(super) stats: Value,
     /// Its path in the table's log.

@@ -1,16 +1,15 @@
 //! Chosen rows of objects and files → new files of a curated table.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{
-    Array, ArrayRef, BooleanArray, BooleanBufferBuilder, RecordBatch, new_null_array,
+    Array, ArrayRef, AsArray as _, BooleanArray, BooleanBufferBuilder, RecordBatch, new_null_array,
 };
 use arrow::compute::filter_record_batch;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, Int64Type, SchemaRef};
 use bytes::Bytes;
 use event_model::Kind;
-use lake::schema;
 use object_store::ObjectStore;
 use object_store::path::Path;
 use parquet::arrow::ArrowWriter;
@@ -206,7 +205,7 @@ fn unreadable(source: &Source, kind: Kind, error: RowsError) -> DailyError {
         DailyError::CuratedFile {
             kind,
             key,
-            source: error,
+            source: Box::new(error),
         }
     }
 }
@@ -231,7 +230,7 @@ fn copy(
         let rows = filter_record_batch(&conform(&batch, &schema)?, &mask)?;
         let file = match open.as_mut() {
             Some(file) => file,
-            None => open.insert(TableFile::new(&schema, target.sizes.row_group_bytes)?),
+            None => open.insert(TableFile::new(&rows, target.sizes.row_group_bytes)?),
         };
         file.append(&rows)?;
         if file.size_bytes() >= target.sizes.file_bytes
@@ -269,6 +268,32 @@ fn is_like(column: &ArrayRef, field: &arrow::datatypes::FieldRef) -> bool {
     column.data_type().equals_datatype(field.data_type())
 }
 
+/// Rows of which the values are compared.
+const SAMPLE_ROWS: usize = 1_000;
+
+/// Returns the columns in which hardly two rows have the same value: a dictionary of them would be built and thrown away.
+fn unique_columns(rows: &RecordBatch) -> Vec<String> {
+    let sample = rows.slice(0, rows.num_rows().min(SAMPLE_ROWS));
+    let columns = sample.schema_ref().fields().iter().zip(sample.columns());
+    let is_unique = |column: &ArrayRef| {
+        let values = column.len() - column.null_count();
+        let distinct = match column.data_type() {
+            DataType::Utf8View => {
+                let texts = column.as_string_view().iter().flatten();
+                texts.collect::<HashSet<_>>().len()
+            }
+            DataType::Int64 => {
+                let numbers = column.as_primitive::<Int64Type>().iter().flatten();
+                numbers.collect::<HashSet<_>>().len()
+            }
+            _ => return false,
+        };
+        distinct * 10 > values * 9
+    };
+    let unique = columns.filter(|(_, column)| is_unique(column));
+    unique.map(|(field, _)| field.name().clone()).collect()
+}
+
 /// A file that is being written, in memory.
 struct TableFile {
     writer: ArrowWriter<Vec<u8>>,
@@ -286,15 +311,18 @@ struct ClosedFile {
 }
 
 impl TableFile {
-    fn new(schema: &SchemaRef, row_group_bytes: usize) -> Result<Self, RowsError> {
+    /// Makes a file; `rows` are the first ones that it will hold.
+    fn new(rows: &RecordBatch, row_group_bytes: usize) -> Result<Self, RowsError> {
+        let schema = rows.schema_ref();
         let properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(ZstdLevel::default()))
             .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
-            .set_created_by("pinflow".to_owned())
-            // No two rows have the same: a dictionary of them is built and thrown away.
-            .set_column_dictionary_enabled(schema::SEQUENCE.into(), false)
-            .set_column_dictionary_enabled("ind".into(), false)
-            .set_column_dictionary_enabled("unique_id".into(), false)
+            .set_created_by("pinflow".to_owned());
+        let properties = unique_columns(rows)
+            .into_iter()
+            .fold(properties, |properties, name| {
+                properties.set_column_dictionary_enabled(name.into(), false)
+            })
             .build();
         let options = ArrowWriterOptions::new()
             .with_properties(properties)

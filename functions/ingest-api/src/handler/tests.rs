@@ -63,7 +63,7 @@ fn storing() -> Rule {
 }
 
 fn app(rules: &[&Rule]) -> App {
-    let mut config = Config::new("events");
+    let mut config = Config::new("events", model::Model::load_from(None).unwrap());
     config.topics = Patterns::parse("abc.*").unwrap();
     config.streams = Patterns::parse("*-Stream,streaming-*").unwrap();
     #[expect(

@@ -11,14 +11,14 @@ use super::*;
 
 fn entry(ind: i64, data: &str) -> Entry<'_> {
     Entry {
-        key: PartitionKey::new(Some(Kind::Pin), Some(ind), b""),
+        key: PartitionKey::new(Some(Kind::named("pin")), Some(&ind.into()), b""),
         data: Cow::Borrowed(data),
     }
 }
 
 fn entry_of_any(data: String) -> Entry<'static> {
     Entry {
-        key: PartitionKey::new(Some(Kind::Pin), None, data.as_bytes()),
+        key: PartitionKey::new(Some(Kind::named("pin")), None, data.as_bytes()),
         data: Cow::Owned(data),
     }
 }

@@ -3,60 +3,81 @@
 use std::borrow::Cow;
 
 use event_model::limits::RECORD_MAX_BYTES;
-use event_model::{Field, Kind, KnownFields, PartitionKey};
+use event_model::{KeyValue, Kind, PartitionKey};
 use json_reader::base64;
-use json_reader::number::integer_value;
 use json_reader::{Members, Text, Value, without_byte_order_mark};
+use model::{FieldSet, Model, Table};
 
 use super::{Entry, check_numbers, not_json};
 use crate::response::{Problem, ProblemKind};
 
-/// Makes the entry of a row's JSON. `what` names the row at the start of a sentence.
-///
-/// A row whose fields decide no kind, or another than the declared one, is taken too: cleaning puts it in quarantine, where it can be looked at.
-pub(crate) fn entry<'a>(
-    what: &str,
-    row: Cow<'a, str>,
-    declared: Option<Kind>,
-) -> Result<Entry<'a>, Problem> {
-    check_numbers(what, &row)?;
-    let key = key(what, &row, declared)?;
-    let entry = Entry { key, data: row };
-    if entry.size() > RECORD_MAX_BYTES {
-        let detail = format!(
-            "{what} has {} bytes with its partition key; the stream takes {RECORD_MAX_BYTES}.",
-            entry.size()
-        );
-        return Err(Problem::new(ProblemKind::TooLarge, detail));
-    }
-    Ok(entry)
+/// What the rows of a request may be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rows<'m> {
+    pub(crate) model: &'m Model,
+    /// Kind that the path declares, or the record's own partition key.
+    pub(crate) kind: Option<Kind>,
 }
 
-fn key(what: &str, row: &str, declared: Option<Kind>) -> Result<PartitionKey, Problem> {
-    let Some(mut members) = Members::open(row) else {
-        return Err(not_a_row(what));
-    };
-    let mut known = KnownFields::default();
-    let (mut index, mut ind) = (None, None);
-    while let Some(member) = members
-        .next_member()
-        .map_err(|error| not_json(what, row, error))?
-    {
-        match Field::from_name(&member.name.decode()) {
-            Some(Field::Index) => index = integer_value(&member.value),
-            Some(Field::Ind) => ind = integer_value(&member.value),
-            Some(field) => known.note(field),
-            None => {}
+impl Rows<'_> {
+    /// Makes the entry of a row's JSON. `what` names the row at the start of a sentence.
+    ///
+    /// A row whose fields decide no kind, or another than the declared one, is taken too: cleaning puts it in quarantine, where it can be
+    /// looked at.
+    pub(crate) fn entry<'a>(self, what: &str, row: Cow<'a, str>) -> Result<Entry<'a>, Problem> {
+        check_numbers(what, &row)?;
+        let key = self.key(what, &row)?;
+        let entry = Entry { key, data: row };
+        if entry.size() > RECORD_MAX_BYTES {
+            let detail = format!(
+                "{what} has {} bytes with its partition key; the stream takes {RECORD_MAX_BYTES}.",
+                entry.size()
+            );
+            return Err(Problem::new(ProblemKind::TooLarge, detail));
         }
+        Ok(entry)
     }
-    let kind = declared.or_else(|| known.kind());
-    // Of a row of no known kind either name is as good.
-    let names = Field::key_names(kind.unwrap_or(Kind::Geo));
-    let ind = names.into_iter().find_map(|name| match name {
-        Field::Index => index,
-        _ => ind,
-    });
-    Ok(PartitionKey::new(kind, ind, row.as_bytes()))
+
+    fn key(self, what: &str, row: &str) -> Result<PartitionKey, Problem> {
+        let Some(mut members) = Members::open(row) else {
+            return Err(not_a_row(what));
+        };
+        let fields = self.model.fields();
+        let mut known = FieldSet::default();
+        known.clear(fields);
+        let mut values = Vec::new();
+        while let Some(member) = members
+            .next_member()
+            .map_err(|error| not_json(what, row, error))?
+        {
+            if let Some(field) = fields.find(&member.name.decode()) {
+                known.note(fields, field);
+                if fields.is_key(field) {
+                    values.push((field, member.value));
+                }
+            }
+        }
+        let told = || {
+            let place = known.tell(fields)?;
+            self.model.tables().get(place).map(|table| table.kind)
+        };
+        let kind = self.kind.or_else(told);
+        let key_of = |table: &Table| -> Option<KeyValue<'_>> {
+            let column = table.key_column()?;
+            let mut names = column.inputs.iter().chain(&column.own);
+            names.find_map(|name| {
+                // Of a name that stands twice, the last value counts.
+                let (_, value) = values.iter().rev().find(|(field, _)| field == name)?;
+                column.key_value(value)
+            })
+        };
+        let key = match kind {
+            Some(kind) => self.model.table(kind).and_then(key_of),
+            // Of a row of no known kind any table's key is as good.
+            None => self.model.tables().iter().find_map(key_of),
+        };
+        Ok(PartitionKey::new(kind, key.as_ref(), row.as_bytes()))
+    }
 }
 
 /// Takes the row out of a member that holds it as an object, as JSON text, or as base64 of JSON text.

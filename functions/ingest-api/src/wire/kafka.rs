@@ -2,14 +2,14 @@
 
 use std::borrow::Cow;
 
-use event_model::{Kind, SequenceNumber, ShardId};
+use event_model::{SequenceNumber, ShardId};
 use json_reader::Value;
 use lambda_http::Body;
 use lambda_http::http::{Response, StatusCode};
 use serde::Serialize;
 
 use crate::producer::{Failure, Outcome};
-use crate::request::row::{entry, not_a_row};
+use crate::request::row::{Rows, not_a_row};
 use crate::request::{Parsed, invalid, members, not_json, records_member, set};
 use crate::response::{KAFKA_JSON, Problem, all_failed, common_problem, with_type};
 use crate::route::Wire;
@@ -18,10 +18,7 @@ use crate::route::Wire;
 const MAX_RECORDS: usize = 10_000;
 
 /// Reads the body of `POST /topics/{topic}`.
-pub(crate) fn records<'a>(
-    text: &'a str,
-    declared: Option<Kind>,
-) -> Result<Vec<Parsed<'a>>, Problem> {
+pub(crate) fn records<'a>(text: &'a str, rows: Rows<'_>) -> Result<Vec<Parsed<'a>>, Problem> {
     let entry = |(index, record): (usize, Value<'a>)| {
         let Value::Object(object) = record else {
             return Err(invalid(format!(
@@ -30,7 +27,7 @@ pub(crate) fn records<'a>(
         };
         let what = format!("The value of record {index}");
         match value(index, object)? {
-            Some(Value::Object(row)) => entry(&what, Cow::Borrowed(row), declared),
+            Some(Value::Object(row)) => rows.entry(&what, Cow::Borrowed(row)),
             Some(_) => Err(not_a_row(&what)),
             None => Err(invalid(format!(
                 "Record {index} has no `value`; put the row there."

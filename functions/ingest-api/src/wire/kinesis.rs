@@ -1,28 +1,25 @@
 //! The Kinesis proxy: its own spelling (`data`, `partition-key`) and the API's (`Data`, `PartitionKey`).
 
+use event_model::Position;
 use event_model::limits::PUT_RECORDS_MAX_RECORDS;
-use event_model::{Kind, Position};
 use json_reader::Value;
 use lambda_http::Body;
 use lambda_http::http::{Response, StatusCode};
 use serde::Serialize;
 
 use crate::producer::{Failure, Outcome};
-use crate::request::row::{entry, unwrapped};
+use crate::request::row::{Rows, unwrapped};
 use crate::request::{Parsed, invalid, members, not_json, records_member, set};
 use crate::response::{self, Partial, Problem, ProblemKind, common_problem, failed, json};
 use crate::route::Wire;
 
 /// Reads the body of `PUT /streams/{stream}/record`.
-pub(crate) fn record(text: &str, declared: Option<Kind>) -> Parsed<'_> {
-    Put::read("The body", text)?.entry("`Data`", declared)
+pub(crate) fn record<'a>(text: &'a str, rows: Rows<'_>) -> Parsed<'a> {
+    Put::read("The body", text, rows)?.entry("`Data`")
 }
 
 /// Reads the body of `PUT /streams/{stream}/records`.
-pub(crate) fn records<'a>(
-    text: &'a str,
-    declared: Option<Kind>,
-) -> Result<Vec<Parsed<'a>>, Problem> {
+pub(crate) fn records<'a>(text: &'a str, rows: Rows<'_>) -> Result<Vec<Parsed<'a>>, Problem> {
     let records = records_member(text, &["records", "Records"], PUT_RECORDS_MAX_RECORDS)?;
     let entry = |(index, record): (usize, Value<'a>)| {
         let what = format!("Record {index}");
@@ -31,20 +28,20 @@ pub(crate) fn records<'a>(
                 "{what} is not an object with `data` and `partition-key`."
             )));
         };
-        Put::read(&what, object)?.entry(&format!("The data of record {index}"), declared)
+        Put::read(&what, object, rows)?.entry(&format!("The data of record {index}"))
     };
     Ok(records.into_iter().enumerate().map(entry).collect())
 }
 
 /// The members of a body or of a record that count.
-struct Put<'a> {
+struct Put<'a, 'm> {
     data: Value<'a>,
-    /// Kind that the client's partition key declares.
-    kind: Option<Kind>,
+    /// What the row may be; where the path declares no kind, the client's partition key does.
+    rows: Rows<'m>,
 }
 
-impl<'a> Put<'a> {
-    fn read(what: &str, text: &'a str) -> Result<Self, Problem> {
+impl<'a, 'm> Put<'a, 'm> {
+    fn read(what: &str, text: &'a str, rows: Rows<'m>) -> Result<Self, Problem> {
         let mut members = members(what, text)?;
         let (mut data, mut key) = (None, None);
         while let Some(member) = members
@@ -55,7 +52,7 @@ impl<'a> Put<'a> {
                 "Data" | "data" => set(&mut data, member.value, what, "Data")?,
                 "PartitionKey" | "partition-key" => match member.value {
                     Value::Text(text) => {
-                        let declared = Kind::from_label(&text.decode());
+                        let declared = rows.model.labelled(&text.decode());
                         set(&mut key, declared, what, "PartitionKey")?;
                     }
                     Value::Null => set(&mut key, None, what, "PartitionKey")?,
@@ -71,14 +68,15 @@ impl<'a> Put<'a> {
         }
         let data =
             data.ok_or_else(|| invalid(format!("{what} has no `Data`; put the row there.")))?;
+        let kind = rows.kind.or(key.flatten());
         Ok(Self {
             data,
-            kind: key.flatten(),
+            rows: Rows { kind, ..rows },
         })
     }
 
-    fn entry(&self, what: &str, declared: Option<Kind>) -> Parsed<'a> {
-        entry(what, unwrapped(what, &self.data)?, declared.or(self.kind))
+    fn entry(&self, what: &str) -> Parsed<'a> {
+        self.rows.entry(what, unwrapped(what, &self.data)?)
     }
 }
 

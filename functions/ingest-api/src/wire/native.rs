@@ -2,14 +2,15 @@
 
 use std::borrow::Cow;
 
-use event_model::{Field, Kind, Position};
+use event_model::Position;
 use json_reader::{Members, Value};
 use lambda_http::Body;
 use lambda_http::http::{HeaderName, HeaderValue, Response, StatusCode};
+use model::Model;
 use serde::Serialize;
 
 use crate::producer::Outcome;
-use crate::request::row::{entry, not_a_row};
+use crate::request::row::{Rows, not_a_row};
 use crate::request::{Parsed, check_count, elements, invalid, not_json};
 use crate::response::{self, Partial, Problem, common_problem, failed};
 use crate::route::Wire;
@@ -18,24 +19,23 @@ use crate::route::Wire;
 const MAX_ROWS: usize = 500;
 
 /// Reads a JSON array of rows, or one row.
-pub(crate) fn rows<'a>(text: &'a str, declared: Option<Kind>) -> Result<Vec<Parsed<'a>>, Problem> {
+pub(crate) fn rows<'a>(text: &'a str, rows: Rows<'_>) -> Result<Vec<Parsed<'a>>, Problem> {
     if text.trim_ascii_start().starts_with('[') {
         let values = elements(text, |error| not_json("The body", text, error))?;
         check_rows(values.len())?;
-        let entry = |(index, value): (usize, Value<'a>)| {
-            of_value(&format!("Row {index}"), &value, declared)
-        };
+        let entry =
+            |(index, value): (usize, Value<'a>)| of_value(&format!("Row {index}"), &value, rows);
         return Ok(values.into_iter().enumerate().map(entry).collect());
     }
     let value = json_reader::parse(text).map_err(|error| not_json("The body", text, error))?;
     if let Value::Object(body) = value {
-        refuse_other_wires(body)?;
+        refuse_other_wires(body, rows.model)?;
     }
-    Ok(vec![of_value("The body", &value, declared)])
+    Ok(vec![of_value("The body", &value, rows)])
 }
 
 /// Reads a row a line; blank lines are skipped.
-pub(crate) fn lines(text: &str, declared: Option<Kind>) -> Result<Vec<Parsed<'_>>, Problem> {
+pub(crate) fn lines<'a>(text: &'a str, rows: Rows<'_>) -> Result<Vec<Parsed<'a>>, Problem> {
     let lines = || {
         (1..)
             .zip(text.lines())
@@ -45,27 +45,27 @@ pub(crate) fn lines(text: &str, declared: Option<Kind>) -> Result<Vec<Parsed<'_>
     let entry = |(number, line)| {
         let what = format!("Line {number}");
         let value = json_reader::parse(line).map_err(|error| not_json(&what, line, error))?;
-        of_value(&what, &value, declared)
+        of_value(&what, &value, rows)
     };
     Ok(lines().map(entry).collect())
 }
 
-fn of_value<'a>(what: &str, value: &Value<'a>, declared: Option<Kind>) -> Parsed<'a> {
+fn of_value<'a>(what: &str, value: &Value<'a>, rows: Rows<'_>) -> Parsed<'a> {
     match value {
-        Value::Object(row) => entry(what, Cow::Borrowed(row), declared),
+        Value::Object(row) => rows.entry(what, Cow::Borrowed(row)),
         _ => Err(not_a_row(what)),
     }
 }
 
 /// Refuses the body of another route: it would be stored as one row that is none.
-fn refuse_other_wires(body: &str) -> Result<(), Problem> {
+fn refuse_other_wires(body: &str, model: &Model) -> Result<(), Problem> {
     let Some(mut members) = Members::open(body) else {
         return Ok(());
     };
     let mut meant = None;
     while let Ok(Some(member)) = members.next_member() {
         let name = member.name.decode();
-        if Field::from_name(&name).is_some() {
+        if model.fields().find(&name).is_some() {
             return Ok(());
         }
         meant = match (&*name, member.value) {

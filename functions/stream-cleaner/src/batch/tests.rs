@@ -34,7 +34,9 @@ fn a_batch_becomes_one_object_of_each_kind_and_one_of_quarantine() {
         record(5, "5", "geo/1", br#"{"ind": 1, "latitude": 1}"#),
         record(6, "6", "x", b"{"),
     ];
-    let objects = prepare(&records).unwrap().objects;
+    let objects = prepare(&model::Model::load_from(None).unwrap(), &records)
+        .unwrap()
+        .objects;
     let name = "shardId-000000000000-1-6";
     let keys: Vec<_> = objects
         .iter()
@@ -87,7 +89,7 @@ fn a_row_stands_in_the_partition_of_its_own_arrival() {
     for (record, hours) in records.iter_mut().zip([0, 0, 1, 24]) {
         record.arrival_micros += hours * hour;
     }
-    let keys: Vec<_> = prepare(&records)
+    let keys: Vec<_> = prepare(&model::Model::load_from(None).unwrap(), &records)
         .unwrap()
         .objects
         .iter()
@@ -122,7 +124,7 @@ fn the_user_records_of_an_aggregate_are_records_of_their_own() {
         record(3, "3", "pin/7", &damaged),
         record(4, "4", "geo/1", row),
     ];
-    let batch = prepare(&records).unwrap();
+    let batch = prepare(&model::Model::load_from(None).unwrap(), &records).unwrap();
     assert_eq!(batch.user_records, 7);
     let objects: Vec<_> = batch
         .objects
@@ -169,7 +171,12 @@ fn the_user_records_of_an_aggregate_are_records_of_their_own() {
 fn an_aggregate_in_an_aggregate_is_not_taken_apart() {
     let inner = kpl::encode(&[("user/1", br#"{"ind": 1}"#)]);
     let outer = kpl::encode(&[("user/1", &inner)]);
-    let objects = prepare(&[record(1, "1", "x", &outer)]).unwrap().objects;
+    let objects = prepare(
+        &model::Model::load_from(None).unwrap(),
+        &[record(1, "1", "x", &outer)],
+    )
+    .unwrap()
+    .objects;
     let lines = read_quarantine(&objects[0].body).unwrap();
     assert_eq!(lines.len(), 1);
     assert_eq!(
@@ -195,7 +202,7 @@ fn one_bad_row_of_a_packed_record_is_rejected_alone() {
         record(4, "4", "x", b"[]"),
         record(5, "5", "x", b"\n\n"),
     ];
-    let batch = prepare(&records).unwrap();
+    let batch = prepare(&model::Model::load_from(None).unwrap(), &records).unwrap();
     let sequences = |object: &PreparedObject| -> Vec<String> {
         match object.contents {
             Contents::Rows { .. } => {
@@ -233,7 +240,11 @@ fn a_record_of_many_bad_rows_has_one_line_and_keeps_the_good_ones() {
         (50_000, 1),
     ] {
         let data = rows(bad);
-        let batch = prepare(&[record(1, "1", "x", data.as_bytes())]).unwrap();
+        let batch = prepare(
+            &model::Model::load_from(None).unwrap(),
+            &[record(1, "1", "x", data.as_bytes())],
+        )
+        .unwrap();
         assert_eq!(batch.user_records, bad as u64 + 1);
         let [clean, quarantine] = batch.objects.as_slice() else {
             panic!("two objects")
@@ -307,7 +318,7 @@ proptest! {
             .iter()
             .map(|(number, data)| record(number.parse().unwrap(), number, &key, data))
             .collect();
-        let PreparedBatch { user_records, objects } = prepare(&records).unwrap();
+        let PreparedBatch { user_records, objects } = prepare(&model::Model::load_from(None).unwrap(), &records).unwrap();
         prop_assert_eq!(user_records, expected.len() as u64);
         let mut found: Vec<Sequence> = Vec::new();
         for object in &objects {
@@ -333,7 +344,7 @@ proptest! {
         let accounted: u64 = objects.iter().map(|object| object.positions.total()).sum();
         prop_assert_eq!(accounted, records.len() as u64);
 
-        let again = prepare(&records).unwrap().objects;
+        let again = prepare(&model::Model::load_from(None).unwrap(), &records).unwrap().objects;
         for (left, right) in objects.iter().zip(&again) {
             prop_assert_eq!(&left.key, &right.key);
             prop_assert_eq!(&left.body, &right.body);

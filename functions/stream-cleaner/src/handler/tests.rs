@@ -23,7 +23,15 @@ fn app(rules: &[&Rule]) -> (App, Arc<Mutex<Vec<BatchSummary>>>) {
     let publish =
         Arc::new(move |summary: &BatchSummary| published.lock().unwrap().push(summary.clone()));
     let clock = Clock::new(|| UNIX_EPOCH + Duration::from_secs(1_700_000_000));
-    (App::new(s3, Config::new("lake"), clock, publish), summaries)
+    (
+        App::new(
+            s3,
+            Config::new("lake", model::Model::load_from(None).unwrap()),
+            clock,
+            publish,
+        ),
+        summaries,
+    )
 }
 
 fn is_written() -> Rule {
@@ -240,7 +248,7 @@ fn a_position_that_no_row_can_keep_costs_its_own_record_alone() {
     )
     .unwrap();
     let records = records(&event).unwrap();
-    let batch = prepare(&records).unwrap();
+    let batch = prepare(&model::Model::load_from(None).unwrap(), &records).unwrap();
     let [quarantine, clean] = batch.objects.as_slice() else {
         panic!("{:?}", batch.objects)
     };
@@ -269,7 +277,7 @@ fn an_aggregate_of_the_published_library_becomes_rows_of_their_own() {
     let event = sample("kpl-aggregate");
     let records = records(&event).unwrap();
     let [aggregate, plain] = [records[0].sequence, records[1].sequence];
-    let batch = prepare(&records).unwrap();
+    let batch = prepare(&model::Model::load_from(None).unwrap(), &records).unwrap();
     assert_eq!(batch.user_records, 6);
     let mut found = Vec::new();
     for object in &batch.objects {
@@ -308,7 +316,7 @@ fn an_aggregate_of_the_published_library_becomes_rows_of_their_own() {
 fn a_damaged_aggregate_goes_to_quarantine_whole() {
     let event = sample("kpl-damaged");
     let records = records(&event).unwrap();
-    let batch = prepare(&records).unwrap();
+    let batch = prepare(&model::Model::load_from(None).unwrap(), &records).unwrap();
     let lines = read_quarantine(&batch.objects[0].body).unwrap();
     assert_eq!(lines.len(), 2);
     for (line, record) in lines.iter().zip(&records) {

@@ -8,7 +8,7 @@ use jiff::civil::{Date, date};
 
 use crate::summary::{
     Architecture, MergeCounts, Quarantine, Reconciliation, RejectedExample, StreamMode,
-    StreamUsage, TableCounts, Triples, Usage,
+    StreamUsage, TableCounts, Usage, ViewCounts,
 };
 use crate::{RunState, StepRecord, Summary, Trigger};
 pub(super) use reports::reports;
@@ -117,22 +117,27 @@ pub(super) fn summary(run_date: Date) -> Summary {
         changes_by_rule: owned(&[
             ("blank_text", 412),
             ("no_data_marker", 5_210),
-            ("follower_count_expanded", 8_001),
-            ("save_location_prefix", 12_034),
-            ("index_renamed", 12_034),
-            ("downloaded_dropped", 12_034),
-            ("age_out_of_range", 38),
-            ("user_name_joined", 12_015),
+            ("short_count_expanded", 8_001),
+            ("prefix_stripped", 12_034),
+            ("field_renamed", 12_034),
+            ("field_ignored", 12_034),
+            ("number_out_of_range", 38),
+            ("text_joined", 12_015),
             ("timestamp_unreadable", 3),
             ("number_unreadable", 0),
         ]),
         quarantine: quarantine(day),
-        triples: Triples {
-            complete: rows - 120,
-            without_pin: 19,
-            without_geo: 63,
-            without_user: 38,
-        },
+        views: BTreeMap::from([(
+            "posts".to_owned(),
+            ViewCounts {
+                complete: rows - 120,
+                without: BTreeMap::from([
+                    ("pin".to_owned(), 19),
+                    ("geo".to_owned(), 63),
+                    ("user".to_owned(), 38),
+                ]),
+            },
+        )]),
         reconciliation: all_found(rows_in * 3),
         usage: usage(),
         steps: steps(run_date),

@@ -90,7 +90,7 @@ fn adjustable() -> (Clock, Arc<AtomicU64>) {
 async fn records_leave_the_stream_after_its_retention_read_or_not() {
     let (clock, hours) = adjustable();
     let folder = tempfile::tempdir().unwrap();
-    let mut config = StackConfig::new(folder.path());
+    let mut config = StackConfig::new(folder.path(), model::Model::load_from(None).unwrap());
     config.retention = Some(Duration::from_hours(24));
     config.shards = 1;
     config.event_source_mapping.on_failure = Some(OnFailure::Queue("failures".to_owned()));
@@ -231,7 +231,7 @@ async fn a_function_that_fails_is_tried_three_times_with_one_request_id() {
 async fn versions_are_kept_until_a_rule_deletes_them() {
     let (clock, hours) = adjustable();
     let folder = tempfile::tempdir().unwrap();
-    let mut config = StackConfig::new(folder.path());
+    let mut config = StackConfig::new(folder.path(), model::Model::load_from(None).unwrap());
     config.keeps_versions = true;
     let stack = Stack::start(config, clock).await.unwrap();
     let s3 = aws_sdk_s3::Client::new(&stack.sdk_config());

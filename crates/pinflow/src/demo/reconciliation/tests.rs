@@ -1,4 +1,4 @@
-use cleaning::clean;
+use cleaning::Cleaner;
 use event_model::SubNumber;
 use lake::quarantine::write_quarantine;
 use lake::writer::write_parquet;
@@ -33,7 +33,9 @@ fn write_clean(bucket: &Path, shard: u32, sequences: &[u64]) {
 
 /// Writes an object of some records, with a row for each of the sub-numbers.
 fn write_clean_rows(bucket: &Path, shard: u32, sequences: &[u64], sub_numbers: &[Option<u32>]) {
-    let mut writer = CleanWriter::new(Kind::Geo);
+    let model = model::Model::load_from(None).unwrap();
+    let mut writer = CleanWriter::new(model.table(Kind::named("geo")).unwrap());
+    let mut cleaner = Cleaner::new(model);
     let rows = sequences.iter().flat_map(|number| {
         sub_numbers
             .iter()
@@ -48,11 +50,11 @@ fn write_clean_rows(bucket: &Path, shard: u32, sequences: &[u64], sub_numbers: &
             },
             arrival_micros: ARRIVAL_MICROS,
         };
-        let row = clean("{\"ind\": 1, \"latitude\": 2}", None).unwrap();
+        let row = cleaner.read("{\"ind\": 1, \"latitude\": 2}", None).unwrap();
         writer.append(&row, &lineage).unwrap();
     }
     let key = ObjectKey::Clean {
-        kind: Kind::Geo,
+        kind: Kind::named("geo"),
         hour: ArrivalHour::of(ARRIVAL_MICROS),
         range: range(shard, sequences),
         replay: None,
@@ -62,12 +64,14 @@ fn write_clean_rows(bucket: &Path, shard: u32, sequences: &[u64], sub_numbers: &
 }
 
 fn write_rejected(bucket: &Path, shard: u32, sequences: &[u64]) {
-    let rejection = clean("[]", None).unwrap_err();
+    let mut cleaner = Cleaner::new(model::Model::load_from(None).unwrap());
+    let rejection = cleaner.read("[]", None).map(|_| ()).unwrap_err();
     let record = |sequence: &u64| {
         QuarantineRecord::of(&RejectedRecord {
             rejection: &rejection,
             shard: &ShardId::from_number(shard),
             sequence,
+            rules: 1,
             arrival_micros: ARRIVAL_MICROS,
             partition_key: "pin/1",
             payload: b"[]",
@@ -95,7 +99,10 @@ fn each_record_is_found_once_or_missed() {
     let acknowledged = [(0, 21), (0, 23), (0, 30), (1, 30), (1, 31), (2, 30)];
     let acknowledged = acknowledged.map(|(shard, sequence)| position(shard, sequence));
     let reconciliation = Reconciliation::read(bucket.path(), &acknowledged.into()).unwrap();
-    assert_eq!(reconciliation.clean, BTreeMap::from([(Kind::Geo, 3)]));
+    assert_eq!(
+        reconciliation.clean,
+        BTreeMap::from([(Kind::named("geo"), 3)])
+    );
     assert_eq!(
         reconciliation.quarantined,
         BTreeMap::from([("not_an_object".to_owned(), 1)])
@@ -112,7 +119,10 @@ fn an_aggregate_is_found_by_any_of_its_rows_and_counted_once() {
     write_clean_rows(bucket.path(), 0, &[20, 21], &[Some(0), Some(2)]);
     let acknowledged = HashSet::from([20, 21, 22].map(|sequence| position(0, sequence)));
     let reconciliation = Reconciliation::read(bucket.path(), &acknowledged).unwrap();
-    assert_eq!(reconciliation.clean, BTreeMap::from([(Kind::Geo, 2)]));
+    assert_eq!(
+        reconciliation.clean,
+        BTreeMap::from([(Kind::named("geo"), 2)])
+    );
     assert_eq!(reconciliation.unaccounted, [position(0, 22)]);
 }
 
@@ -121,7 +131,7 @@ fn objects_of_earlier_runs_are_not_read() {
     let bucket = tempfile::tempdir().unwrap();
     write_clean(bucket.path(), 0, &[9, 10]);
     let key = ObjectKey::Clean {
-        kind: Kind::Pin,
+        kind: Kind::named("pin"),
         hour: ArrivalHour::of(ARRIVAL_MICROS),
         range: range(0, &[1, 8]),
         replay: None,

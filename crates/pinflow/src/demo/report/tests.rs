@@ -4,7 +4,7 @@ use super::*;
 
 fn reconciliation() -> Reconciliation {
     Reconciliation {
-        clean: BTreeMap::from([(Kind::Pin, 497), (Kind::User, 499)]),
+        clean: BTreeMap::from([(Kind::named("pin"), 497), (Kind::named("user"), 499)]),
         quarantined: BTreeMap::from([("missing_key".to_owned(), 3), ("wrong_kind".to_owned(), 1)]),
         unaccounted: Vec::new(),
     }
@@ -19,10 +19,11 @@ fn tally(accepted: u64) -> Tally {
 
 fn shown(tally: &Tally, reconciliation: &Reconciliation) -> String {
     let report = Report {
+        kinds: model::Model::load_from(None).unwrap().kinds().collect(),
         tally,
         reconciliation,
         cleaned: CleanerWork {
-            changes: vec![(Rule::BlankText, 1), (Rule::IndexRenamed, 500)],
+            changes: vec![(Rule::BlankText, 1), (Rule::FieldRenamed, 500)],
             objects: 12,
             bytes_written: 310_400,
             retries: 0,
@@ -41,14 +42,14 @@ fn a_run_that_lost_nothing() {
     Sent 500 posts in 3.2 s; the lake was complete after 4.0 s
     ┌────────────────┬───────────────┬────────┐
     │ accepted       ┆               ┆   1000 │
-    │ clean          ┆ pin           ┆    497 │
-    │                ┆ geo           ┆      0 │
+    │ clean          ┆ geo           ┆      0 │
+    │                ┆ pin           ┆    497 │
     │                ┆ user          ┆    499 │
     │ quarantined    ┆ missing_key   ┆      3 │
     │                ┆ wrong_kind    ┆      1 │
     │ unaccounted    ┆               ┆      0 │
     │ values changed ┆ blank_text    ┆      1 │
-    │                ┆ index_renamed ┆    500 │
+    │                ┆ field_renamed ┆    500 │
     │ written        ┆ objects       ┆     12 │
     │                ┆ MB            ┆  0.311 │
     │ a request took ┆ p50           ┆ 4.0 ms │
@@ -79,13 +80,20 @@ fn a_run_that_lost_a_record_names_it() {
 fn the_query_is_one_line_that_reads_the_runs_files() {
     let shown = |reconciliation: &Reconciliation| {
         let mut out = Vec::new();
-        write_files(&mut out, Path::new("./Ana's lake/bucket"), reconciliation).unwrap();
+        let model = model::Model::load_from(None).unwrap();
+        write_files(
+            &mut out,
+            &model,
+            Path::new("./Ana's lake/bucket"),
+            reconciliation,
+        )
+        .unwrap();
         String::from_utf8(out).unwrap()
     };
-    insta::assert_snapshot!(shown(&reconciliation()), @r"
+    insta::assert_snapshot!(shown(&reconciliation()), @r#"
     Clean rows are in ./Ana's lake/bucket/clean/, rejected records in ./Ana's lake/bucket/quarantine/
     To look at them, paste this into DuckDB:
-    SELECT category, count(DISTINCT ind) AS pins, max(follower_count) AS most_followers FROM read_parquet('./Ana''s lake/bucket/clean/pin/**/*.parquet') GROUP BY 1 ORDER BY 2 DESC, 1;
-    ");
+    SELECT "category", count(*) AS rows FROM read_parquet('./Ana''s lake/bucket/clean/pin/**/*.parquet') GROUP BY 1 ORDER BY 2 DESC, 1;
+    "#);
     insta::assert_snapshot!(shown(&Reconciliation::default()), @"Clean rows are in ./Ana's lake/bucket/clean/, rejected records in ./Ana's lake/bucket/quarantine/");
 }

@@ -25,7 +25,7 @@ async fn a_record_that_passes_by_now_is_replayed_once_and_keeps_its_place() {
     let ran = stack.run("quarantine replay --dry-run").await;
     insta::assert_snapshot!(ended(&ran, Exit::Success), @r"
     Would now pass: 3 of 4
-      rows: 1 pin, 2 geo, in 3 objects
+      rows: 2 geo, 1 pin, in 3 objects
       still rejected: 1 missing_key
     Nothing was written; without --dry-run the rows are
     ");
@@ -38,8 +38,8 @@ async fn a_record_that_passes_by_now_is_replayed_once_and_keeps_its_place() {
       still rejected: 1 missing_key
     ");
     let rows = BTreeMap::from([
-        (Kind::Pin, positions(&["9"])),
-        (Kind::Geo, positions(&["11", "12"])),
+        (Kind::named("pin"), positions(&["9"])),
+        (Kind::named("geo"), positions(&["11", "12"])),
     ]);
     assert_eq!(clean_rows(&stack), rows);
     let after = stack.objects("pinflow-lake");
@@ -124,7 +124,10 @@ async fn records_that_are_replayed_one_code_after_the_other_do_not_replace_each_
     assert_eq!(bytes, b"the rows that were clean at once");
     std::fs::remove_file(stack.path(own)).unwrap();
     let rows = positions(&["9:0", "9:10", "9:2"]);
-    assert_eq!(clean_rows(&stack), BTreeMap::from([(Kind::Pin, rows)]));
+    assert_eq!(
+        clean_rows(&stack),
+        BTreeMap::from([(Kind::named("pin"), rows)])
+    );
 }
 
 #[tokio::test]
@@ -140,8 +143,8 @@ async fn an_aggregate_that_can_be_read_by_now_becomes_its_rows() {
     let expected = "Replayed 1 of 1 record\n  rows: 1 pin, 1 user, in 2 objects\n";
     assert_eq!(ended(&ran, Exit::Success), expected);
     let rows = BTreeMap::from([
-        (Kind::Pin, positions(&["9:0"])),
-        (Kind::User, positions(&["9:1"])),
+        (Kind::named("pin"), positions(&["9:0"])),
+        (Kind::named("user"), positions(&["9:1"])),
     ]);
     assert_eq!(clean_rows(&stack), rows);
     let ran = stack.run("quarantine replay").await;
@@ -236,8 +239,8 @@ async fn what_was_rejected_for_its_kind_passes_as_another_and_keeps_its_place() 
     let ran = stack.run("quarantine replay --as geo").await;
     assert!(ended(&ran, Exit::Success).starts_with("Replayed 1 of 1 record\n  rows: 1 geo"));
     let rows = BTreeMap::from([
-        (Kind::Pin, positions(&["9"])),
-        (Kind::Geo, positions(&["10"])),
+        (Kind::named("pin"), positions(&["9"])),
+        (Kind::named("geo"), positions(&["10"])),
     ]);
     assert_eq!(clean_rows(&stack), rows);
     let ran = stack.run("quarantine replay --by-fields").await;
@@ -266,8 +269,8 @@ async fn a_packed_record_that_was_quarantined_whole_is_replayed_row_by_row() {
         );
     }
     let rows = BTreeMap::from([
-        (Kind::Pin, positions(&["9:0"])),
-        (Kind::Geo, positions(&["9:1"])),
+        (Kind::named("pin"), positions(&["9:0"])),
+        (Kind::named("geo"), positions(&["9:1"])),
     ]);
     assert_eq!(clean_rows(&stack), rows);
 }

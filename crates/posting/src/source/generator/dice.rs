@@ -32,10 +32,20 @@ impl Dice {
             Purpose::Post => 0,
             Purpose::Persona => 1,
             Purpose::Author => 2,
-            Purpose::Row(kind) => 3 + kind as u64,
+            Purpose::Row(kind) => match kind.as_str() {
+                "pin" => 3,
+                "geo" => 4,
+                "user" => 5,
+                // Each has its own by its seed.
+                _ => 7,
+            },
             Purpose::Offset => 6,
         };
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let own = match purpose {
+            Purpose::Row(kind) if lane == 7 => fnv1a(kind.as_str()),
+            _ => 0,
+        };
+        let mut rng = ChaCha8Rng::seed_from_u64(seed ^ own);
         rng.set_stream(number.wrapping_mul(8).wrapping_add(lane));
         Self(rng)
     }
@@ -72,4 +82,11 @@ impl Dice {
         let index = usize::try_from(self.below(items.len() as u64)).unwrap_or_default();
         items.get(index).copied().unwrap_or_default()
     }
+}
+
+/// 64-bit FNV-1a.
+fn fnv1a(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
+    })
 }

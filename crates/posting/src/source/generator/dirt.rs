@@ -1,7 +1,6 @@
 //! The dirt that is rarer than no-data markers: blanks, nulls, numbers as text, values out of range, rows to reject.
 
-use event_model::Kind;
-
+use super::Vocabulary;
 use super::dice::Dice;
 use super::json::{Row, Style, Value};
 
@@ -17,11 +16,12 @@ pub(super) enum Flaw {
 const FLAW_ONE_IN: u64 = 400;
 
 /// Adds dirt to a row, and returns why it cannot become a clean one, if so.
-pub(super) fn add_dirt(dice: &mut Dice, kind: Kind, row: &mut Row) -> Option<Flaw> {
-    let (key, texts, numbers): (_, &[&'static str], &[&'static str]) = match kind {
-        Kind::Pin => ("index", &PIN_TEXTS, &["index"]),
-        Kind::Geo => ("ind", &["country"], &["ind", "latitude", "longitude"]),
-        Kind::User => ("ind", &["first_name", "last_name"], &["ind", "age"]),
+pub(super) fn add_dirt(dice: &mut Dice, table: Vocabulary, row: &mut Row) -> Option<Flaw> {
+    let (_, key) = table.names();
+    let (texts, numbers): (&[&'static str], &[&'static str]) = match table {
+        Vocabulary::Pin => (&PIN_TEXTS, &["index"]),
+        Vocabulary::Geo => (&["country"], &["ind", "latitude", "longitude"]),
+        Vocabulary::User => (&["first_name", "last_name"], &["ind", "age"]),
     };
     if dice.per_mille(8) {
         let field = dice.pick(texts);
@@ -31,10 +31,10 @@ pub(super) fn add_dirt(dice: &mut Dice, kind: Kind, row: &mut Row) -> Option<Fla
         row.quote(dice.pick(numbers));
     }
     if dice.per_mille(6) {
-        match kind {
-            Kind::Pin => add_dirt_to_pin(dice, row),
-            Kind::Geo => add_dirt_to_geo(dice, row),
-            Kind::User => add_dirt_to_user(dice, row),
+        match table {
+            Vocabulary::Pin => add_dirt_to_pin(dice, row),
+            Vocabulary::Geo => add_dirt_to_geo(dice, row),
+            Vocabulary::User => add_dirt_to_user(dice, row),
         }
     }
     if dice.per_mille(3) {

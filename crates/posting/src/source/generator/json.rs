@@ -1,5 +1,6 @@
 //! A row's JSON, in the spellings that clients use.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use bytes::Bytes;
@@ -43,12 +44,16 @@ pub(super) struct Style {
 
 /// The fields of a row, in the order of the database's columns.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Row(Vec<(&'static str, Value)>);
+pub(super) struct Row(Vec<(Cow<'static, str>, Value)>);
 
 impl Row {
     /// Adds a field at the end.
-    pub(super) fn with(mut self, name: &'static str, value: impl Into<Value>) -> Self {
-        self.0.push((name, value.into()));
+    pub(super) fn with(
+        mut self,
+        name: impl Into<Cow<'static, str>>,
+        value: impl Into<Value>,
+    ) -> Self {
+        self.0.push((name.into(), value.into()));
         self
     }
 
@@ -56,7 +61,7 @@ impl Row {
     pub(super) fn set(&mut self, name: &'static str, value: Value) {
         match self.0.iter_mut().find(|(known, _)| *known == name) {
             Some((_, old)) => *old = value,
-            None => self.0.push((name, value)),
+            None => self.0.push((Cow::Borrowed(name), value)),
         }
     }
 

@@ -70,22 +70,22 @@ pub enum MysqlError {
         /// What the server says.
         detail: String,
     },
-    /// A table is missing.
+    /// There is no table.
     #[error(
-        "the database `{database}` has no table `{table}`; it is to have pinterest_data, geolocation_data and \
-         user_data: check DATABASE, or load the table"
+        "the database `{database}` has none of the tables {names}; check DATABASE, or load a table, or give one of the \
+         model's tables its name as a label"
     )]
     NoTable {
         /// The database.
         database: String,
-        /// The table.
-        table: &'static str,
+        /// The names that it might have.
+        names: String,
     },
     /// The user may not read a table.
     #[error("USER may not read the table `{table}` ({detail}); GRANT SELECT on it")]
     NoRight {
         /// The table.
-        table: &'static str,
+        table: String,
         /// What the server says.
         detail: String,
     },
@@ -101,7 +101,7 @@ pub enum MysqlError {
     #[error("the table `{table}`, row {offset}: {problem}; mend the value or take it out")]
     BadValue {
         /// The table.
-        table: &'static str,
+        table: String,
         /// Place of the row, from 0.
         offset: u64,
         /// Which value, and what is wrong with it.
@@ -121,7 +121,7 @@ pub enum MysqlError {
         /// Host and port.
         address: String,
         /// The table.
-        table: &'static str,
+        table: String,
         /// What the server says.
         detail: String,
     },
@@ -189,17 +189,13 @@ impl Fault {
     }
 
     /// Says what a query of a table failed of.
-    pub(super) fn in_query(
-        &self,
-        address: &str,
-        database: &str,
-        table: &'static str,
-    ) -> MysqlError {
+    pub(super) fn in_query(&self, address: &str, database: &str, table: &str) -> MysqlError {
         let (address, detail) = (address.to_owned(), self.detail());
+        let table = table.to_owned();
         match self.number() {
             Some(1146) => MysqlError::NoTable {
                 database: database.to_owned(),
-                table,
+                names: table,
             },
             Some(1142 | 1143) => MysqlError::NoRight { table, detail },
             // The server is shutting down, the connection was killed, or was idle for too long.

@@ -21,7 +21,7 @@ fn work(lake: &Lake, day: u64) -> Work {
 }
 
 async fn marker(lake: &Lake, date: Date) -> ArchivedDate {
-    let path = Path::from(marker_key(Kind::User, date));
+    let path = Path::from(marker_key(Kind::named("user"), date));
     let bytes = fetch(lake.store().as_ref(), &path).await.unwrap();
     serde_json::from_slice(&bytes).unwrap()
 }
@@ -50,8 +50,12 @@ async fn each_record_of_a_sealed_date_stands_once_in_the_archive_and_only_then_i
     ] {
         test_lake::put(&lake, &rows).await;
     }
-    merge(&work(&lake, 5), Kind::User, last, 1).await.unwrap();
-    let archived = archive(&work(&lake, 5), Kind::User, 90).await.unwrap();
+    merge(&work(&lake, 5), Kind::named("user"), last, 1)
+        .await
+        .unwrap();
+    let archived = archive(&work(&lake, 5), Kind::named("user"), 90)
+        .await
+        .unwrap();
     assert_eq!(
         (archived.dates, archived.rows, archived.objects_deleted),
         (2, 6, 0)
@@ -60,7 +64,7 @@ async fn each_record_of_a_sealed_date_stands_once_in_the_archive_and_only_then_i
     assert_eq!((marked.rows, marked.objects, marked.files.len()), (5, 3, 1));
     let path = Path::from(format!(
         "{}{}",
-        month_prefix(Kind::User, first),
+        month_prefix(Kind::named("user"), first),
         marked.files[0].name
     ));
     let bytes = fetch(lake.store().as_ref(), &path).await.unwrap();
@@ -73,7 +77,9 @@ async fn each_record_of_a_sealed_date_stands_once_in_the_archive_and_only_then_i
     assert_eq!(sequences, ["100", "101", "102", "103", "104"]);
     assert_eq!(marker(&lake, second).await.rows, 1);
     // Again, there is nothing to do.
-    let again = archive(&work(&lake, 5), Kind::User, 90).await.unwrap();
+    let again = archive(&work(&lake, 5), Kind::named("user"), 90)
+        .await
+        .unwrap();
     assert_eq!(again, Archived::default());
 
     // A row that is replayed by now is in no archive, and stays.
@@ -83,18 +89,33 @@ async fn each_record_of_a_sealed_date_stands_once_in_the_archive_and_only_then_i
     put(lake.store().as_ref(), &path, bytes::Bytes::new())
         .await
         .unwrap();
-    let merged = merge(&work(&lake, 6), Kind::User, last, 2).await.unwrap();
+    let merged = merge(&work(&lake, 6), Kind::named("user"), last, 2)
+        .await
+        .unwrap();
     assert_eq!(merged.counts.rows_in, 1);
 
     let store = lake.store();
-    let keys = list_all(store.as_ref(), Kind::User).await.unwrap().len();
-    let later = archive(&work(&lake, 92), Kind::User, 90).await.unwrap();
+    let keys = list_all(store.as_ref(), Kind::named("user"))
+        .await
+        .unwrap()
+        .len();
+    let later = archive(&work(&lake, 92), Kind::named("user"), 90)
+        .await
+        .unwrap();
     assert_eq!((later.dates, later.objects_deleted), (0, keys as u64 - 2));
-    assert_eq!(list_all(store.as_ref(), Kind::User).await.unwrap().len(), 2);
+    assert_eq!(
+        list_all(store.as_ref(), Kind::named("user"))
+            .await
+            .unwrap()
+            .len(),
+        2
+    );
     // What is gone from `clean/` is in the table, and is not merged again.
-    let merged = merge(&work(&lake, 92), Kind::User, last, 2).await.unwrap();
+    let merged = merge(&work(&lake, 92), Kind::named("user"), last, 2)
+        .await
+        .unwrap();
     assert_eq!((merged.counts.rows_in, merged.table.rows_after), (0, 7));
-    let table = CuratedTable::open(&lake, Kind::User)
+    let table = CuratedTable::open(&lake, Kind::named("user"))
         .await
         .unwrap()
         .unwrap();

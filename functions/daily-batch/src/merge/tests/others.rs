@@ -87,7 +87,7 @@ async fn a_new_column_is_added_without_a_rewrite() {
     // The next object lacks the column again.
     put(&lake, &[posted(3, 40, 10, "102"), posted(2, 31, 11, "103")]).await;
     merge_users(&lake, 0).await.unwrap();
-    compact(&work(&lake), Kind::User).await.unwrap();
+    compact(&work(&lake), Kind::named("user")).await.unwrap();
     insta::assert_snapshot!(select(&lake, "SELECT ind, age, language FROM t ORDER BY ind").await, @r"
     +-----+-----+----------+
     | ind | age | language |
@@ -107,7 +107,7 @@ async fn a_table_that_was_restored_gets_again_what_the_version_lacks() {
     let first = version(&lake).await;
     put(&lake, &many(10, 10, 20)).await;
     merge_users(&lake, 0).await.unwrap();
-    compact(&work(&lake), Kind::User).await.unwrap();
+    compact(&work(&lake), Kind::named("user")).await.unwrap();
     for restored in [first, 0] {
         restore(&lake, restored).await;
         let lacking = 20 - table(&lake).await.rows().await.unwrap();

@@ -11,9 +11,12 @@ async fn compaction_leaves_one_file_and_every_row() {
         put(&lake, &[posted(ind, 20, 10, sequence)]).await;
         merge_users(&lake, 0).await.unwrap();
     }
-    let compaction = compact(&work(&lake), Kind::User).await.unwrap();
+    let compaction = compact(&work(&lake), Kind::named("user")).await.unwrap();
     assert_eq!(compaction.unwrap().files, 3);
-    assert_eq!(compact(&work(&lake), Kind::User).await.unwrap(), None);
+    assert_eq!(
+        compact(&work(&lake), Kind::named("user")).await.unwrap(),
+        None
+    );
     let table = table(&lake).await;
     let counts = table.counts().await.unwrap();
     assert_eq!((counts.files, counts.rows), (1, 3));
@@ -53,10 +56,14 @@ async fn a_second_day_and_a_repeated_run_lose_no_row_whatever_the_writers() {
         };
         for (day, (first, count)) in [(0, (0, 3000)), (1, (3000, 20)), (2, (3020, 1))] {
             put(&lake, &many(first, count, day * DAY)).await;
-            merge(&work, Kind::User, date(day), 1).await.unwrap();
+            merge(&work, Kind::named("user"), date(day), 1)
+                .await
+                .unwrap();
             for _ in 0..2 {
-                compact(&work, Kind::User).await.unwrap();
-                merge(&work, Kind::User, date(day), 2).await.unwrap();
+                compact(&work, Kind::named("user")).await.unwrap();
+                merge(&work, Kind::named("user"), date(day), 2)
+                    .await
+                    .unwrap();
             }
             let rows = table(&lake).await.rows().await.unwrap();
             assert_eq!(rows, (first + count).unsigned_abs(), "{writers} writers");
@@ -64,7 +71,7 @@ async fn a_second_day_and_a_repeated_run_lose_no_row_whatever_the_writers() {
         }
         // What is compacted stays as it is.
         let before = version(&lake).await;
-        assert_eq!(compact(&work, Kind::User).await.unwrap(), None);
+        assert_eq!(compact(&work, Kind::named("user")).await.unwrap(), None);
         assert_eq!(version(&lake).await, before);
     }
 }
@@ -102,7 +109,9 @@ async fn a_commit_that_adds_a_path_that_it_removes_is_refused() {
         (vec![], files.clone(), 0, "RowBalance"),
         (vec![add("a", 2)], files.clone(), 0, "RowBalance"),
     ] {
-        let table = CuratedTable::open(&lake, Kind::User).await.unwrap();
+        let table = CuratedTable::open(&lake, Kind::named("user"))
+            .await
+            .unwrap();
         let committed = table
             .unwrap()
             .commit(change(adds, removes, inserted), Reason::DropDamaged)
@@ -115,8 +124,9 @@ async fn a_commit_that_adds_a_path_that_it_removes_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_whose_text_is_large_and_compressible_are_merged_in_bounded_batches() {
     let lake = memory();
-    let mut writer = lake::CleanWriter::new(Kind::User);
+    let mut writer = lake::CleanWriter::new(lake.model().table(Kind::named("user")).unwrap());
     let shard = event_model::ShardId::from_number(0);
+    let mut cleaner = cleaning::Cleaner::new(::model::Model::load_from(None).unwrap());
     let name = "x".repeat(850_000);
     for ind in 0..40 {
         let text = format!(r#"{{"ind":{ind},"first_name":"{name}","age":20}}"#);
@@ -126,7 +136,7 @@ async fn rows_whose_text_is_large_and_compressible_are_merged_in_bounded_batches
             sequence: format!("{}", 100 + ind).parse().unwrap(),
             arrival_micros: 10_000_000,
         };
-        let row = cleaning::clean(&text, None).unwrap();
+        let row = cleaner.read(&text, None).unwrap();
         writer.append(&row, &lineage).unwrap();
     }
     let batch = writer.finish().unwrap();
@@ -134,10 +144,10 @@ async fn rows_whose_text_is_large_and_compressible_are_merged_in_bounded_batches
     let mut work = work(&lake);
     work.sizes.batch_bytes = 2 << 20;
     work.sizes.row_group_bytes = 4 << 20;
-    merge(&work, Kind::User, date(0), 1).await.unwrap();
+    merge(&work, Kind::named("user"), date(0), 1).await.unwrap();
     put(&lake, &many(40, 1, 20)).await;
-    merge(&work, Kind::User, date(0), 1).await.unwrap();
-    compact(&work, Kind::User).await.unwrap().unwrap();
+    merge(&work, Kind::named("user"), date(0), 1).await.unwrap();
+    compact(&work, Kind::named("user")).await.unwrap().unwrap();
     let files = table(&lake).await.files().await.unwrap();
     assert_eq!(files[0].rows, 41);
     let store = lake.store();

@@ -34,7 +34,7 @@ async fn slices_lead_to_the_tables_of_one_go_and_a_stop_between_them_loses_none(
     let through = date(2);
     merge(
         &work_on(&whole, 3, test_lake::sizes()),
-        Kind::User,
+        Kind::named("user"),
         through,
         1,
     )
@@ -52,7 +52,7 @@ async fn slices_lead_to_the_tables_of_one_go_and_a_stop_between_them_loses_none(
             first_run: None,
             as_of_now: false,
         };
-        let mut merge = Merge::new(&work, Kind::User, day, BTreeMap::new());
+        let mut merge = Merge::new(&work, Kind::named("user"), day, BTreeMap::new());
         if !merge.next().await.unwrap() {
             break;
         }
@@ -69,7 +69,7 @@ async fn a_sealed_date_is_not_listed_and_what_is_announced_is_merged() {
     put(&lake, &[posted(2, 20, 5 * DAY, "200")]).await;
     merge(
         &work_on(&lake, 6, test_lake::sizes()),
-        Kind::User,
+        Kind::named("user"),
         date(5),
         1,
     )
@@ -80,7 +80,7 @@ async fn a_sealed_date_is_not_listed_and_what_is_announced_is_merged() {
     // Nobody has announced it, and nothing can arrive for that date any more.
     let unlisted = put(&lake, &[posted(3, 20, 11, "101")]).await;
     let work = work_on(&lake, 6, test_lake::sizes());
-    let merged = merge(&work, Kind::User, date(5), 1).await.unwrap();
+    let merged = merge(&work, Kind::named("user"), date(5), 1).await.unwrap();
     assert_eq!(merged.counts.rows_in, 0);
     let announce = async |key: &str| {
         let announcement = Announcement::new(key, "0f").unwrap().to_string();
@@ -93,13 +93,13 @@ async fn a_sealed_date_is_not_listed_and_what_is_announced_is_merged() {
     announce(unlisted.as_ref()).await;
     // What is announced and not there yet is looked for again.
     announce("clean/user/date=1970-01-01/hour=00/shardId-000000000000-102-102.parquet").await;
-    let merged = merge(&work, Kind::User, date(5), 1).await.unwrap();
+    let merged = merge(&work, Kind::named("user"), date(5), 1).await.unwrap();
     assert_eq!(merged.counts.rows_in, 1);
     put(&lake, &[posted(4, 20, 12, "102")]).await;
-    let merged = merge(&work, Kind::User, date(5), 1).await.unwrap();
+    let merged = merge(&work, Kind::named("user"), date(5), 1).await.unwrap();
     assert_eq!(merged.counts.rows_in, 1);
     assert_eq!(users(&lake).await, ["1:20", "2:20", "3:20", "4:20"]);
-    let merged = merge(&work, Kind::User, date(5), 1).await.unwrap();
+    let merged = merge(&work, Kind::named("user"), date(5), 1).await.unwrap();
     assert_eq!(merged.counts, MergeCounts::default());
 }
 
@@ -125,9 +125,11 @@ async fn an_object_whose_bytes_stayed_is_not_merged_again_whatever_its_version()
     // The new version is noted, so that nobody asks again.
     let (mut manifest, _) = table(&lake).await.manifest().await.unwrap();
     let (store, part) = (lake.store(), PartOf::Date(date(0)));
-    let objects = clean::list_all(store.as_ref(), Kind::User).await.unwrap();
+    let objects = clean::list_all(store.as_ref(), Kind::named("user"))
+        .await
+        .unwrap();
     manifest
-        .objects(store.as_ref(), Kind::User, part)
+        .objects(store.as_ref(), Kind::named("user"), part)
         .await
         .unwrap();
     assert!(manifest.holds(part, &objects[0]));

@@ -8,7 +8,7 @@ use aws_sdk_kinesis::error::{DisplayErrorContext, SdkError};
 use aws_sdk_kinesis::operation::get_records::GetRecordsError;
 use aws_sdk_kinesis::primitives::DateTime;
 use aws_sdk_kinesis::types::ShardIteratorType;
-use event_model::{Kind, SequenceNumber, ShardId};
+use event_model::{SequenceNumber, ShardId};
 use futures::{StreamExt as _, stream};
 use jiff::{Timestamp, ToSpan as _};
 use lake::key::QUARANTINE_PREFIX;
@@ -62,9 +62,9 @@ pub(super) async fn look(
     let last = day_of(end);
     let days = day_of(start).series(1.day()).take_while(|day| *day <= last);
     for day in days {
-        let clean = Kind::ALL.map(|kind| date_prefix(kind, day));
+        let clean = lake.model().kinds().map(|kind| date_prefix(kind, day));
         let quarantine = format!("{QUARANTINE_PREFIX}date={day}/");
-        for prefix in clean.into_iter().chain([quarantine]) {
+        for prefix in clean.chain([quarantine]) {
             for meta in list(lake.store().as_ref(), &prefix).await? {
                 let Some(range) = range(meta.location.as_ref()) else {
                     continue;

@@ -168,13 +168,13 @@ fn answer(
 /// Notes a day of 14,400 objects, one a minute and shard, as merged: of the bytes only those around the loss are there.
 async fn fill(lake: &Lake, date: Date, lost_at: i64) {
     let store = lake.store();
-    for kind in Kind::ALL {
+    for kind in lake.model().kinds() {
         let table = CuratedTable::open_or_create(lake, kind).await.unwrap();
         let (mut manifest, _) = table.manifest().await.unwrap();
         for (minute, shard) in
             (0..MINUTES).flat_map(|minute| (0..SHARDS).map(move |shard| (minute, shard)))
         {
-            if kind != Kind::User {
+            if kind != Kind::named("user") {
                 continue;
             }
             let micros = start_of(date).as_microsecond() + minute * 60_000_000;
@@ -246,7 +246,7 @@ async fn check(lake: &Lake, services: &Services, date: Date) -> Reconciliation {
     let now = noon_of_next(date).as_second().unsigned_abs();
     let clock = Clock::new(move || UNIX_EPOCH + Duration::from_secs(now));
     let mut tables = Vec::new();
-    for kind in Kind::ALL {
+    for kind in lake.model().kinds() {
         tables.push(CuratedTable::open_or_create(lake, kind).await.unwrap());
     }
     let stream = services.stream(clock.clone());

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::ToSpan as _;
 use proptest::prelude::*;
 
+use event_model::Kind;
+
 use super::*;
 use crate::test_lake::{DAY, Posted, ages_of, ending_after, put_posts};
 
@@ -232,7 +234,7 @@ impl Calendar {
     /// Reads every report of a day, and its summary but for who made it and how long that took.
     async fn reports(&self, day: Date) -> (Vec<Bytes>, String) {
         let mut files = Vec::new();
-        for report in reports::all() {
+        for report in self.runner.lake.model().reports() {
             for extension in ["csv", "parquet"] {
                 let key = format!("reports/date={day}/{}.{extension}", report.name);
                 files.push(read(&self.runner, &key).await);
@@ -248,7 +250,7 @@ impl Calendar {
     }
 
     async fn rows(&self, version: u64) -> BTreeMap<i64, i32> {
-        let table = CuratedTable::open_at(&self.runner.lake, Kind::User, version).await;
+        let table = CuratedTable::open_at(&self.runner.lake, Kind::named("user"), version).await;
         ages_of(&table.unwrap()).await.0
     }
 }

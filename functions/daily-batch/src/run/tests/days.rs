@@ -1,5 +1,7 @@
 //! The run of a day is the run of that day, whatever was run before.
 
+use event_model::Kind;
+
 use super::*;
 
 /// Seconds back to a moment of the day itself.
@@ -61,7 +63,7 @@ async fn the_days_run_does_not_go_on_from_a_preview_that_failed() {
     clock.advance(NOON);
     test_lake::put(&runner.lake, &[posted(1, 20, 40_000, "100")]).await;
     let mut preview = begin(&runner).await;
-    for (place, kind) in Kind::ALL.into_iter().enumerate() {
+    for (place, kind) in runner.lake.kinds().into_iter().enumerate() {
         let outcome = merge(&runner.work(), kind, day(), 1).await.unwrap();
         let version = outcome.table.version;
         preview.record.tables.insert(kind.to_string(), version);
@@ -146,7 +148,7 @@ async fn what_nothing_orders_is_counted_with_examples() {
     run(&runner, Trigger::Manual).await.unwrap();
     let first = summary(&runner).await;
     assert_eq!(first.merges["user"].order_undecided, 1);
-    assert_eq!(first.order_undecided_examples["user"], [1]);
+    assert_eq!(first.order_undecided_examples["user"], ["1"]);
     test_lake::put(
         &runner.lake,
         &[posted(2, 30, 9, "103"), posted(3, 30, 11, "104")],
@@ -158,7 +160,7 @@ async fn what_nothing_orders_is_counted_with_examples() {
     let record = run(&runner, Trigger::Manual).await.unwrap();
     let second = summary(&runner).await;
     assert_eq!(second.merges["user"].order_undecided, 2);
-    assert_eq!(second.order_undecided_examples["user"], [1, 2]);
+    assert_eq!(second.order_undecided_examples["user"], ["1", "2"]);
     assert!(
         metrics::line(&record, "")
             .unwrap()
@@ -183,7 +185,7 @@ async fn run_again(runner: &Runner, as_of_now: bool) -> Result<RunRecord, DailyE
 
 async fn report_bytes(runner: &Runner) -> Vec<Bytes> {
     let mut files = Vec::new();
-    for report in reports::all() {
+    for report in runner.lake.model().reports() {
         for extension in ["csv", "parquet"] {
             let key = format!("reports/date=1970-01-01/{}.{extension}", report.name);
             files.push(read(runner, &key).await);
@@ -205,7 +207,9 @@ async fn a_day_that_is_run_again_has_the_tables_of_then() {
     test_lake::put(&runner.lake, &[posted(3, 40, 12, "150")]).await;
     clock.advance(5 * 86_400);
     let next: Date = "1970-01-02".parse().unwrap();
-    merge(&runner.work(), Kind::User, next, 1).await.unwrap();
+    merge(&runner.work(), Kind::named("user"), next, 1)
+        .await
+        .unwrap();
     let again = run_again(&runner, false).await.unwrap();
     assert_eq!((again.attempt, again.as_of), (2, Some(1)));
     assert_eq!(again.tables, first.tables);
@@ -281,13 +285,18 @@ async fn a_day_whose_tables_are_vacuumed_is_refused_and_nothing_changes() {
     let reports = report_bytes(&runner).await;
     // A later version of the row makes a new file, and the old one is vacuumed.
     test_lake::put(&runner.lake, &[posted(1, 90, 100_000, "200")]).await;
-    let table = CuratedTable::open_or_create(&runner.lake, Kind::User)
+    let table = CuratedTable::open_or_create(&runner.lake, Kind::named("user"))
         .await
         .unwrap();
     let old = table.files().await.unwrap();
-    merge(&runner.work(), Kind::User, "1970-01-02".parse().unwrap(), 1)
-        .await
-        .unwrap();
+    merge(
+        &runner.work(),
+        Kind::named("user"),
+        "1970-01-02".parse().unwrap(),
+        1,
+    )
+    .await
+    .unwrap();
     runner.lake.store().delete(&old[0].path).await.unwrap();
     let refused = run_again(&runner, false).await.unwrap_err();
     let text = refused.to_string();

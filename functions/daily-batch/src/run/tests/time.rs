@@ -1,5 +1,7 @@
 //! Leases, deadlines, and runs that need more than one invocation.
 
+use event_model::Kind;
+
 use super::*;
 use crate::test_lake::ages_of;
 
@@ -41,7 +43,7 @@ async fn a_retry_of_the_same_request_takes_over_at_once_and_another_one_waits_fo
     ] {
         let runner = paused_runner();
         let ledger = runner.ledger();
-        let steps = steps();
+        let steps = steps(&runner.lake);
         let dead = ledger.begin(day(), Trigger::Schedule, "request", &steps, None);
         assert!(matches!(dead.await.unwrap(), Begun::Attempt(_)));
         tokio::time::sleep(Duration::from_secs(retry_after)).await;
@@ -63,7 +65,13 @@ async fn a_holder_that_renews_its_lease_is_left_alone() {
     let runner = paused_runner();
     let ledger = runner.ledger();
     let begun = ledger
-        .begin(day(), Trigger::Schedule, "alive", &steps(), None)
+        .begin(
+            day(),
+            Trigger::Schedule,
+            "alive",
+            &steps(&runner.lake),
+            None,
+        )
         .await;
     let Begun::Attempt(attempt) = begun.unwrap() else {
         panic!("the date is free")
@@ -114,7 +122,9 @@ async fn a_run_whose_time_is_nearly_over_is_saved_and_goes_on_at_the_next_start(
 
 /// Returns the users of a lake: `ind` → age.
 async fn users(runner: &Runner) -> std::collections::BTreeMap<i64, i32> {
-    let table = CuratedTable::open(&runner.lake, Kind::User).await.unwrap();
+    let table = CuratedTable::open(&runner.lake, Kind::named("user"))
+        .await
+        .unwrap();
     ages_of(&table.unwrap()).await.0
 }
 

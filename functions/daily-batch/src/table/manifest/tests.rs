@@ -34,7 +34,7 @@ fn a_date_has_the_version_that_the_next_dates_first_row_came_upon() {
 async fn a_manifest_reads_back_however_many_segments_it_has() {
     let lake = memory();
     let store = lake.store();
-    let kind = Kind::User;
+    let kind = Kind::named("user");
     let digest = FilesDigest::new(["a"].into_iter());
     for number in 0..60 {
         let arrival = (number % 3) * DAY + number;

@@ -98,7 +98,7 @@ async fn every_bad_request_has_its_answer() {
 
     POST /events/pins {}
     404 content-type: application/problem+json
-    {"type":"urn:pinflow:problem:unknown-path","title":"There is nothing at this path","status":404,"detail":"There is no kind `pins`; the kinds are pin, geo and user.","request_id":"r-1"}
+    {"type":"urn:pinflow:problem:unknown-path","title":"There is nothing at this path","status":404,"detail":"There is no kind `pins`; a kind is geo, pin or user.","request_id":"r-1"}
 
     GET /nothing 
     404 content-type: application/problem+json

@@ -27,7 +27,12 @@ async fn a_silent_bucket_ends_as_a_partial_answer_before_the_deadline() {
     let publish =
         Arc::new(move |summary: &BatchSummary| published.lock().unwrap().push(summary.clone()));
     let clock = Clock::new(|| UNIX_EPOCH + Duration::from_secs(1_700_000_000));
-    let app = App::new(s3, Config::new("lake"), clock, publish);
+    let app = App::new(
+        s3,
+        Config::new("lake", model::Model::load_from(None).unwrap()),
+        clock,
+        publish,
+    );
     let mut event = event_of(&[USER, PIN]);
     // Two seconds are left for the writes.
     event.context.deadline = 1_700_000_007_000;
