@@ -373,7 +373,7 @@ run "the_catalog_has_the_model_s_columns_in_their_order" {
 
 run "a_model_of_other_tables_is_in_the_catalog" {
   variables {
-    model_directory = "../tests/model"
+    model_directory = "../tests/other-model"
   }
 
   assert {

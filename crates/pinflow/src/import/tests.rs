@@ -98,7 +98,7 @@ async fn the_old_sinks_objects_are_in_the_lake_at_their_places_and_times() {
     let command = format!("import --from s3://pinflow-lake/old/topics --state {state}");
     let ran = stack.run(&command).await;
     insta::assert_snapshot!(ended(&ran, Exit::Success), @r"
-    Imported 8 of 8 objects in s: 8 rows (3 pin, 3 geo, 2 user)
+    Imported 8 of 8 objects in s: 8 rows (3 geo, 3 pin, 2 user)
       to quarantine: 3 (1 not_json, 2 missing_key)
       tombstones, which hold no row: 2
     ");

@@ -34,7 +34,7 @@ async fn a_record_that_passes_by_now_is_replayed_once_and_keeps_its_place() {
     let ran = stack.run("quarantine replay").await;
     insta::assert_snapshot!(ended(&ran, Exit::Success), @r"
     Replayed 3 of 4 records
-      rows: 1 pin, 2 geo, in 3 objects
+      rows: 2 geo, 1 pin, in 3 objects
       still rejected: 1 missing_key
     ");
     let rows = BTreeMap::from([
