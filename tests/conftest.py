@@ -1,9 +1,13 @@
 """What every suite has: its options, the binary, and checks that go on after one that failed."""
 
+import os
 import random
 from pathlib import Path
 
 import pytest
+
+# The program may be in a target directory that is no part of the checkout, and runs in folders of its own.
+os.environ.setdefault("MODEL_DIR", str(Path(__file__).parent.parent / "model"))
 
 # Before the first import, so that a comparison that fails shows the difference.
 pytest.register_assert_rewrite("support.report")

@@ -28,7 +28,7 @@ FAKE_STATUS = {
     "records": {"accepted": 0, "on_stream": 1234567},
     "rows": {"pin": 1, "geo": 2, "user": 3},
     "rejected": {"<b>code</b>": 4},
-    "changes": {"blank_text": 5, "index_renamed": 6},
+    "changes": {"blank_text": 5, "field_renamed": 6},
     "objects": 7,
     "bytes_written": 8_900_000,
     "invocations": 10,

@@ -38,10 +38,11 @@ def package(name):
 def unpack(name, folder):
     """Unpacks a function's zip as Lambda does, and returns the path of its binary."""
     with zipfile.ZipFile(package(name)) as file:
-        [member] = file.infolist()
-        if member.filename != "bootstrap" or not (member.external_attr >> 16) & 0o111:
+        member = file.getinfo("bootstrap")
+        if not (member.external_attr >> 16) & 0o111:
             raise ValueError(f"Lambda needs an executable `bootstrap` at the top of the zip, not {member}")
-        path = Path(file.extract(member, folder))
+        file.extractall(folder)
+        path = Path(folder, "bootstrap")
     path.chmod(0o755)
     return path
 
@@ -160,9 +161,12 @@ def running(binary, url, timeout=TIMEOUT_SECONDS):
             "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
             "AWS_LAMBDA_LOG_FORMAT": "JSON",
             "AWS_LAMBDA_LOG_LEVEL": "INFO",
+            "MODEL_DIR": "model",
             **function_environment(url),
         }
-        process = subprocess.Popen([binary], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8")
+        # Lambda starts a function in the folder of its package.
+        home = Path(binary).parent
+        process = subprocess.Popen([binary], cwd=home, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8")
         try:
             yield Function(process, api)
         finally:

@@ -13,11 +13,11 @@ import boto3
 import requests
 
 ROOT = Path(__file__).parent.parent.parent
-KINDS = ("pin", "geo", "user")
+KINDS = ("geo", "pin", "user")
 BUCKET = "pinflow-lake"
 STREAM = "pinflow-events"
 # The names of the reports: one for each query.
-REPORTS = sorted(path.stem for path in (ROOT / "functions" / "daily-batch" / "src" / "reports").glob("*.sql"))
+REPORTS = sorted(path.stem for path in (ROOT / "model" / "reports").glob("*.sql"))
 
 
 def target_directory():

@@ -28,6 +28,7 @@ pub use rejection::{Rejection, RejectionCode};
 pub use render::row_to_json;
 pub use rules::{Change, Changes, Rule, RuleCounts};
 pub use tally::Tally;
+pub use timestamp::micros_of;
 
 use columns::Columns;
 use fields::{FieldReader, Fields};

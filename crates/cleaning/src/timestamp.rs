@@ -39,6 +39,11 @@ pub(crate) fn parse(text: &str) -> Option<Timestamp> {
     })
 }
 
+/// Reads a timestamp as the rules do: microseconds since 1970-01-01 UTC.
+pub fn micros_of(text: &str) -> Option<i64> {
+    parse(text).map(|timestamp| timestamp.micros)
+}
+
 /// Tells whether a time is in the years 1 to 9999.
 pub(crate) fn in_range(micros: i64) -> bool {
     (MIN_MICROS..=MAX_MICROS).contains(&micros)

@@ -247,7 +247,9 @@ fn check_fields(table: &Table, options: &Options<'_, '_>, problems: &mut Problem
         }
     }
     for field in &table.recognised_by {
-        if !owners.contains_key(field.as_str()) && !table.ignore.contains(field) {
+        // A column that could not be read may read it.
+        let is_whole = problems.found.is_empty();
+        if is_whole && !owners.contains_key(field.as_str()) && !table.ignore.contains(field) {
             problems.add(
                 at("recognised_by"),
                 format!("`recognised_by` names `{field}`, which no column reads"),

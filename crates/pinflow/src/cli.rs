@@ -4,6 +4,7 @@ mod access;
 mod cost;
 mod daily;
 mod import;
+mod model;
 mod post;
 mod quarantine;
 mod refetch;
@@ -18,6 +19,7 @@ use clap::{Parser, Subcommand};
 pub(crate) use cost::CostOptions;
 pub(crate) use daily::{DailyCommand, DailyOptions, DailyRunOptions};
 pub(crate) use import::{ImportOptions, SinkLocation};
+pub(crate) use model::{ModelCommand, ModelOptions};
 pub(crate) use post::{OrderName, PostOptions, Wire};
 pub(crate) use quarantine::{
     QuarantineCommand, QuarantineOptions, ReplayOptions, Selection, ShowOptions,
@@ -60,6 +62,8 @@ pub(crate) enum Command {
     Import(ImportOptions),
     /// Merge the clean rows into the curated tables and write the reports of a day, or look at the runs
     Daily(DailyOptions),
+    /// Check, show, write or compare the files that declare the tables
+    Model(ModelOptions),
     /// Show what a month of the stack costs, beside Firehose and the old stack, or what a day did
     Cost(CostOptions),
 }

@@ -6,6 +6,7 @@ mod clean;
 mod cleaner;
 pub mod cli;
 mod daily;
+mod declare;
 mod demo;
 mod generate;
 mod import;
@@ -95,7 +96,12 @@ pub async fn run(cli: Cli, clock: Clock) -> ExitCode {
 }
 
 async fn run_command(cli: Cli, clock: Clock, terminal: &mut Terminal<'_>) -> anyhow::Result<Exit> {
-    let model = &Model::load_from(cli.model.as_deref())?;
+    let folder = cli.model.as_deref();
+    // Its commands say themselves what is wrong with the files.
+    if let Command::Model(options) = &cli.command {
+        return Box::pin(declare::command(options, folder, terminal)).await;
+    }
+    let model = &Model::load_from(folder)?;
     match cli.command {
         Command::Demo(options) => {
             demo::command(&options, model, clock, &stop::on_ctrl_c()?, terminal).await
@@ -131,6 +137,8 @@ async fn run_command(cli: Cli, clock: Clock, terminal: &mut Terminal<'_>) -> any
         Command::Restore(options) => Box::pin(restore::command(&options, model, terminal)).await,
         Command::Cost(options) => Box::pin(bill::command(&options, model, terminal)).await,
         Command::Daily(options) => daily::command(&options, model, clock, terminal).await,
+        // Done above, without a model.
+        Command::Model(_) => Ok(Exit::Success),
         Command::Quarantine(options) => {
             Box::pin(quarantine::command(&options, model, clock, terminal)).await
         }

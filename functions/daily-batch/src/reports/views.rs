@@ -106,9 +106,12 @@ impl Views {
 }
 
 fn config() -> SessionConfig {
-    SessionConfig::new()
+    let mut config = SessionConfig::new()
         .with_target_partitions(workers())
-        .with_information_schema(false)
+        .with_information_schema(false);
+    // What is wrong with a query is told with its line and column.
+    config.options_mut().sql_parser.collect_spans = true;
+    config
 }
 
 /// Registers the tables under their names. A table that the lake does not have yet is empty.
