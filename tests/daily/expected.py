@@ -113,7 +113,7 @@ def compute(records, rules_version):
     load(db, records)
     db.execute(prelude())
     for kind in KINDS:
-        curate(db, kind, rules_version)
+        curate(db, kind, rules_version[kind])
     db.execute((HERE / "expected.sql").read_text(encoding="utf-8"))
     for name in REPORTS:
         # Choice: text is sorted by its bytes, so `+50` comes before `18-24`.
@@ -143,7 +143,7 @@ def load(db, records):
     db.execute("CREATE TABLE raw AS SELECT DISTINCT kind, payload::JSON AS data FROM records")
 
 
-def curate(db, kind, rules_version):
+def curate(db, kind, rules_version[kind]):
     """Makes `accepted_<kind>`, every clean row, and `curated_<kind>`, the latest of each `ind`.
 
     Choice: the columns are those of the clean rows, lineage included, in that order.

@@ -1,5 +1,6 @@
 mod properties;
 mod rejections;
+mod types;
 mod unread;
 mod values;
 

@@ -129,3 +129,6 @@ impl Model {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

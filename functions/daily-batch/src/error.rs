@@ -185,8 +185,9 @@ pub enum DailyError {
     },
     /// Rows break a constraint that another program gave a table.
     #[error(
-        "rows for `curated/{kind}/` break its constraint `{name}` ({expression}), among them those of {rows:?}; correct \
-         or drop the constraint: the rows are in `clean/`, and the next run merges them"
+        "rows for `curated/{kind}/` break its constraint `{name}` ({expression}), among them those of the keys {}; correct \
+         or drop the constraint: the rows are in `clean/`, and the next run merges them",
+        rows.join(", ")
     )]
     ConstraintBroken {
         /// The table's kind.
