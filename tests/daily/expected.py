@@ -143,7 +143,7 @@ def load(db, records):
     db.execute("CREATE TABLE raw AS SELECT DISTINCT kind, payload::JSON AS data FROM records")
 
 
-def curate(db, kind, rules_version[kind]):
+def curate(db, kind, rules_version):
     """Makes `accepted_<kind>`, every clean row, and `curated_<kind>`, the latest of each `ind`.
 
     Choice: the columns are those of the clean rows, lineage included, in that order.

@@ -21,8 +21,8 @@ class Stack:
         self.variables = {"architecture": "x86_64", "package_directory": str(self.target / "lambda")}
         shutil.copytree(ROOT / "infra", self.infra, ignore=shutil.ignore_patterns(".terraform", "*.tfstate*"))
         shutil.copy(Path(__file__).parent / "endpoints_override.tf", self.infra)
-        # From here the configuration reads the reports' queries.
-        (folder / "functions").symlink_to(ROOT / "functions")
+        # From here the configuration reads the tables and the queries.
+        (folder / "model").symlink_to(ROOT / "model")
 
     def terraform(self, *arguments):
         return self.run(["terraform", *arguments], self.infra)
