@@ -126,6 +126,14 @@ impl<'u, C: Changes> Columns<'_, 'u, '_, C> {
         column: &'u Column,
         read: impl Fn(&mut Self, &'u Column, FieldId) -> Option<T>,
     ) -> Option<T> {
+        if let (&[field], None) = (column.inputs.as_slice(), column.own) {
+            // The field has the column's name.
+            return if self.fields.has(field) {
+                read(self, column, field)
+            } else {
+                None
+            };
+        }
         let mut found = None;
         let mut source = None;
         for &field in column.inputs.iter().chain(&column.own) {
@@ -481,7 +489,12 @@ fn null(cells: &mut ColumnBuilder) {
 
 /// Returns the rule by which a text says nothing.
 fn says_nothing(column: &Column, text: &str) -> Option<Rule> {
-    if text.trim().is_empty() {
+    // Most texts begin with a letter, which tells at once.
+    let has_letter = text
+        .bytes()
+        .next()
+        .is_some_and(|first| first > b' ' && first < 0x80);
+    if !has_letter && text.trim().is_empty() {
         return Some(Rule::BlankText);
     }
     let is_marker = column.null_if.iter().any(|marker| marker == text);

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 /// Where a record or a row is on the stream, in the text of Kinesis and of the lineage columns.
 ///
@@ -221,11 +222,11 @@ impl FromStr for SubNumber {
     }
 }
 
-/// A shard's name: up to 128 letters, digits, `_`, `.` and `-`, as Kinesis allows them.
+/// A shard's name, cheap to clone: up to 128 letters, digits, `_`, `.` and `-`, as Kinesis allows them.
 ///
 /// Kinesis itself makes `shardId-` and a number of at least twelve digits.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ShardId(String);
+pub struct ShardId(Arc<str>);
 
 /// A shard's name of another form.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -235,7 +236,7 @@ pub struct InvalidShardId(String);
 impl ShardId {
     /// Returns the name of the shard with this number.
     pub fn from_number(number: u32) -> Self {
-        Self(format!("shardId-{number:012}"))
+        Self(format!("shardId-{number:012}").into())
     }
 
     /// Returns the name.
@@ -259,7 +260,7 @@ impl FromStr for ShardId {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
         if (1..=128).contains(&text.len()) && text.bytes().all(is_allowed) {
-            Ok(Self(text.to_owned()))
+            Ok(Self(text.into()))
         } else {
             Err(InvalidShardId(text.chars().take(64).collect()))
         }

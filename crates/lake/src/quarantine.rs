@@ -83,6 +83,7 @@ impl Origin {
         Lineage {
             shard: &self.shard,
             sequence: self.sequence,
+            spelled: None,
             arrival_micros: self.arrival_micros,
         }
     }

@@ -29,6 +29,8 @@ pub struct Lineage<'a> {
     pub shard: &'a ShardId,
     /// The record's sequence number, and the row's place in the record if it holds several.
     pub sequence: Sequence,
+    /// The sequence as it is written, where somebody has it at hand: writing a number of 56 digits takes as long as a column.
+    pub spelled: Option<&'a str>,
     /// When Kinesis took the record: microseconds since 1970-01-01 UTC.
     pub arrival_micros: i64,
 }
@@ -169,9 +171,14 @@ impl LineageColumns {
 
     fn append(&mut self, lineage: &Lineage<'_>, rules: i32) {
         self.shard.append_value(lineage.shard.as_str());
-        // The builder takes any text, and its cell ends with an empty value.
-        let _ = write!(self.sequence, "{}", lineage.sequence);
-        self.sequence.append_value("");
+        match lineage.spelled {
+            Some(text) => self.sequence.append_value(text),
+            None => {
+                // The builder takes any text, and its cell ends with an empty value.
+                let _ = write!(self.sequence, "{}", lineage.sequence);
+                self.sequence.append_value("");
+            }
+        }
         self.arrival.append_value(lineage.arrival_micros);
         self.rules.append_value(rules);
     }

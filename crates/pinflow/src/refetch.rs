@@ -11,13 +11,10 @@ use anyhow::{Context as _, ensure};
 use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::primitives::DateTime;
 use aws_sdk_kinesis::types::{Record, ShardIteratorType};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use daily_batch::list_shards;
 use event_model::Clock;
 use jiff::Timestamp;
-use serde_json::json;
-use stream_cleaner::event::KinesisEvent;
+use stream_cleaner::event::{EventRecord, KinesisEvent};
 
 use crate::cleaner::Cleaner;
 use crate::cli::RefetchOptions;
@@ -158,23 +155,17 @@ impl<'a> ShardReader<'a> {
                 is_first || bytes <= BATCH_BYTES
             });
         let length = batch.count();
-        let records = self.waiting.drain(..length);
-        let shard = &self.shard;
-        let records = records.map(|record| {
-            let sequence = &record.sequence_number;
-            json!({
-                "eventID": format!("{shard}:{sequence}"),
-                "kinesis": {
-                    "approximateArrivalTimestamp": Timestamp::from_microsecond(arrival(&record))
-                        .map_or(0.0, |time| time.as_duration().as_secs_f64()),
-                    "data": STANDARD.encode(record.data()),
-                    "partitionKey": record.partition_key(),
-                    "sequenceNumber": sequence,
-                },
-            })
-        });
-        let records: Vec<_> = records.collect();
-        Ok(Some(serde_json::from_value(json!({"Records": records}))?))
+        let mut event = KinesisEvent::default();
+        for record in self.waiting.drain(..length) {
+            event.push(&EventRecord {
+                shard: &self.shard,
+                sequence: record.sequence_number(),
+                partition_key: record.partition_key().unwrap_or_default(),
+                data: record.data().as_ref(),
+                arrival_micros: arrival(&record),
+            });
+        }
+        Ok(Some(event))
     }
 }
 

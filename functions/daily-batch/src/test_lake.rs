@@ -284,6 +284,7 @@ pub(crate) fn batch_of(kind: Kind, rows: &[Posted]) -> RecordBatch {
         let lineage = Lineage {
             shard: &shard,
             sequence: row.sequence.parse().unwrap(),
+            spelled: None,
             arrival_micros: row.arrival_seconds * 1_000_000,
         };
         writer

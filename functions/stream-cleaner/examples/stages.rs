@@ -36,7 +36,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let event = event(&rows);
     let bytes: usize = rows.iter().map(|row| row.len()).sum();
     let mut stages: Vec<(&str, Box<dyn FnMut() -> usize + '_>)> = vec![
-        ("event", Box::new(|| decoded(&event).records.len())),
+        ("event", Box::new(|| decoded(&event).len())),
         (
             "fields",
             Box::new(|| {
@@ -132,6 +132,7 @@ fn cleaned(model: &Arc<Model>, rows: &[&str]) -> Vec<lake::Partition<()>> {
                         number: event_model::SequenceNumber::from_limbs([0, 0, number as u64]),
                         sub_number: piece.sub_number,
                     },
+                    spelled: Some("49666716197061357389751170868210642185623031111"),
                     arrival_micros: 1_767_225_600_123_000,
                 };
                 match &piece.outcome {

@@ -8,7 +8,7 @@ use cleaning::{
     Cleaner, KindSource, Piece, Rejection, RejectionCode, Row, RuleCounts, clean_record,
 };
 use event_model::metadata::{PositionCounts, minute_of};
-use event_model::{Kind, SequenceNumber, ShardId};
+use event_model::{Kind, SequenceNumber, ShardId, SubNumber};
 use jiff::civil::Date;
 use lake::{
     ArrivalHour, LakeError, Lineage, ObjectKey, PartitionedWriter, QuarantineLines,
@@ -149,7 +149,10 @@ impl Objects {
     }
 
     fn append(&mut self, index: usize, record: &Record<'_>) -> Result<(), LakeError> {
-        let lineage = |sub_number| Lineage {
+        let lineage = |sub_number: Option<SubNumber>| Lineage {
+            // A number that begins with a 0 is written without it.
+            spelled: Some(record.sequence)
+                .filter(|text| sub_number.is_none() && !text.starts_with('0')),
             shard: &record.shard,
             sequence: Sequence {
                 number: record.sequence_number,

@@ -9,8 +9,7 @@ use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::error::DisplayErrorContext;
 use aws_sdk_s3::primitives::ByteStream;
 use conditional_put::{Put, PutError};
-use event_model::position::InvalidShardId;
-use event_model::{Clock, SequenceNumber};
+use event_model::{Clock, SequenceNumber, ShardId};
 use futures::future::join_all;
 use lake::key::Announcement;
 use lambda_runtime::{Context, LambdaEvent};
@@ -18,7 +17,7 @@ use tokio::time::timeout;
 use tracing::{info, instrument, warn};
 
 use crate::batch::{PreparedObject, Record, prepare};
-use crate::event::{KinesisEvent, KinesisEventRecord};
+use crate::event::KinesisEvent;
 use crate::{BatchSummary, CleanerError, Config};
 
 /// Longest that the objects of a batch are written: the function's own timeout, less the reserve.
@@ -85,7 +84,7 @@ impl App {
     /// twice is the same rows, which the daily merge takes once. That holds for all of them too: an invocation that failed
     /// would have its batch cut in half again and again, down to one record an object, although no record is at fault.
     /// The metric `objects_failed` wakes the alarm instead.
-    #[instrument(skip_all, fields(batch.records = event.payload.records.len()))]
+    #[instrument(skip_all, fields(batch.records = event.payload.len()))]
     pub async fn handle(
         &self,
         event: LambdaEvent<KinesisEvent>,
@@ -210,39 +209,36 @@ fn log(summary: &BatchSummary) {
 }
 
 fn records(event: &KinesisEvent) -> Result<Vec<Record<'_>>, CleanerError> {
-    event
-        .records
-        .iter()
-        .enumerate()
-        .map(|(index, record)| to_record(index, record))
-        .collect()
-}
-
-fn to_record(index: usize, record: &KinesisEventRecord) -> Result<Record<'_>, CleanerError> {
-    let malformed = |reason: String| CleanerError::MalformedEvent { index, reason };
-    let kinesis = &record.kinesis;
-    let shard = record
-        .event_id
-        .split_once(':')
-        .map_or("", |(shard, _)| shard);
-    let sequence = kinesis.sequence_number.as_str();
-    let number: Result<SequenceNumber, _> = sequence.parse();
-    Ok(Record {
-        shard: shard
-            .parse()
-            .map_err(|error: InvalidShardId| malformed(error.to_string()))?,
-        sequence,
-        is_sequence_exact: number.is_ok(),
-        sequence_number: match number {
-            Ok(number) => number,
-            Err(error) => {
-                SequenceNumber::wrapping(sequence).ok_or_else(|| malformed(error.to_string()))?
+    // Lambda makes a batch of one shard.
+    let mut last: Option<(&str, ShardId)> = None;
+    let mut records = Vec::with_capacity(event.len());
+    for (index, record) in event.records().enumerate() {
+        let malformed = |reason: String| CleanerError::MalformedEvent { index, reason };
+        let shard = match &last {
+            Some((name, shard)) if *name == record.shard => shard.clone(),
+            _ => {
+                let shard = record.shard.parse::<ShardId>();
+                shard.map_err(|error| malformed(error.to_string()))?
             }
-        },
-        partition_key: &kinesis.partition_key,
-        arrival_micros: kinesis.arrival_micros,
-        data: &kinesis.data,
-    })
+        };
+        last = Some((record.shard, shard.clone()));
+        let sequence = record.sequence;
+        let number: Result<SequenceNumber, _> = sequence.parse();
+        records.push(Record {
+            shard,
+            sequence,
+            is_sequence_exact: number.is_ok(),
+            sequence_number: match number {
+                Ok(number) => number,
+                Err(error) => SequenceNumber::wrapping(sequence)
+                    .ok_or_else(|| malformed(error.to_string()))?,
+            },
+            partition_key: record.partition_key,
+            arrival_micros: record.arrival_micros,
+            data: record.data,
+        });
+    }
+    Ok(records)
 }
 
 #[cfg(test)]

@@ -28,6 +28,7 @@ fn append(writer: &mut CleanWriter, rows: &[(&str, &str)]) -> Result<(), LakeErr
         let lineage = Lineage {
             shard: &shard,
             sequence: sequence.parse().unwrap(),
+            spelled: None,
             arrival_micros: ARRIVAL,
         };
         writer.append(&cleaner.read(text, None).unwrap(), &lineage)

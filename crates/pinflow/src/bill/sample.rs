@@ -45,6 +45,7 @@ impl Sample {
                         number: SequenceNumber::from_limbs([0, 0, number]),
                         sub_number: None,
                     },
+                    spelled: None,
                     arrival_micros: 0,
                 };
                 let mut each = |piece: Piece<'_, '_>| -> Result<(), LakeError> {

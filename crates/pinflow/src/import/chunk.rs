@@ -191,6 +191,7 @@ impl Objects<'_> {
                 number: sequence_number(object.offset),
                 sub_number: piece.sub_number,
             },
+            spelled: None,
             arrival_micros,
         };
         match &piece.outcome {

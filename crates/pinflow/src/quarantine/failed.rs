@@ -51,7 +51,7 @@ pub(super) async fn command(
                 continue;
             }
         };
-        records += event.records.len() as u64;
+        records += event.len() as u64;
         if options.dry_run {
             continue;
         }
@@ -103,7 +103,7 @@ fn event(object: &[u8]) -> anyhow::Result<KinesisEvent> {
         .context("it has the invocation's metadata alone, without its records")?;
     let event: KinesisEvent = serde_json::from_str(&payload)
         .context("its invocation is not a batch of Kinesis records")?;
-    ensure!(!event.records.is_empty(), "its invocation has no record");
+    ensure!(!event.is_empty(), "its invocation has no record");
     Ok(event)
 }
 

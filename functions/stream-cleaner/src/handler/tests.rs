@@ -14,6 +14,7 @@ use lambda_runtime::{Context, Diagnostic};
 use cleaning::Tally;
 
 use super::*;
+use crate::event::EventRecord;
 
 /// The function over mocked rules of S3, and the summaries that it publishes.
 fn app(rules: &[&Rule]) -> (App, Arc<Mutex<Vec<BatchSummary>>>) {
@@ -154,13 +155,13 @@ async fn a_day_with_retries_adds_up_to_one_without() {
         sum.tally += &summary.tally;
         let again = failures(&response);
         let Some(first) = again.first() else { break };
-        let is_before = |record: &KinesisEventRecord| record.kinesis.sequence_number != **first;
-        let records = &mut event.payload.records;
-        let done = records
-            .iter()
-            .take_while(|record| is_before(record))
-            .count();
-        records.drain(..done);
+        let mut rest = KinesisEvent::default();
+        let from_first = event
+            .payload
+            .records()
+            .skip_while(|record| record.sequence != *first);
+        from_first.for_each(|record| rest.push(&record));
+        event.payload = rest;
     }
     assert_eq!(
         (sum.records, sum.user_records, sum.bytes_in, sum.tally),
@@ -188,7 +189,12 @@ async fn a_batch_of_which_nothing_is_written_is_retried_whole() {
 async fn a_record_without_a_position_fails_the_invocation_with_its_place() {
     let (app, _) = app(&[]);
     let mut event = event_of(&[USER, USER]);
-    event.payload.records[1].event_id = "1234".to_owned();
+    let mut changed = KinesisEvent::default();
+    for (index, record) in event.payload.records().enumerate() {
+        let shard = if index == 1 { "" } else { record.shard };
+        changed.push(&EventRecord { shard, ..record });
+    }
+    event.payload = changed;
     let diagnostic = Diagnostic::from(app.handle(event).await.unwrap_err());
     assert_eq!(diagnostic.error_type, "MalformedEvent");
     assert_eq!(
@@ -337,7 +343,7 @@ async fn a_retry_starts_at_the_aggregate_not_inside_it() {
     let written = is_written();
     let (app, summaries) = app(&[&refused, &written]);
     let event = LambdaEvent::new(sample("kpl-aggregate"), Context::default());
-    let sequence = event.payload.records[0].kinesis.sequence_number.clone();
+    let sequence = event.payload.records().next().unwrap().sequence.to_owned();
     let response = app.handle(event).await.unwrap();
     assert_eq!(failures(&response), [sequence.as_str()]);
     let summary = summaries.lock().unwrap().remove(0);

@@ -48,6 +48,7 @@ fn write_clean_rows(bucket: &Path, shard: u32, sequences: &[u64], sub_numbers: &
                 number: number.to_string().parse().unwrap(),
                 sub_number: sub_number.map(SubNumber::new),
             },
+            spelled: None,
             arrival_micros: ARRIVAL_MICROS,
         };
         let row = cleaner.read("{\"ind\": 1, \"latitude\": 2}", None).unwrap();
