@@ -10,6 +10,7 @@ mod record;
 mod rejection;
 mod render;
 mod rules;
+mod spelling;
 mod tally;
 mod timestamp;
 mod unread;
