@@ -26,6 +26,7 @@ def pytest_addoption(parser):
     options.addoption(
         "--rejects", type=int, default=2_000_000, help="of the day of rejects; 8,000,000 take four times as long, and the same memory"
     )
+    options.addoption("--objects", type=int, default=20_000, help="of each date of an old stack; ten full shards put 127,700")
     options.addoption("--rows", type=int, default=160_000, help="of each day of rows of every size")
     options.addoption("--bless", action="store_true", help="write the golden answers instead of comparing")
     options.addoption("--screenshots", type=Path, help="a folder for pictures of the pages, light, dark and narrow")

@@ -65,7 +65,8 @@ def test_a_table_of_files_alone_goes_the_whole_way(report, pinflow, model, tmp_p
         for _ in range(2):
             run_pinflow(pinflow, "daily", "run", "--endpoint", url)
 
-    clean = "SELECT slug, owner, budget, changed::VARCHAR, opened, detail, is_open, score, _extra, _unread FROM read_parquet(?) ORDER BY changed DESC"
+    columns = "slug, owner, budget, changed::VARCHAR, opened, detail, is_open, score, _extra, _unread"
+    clean = f"SELECT {columns} FROM read_parquet(?) ORDER BY changed DESC"
     read = db.execute(clean, [clean_objects(lake, "board")]).fetchall()
     report.equal("DuckDB reads the clean rows", read, [
         ("a/1", 7, decimal.Decimal("12.50"), "2020-09-13 12:26:40.123+00", datetime.date(2020, 1, 2),
@@ -90,7 +91,9 @@ def test_a_table_of_files_alone_goes_the_whole_way(report, pinflow, model, tmp_p
     report.equal("nothing is in quarantine", quarantine_objects(lake), [])
 
     [reports] = (lake / "reports").iterdir()
-    report.equal("a report reads the table", (reports / "budget_by_owner.csv").read_text().split(), ["owner,budget,boards", "7,12.50,1", "8,3.00,1"])
+    report.equal(
+        "a report reads the table", (reports / "budget_by_owner.csv").read_text().split(), ["owner,budget,boards", "7,12.50,1", "8,3.00,1"]
+    )
     report.equal("and a view that joins two", (reports / "clicks_by_owner.csv").read_text().split(), ["owner,clicks", "8,2"])
     summary = json.loads((reports / "summary.json").read_text())
     report.equal("the summary has the tables", {kind: table["rows"] for kind, table in summary["tables"].items()},
@@ -102,8 +105,8 @@ def test_a_table_of_files_alone_goes_the_whole_way(report, pinflow, model, tmp_p
 
 @pytest.mark.parametrize(("file", "text", "sentence"), [
     ("tables/other.yaml", "columns:\n  name: text\n", "other.yaml:1:1: there is no `key`; name the column that tells rows apart"),
-    ("tables/other.yaml", "labels: [pinterest_data]\nkey: id\ncolumns:\n  id: int64\n", "pin.yaml:2:9: the label `pinterest_data` is `other`'s"),
-    ("tables/other.yaml", "labels: [boards]\nkey: id\ncolumns:\n  id: int64\n", "other.yaml:1:9: the label `boards` is `board`'s"),
+    ("tables/other.yaml", "labels: [pinterest_data]\nkey: id\ncolumns: {id: int64}\n", "pin.yaml:2:9: the label `pinterest_data` is `other`'s"),
+    ("tables/other.yaml", "labels: [boards]\nkey: id\ncolumns: {id: int64}\n", "other.yaml:1:9: the label `boards` is `board`'s"),
     ("tables/other.yaml", "key: id\ncolumns:\n  id: {type: int63}\n", "other.yaml:3:14: `int63` is no type; write text, int32, int64"),
     ("tables/other.yaml", "key: id\ncolumns:\n  id: {type: decimal(10,2)}\n", "other.yaml:3:14: a decimal is written"),
     ("reports/other.sql", "SELECT nothing FROM board", "other.sql:1:8: No field named nothing."),

@@ -166,7 +166,9 @@ def running(binary, url, timeout=TIMEOUT_SECONDS):
         }
         # Lambda starts a function in the folder of its package.
         home = Path(binary).parent
-        process = subprocess.Popen([binary], cwd=home, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8")
+        process = subprocess.Popen(
+            [binary], cwd=home, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8"
+        )
         try:
             yield Function(process, api)
         finally:

@@ -171,13 +171,12 @@ impl LineageColumns {
 
     fn append(&mut self, lineage: &Lineage<'_>, rules: i32) {
         self.shard.append_value(lineage.shard.as_str());
-        match lineage.spelled {
-            Some(text) => self.sequence.append_value(text),
-            None => {
-                // The builder takes any text, and its cell ends with an empty value.
-                let _ = write!(self.sequence, "{}", lineage.sequence);
-                self.sequence.append_value("");
-            }
+        if let Some(text) = lineage.spelled {
+            self.sequence.append_value(text);
+        } else {
+            // The builder takes any text, and its cell ends with an empty value.
+            let _ = write!(self.sequence, "{}", lineage.sequence);
+            self.sequence.append_value("");
         }
         self.arrival.append_value(lineage.arrival_micros);
         self.rules.append_value(rules);

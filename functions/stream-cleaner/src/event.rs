@@ -237,7 +237,7 @@ impl<'de> Visitor<'de> for KinesisSeed<'_> {
         while let Some(name) = map.next_key::<Name>()? {
             match name {
                 Name::SequenceNumber => {
-                    sequence = Some(map.next_value_seed(TextSeed(&mut *self.0, ""))?)
+                    sequence = Some(map.next_value_seed(TextSeed(&mut *self.0, ""))?);
                 }
                 Name::PartitionKey => key = Some(map.next_value_seed(TextSeed(&mut *self.0, ""))?),
                 Name::Data => data = Some(map.next_value_seed(DataSeed(&mut *self.0))?),

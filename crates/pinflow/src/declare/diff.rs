@@ -160,7 +160,7 @@ impl Diff {
             }
             (Err(_), Ok((kind, after))) => self.note(kind, "(accepted)".to_owned(), after),
             (Err(before), Err(after)) if before.code != after.code => {
-                let example = format!("{} → {}", before, after);
+                let example = format!("{before} → {after}");
                 let kind = after.kind.or(before.kind);
                 let name = kind.map_or_else(|| "-".to_owned(), |kind| kind.to_string());
                 self.note_of(name, "(rejected)".to_owned(), example);

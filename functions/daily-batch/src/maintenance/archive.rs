@@ -68,6 +68,7 @@ pub(crate) async fn archive(
     let missing = sealed.iter().filter(|date| !done.contains(*date));
     for date in missing.copied().take(DATES_PER_RUN).collect::<Vec<_>>() {
         archived.rows += archive_date(work, &table, &mut manifest, date).await?;
+        manifest.release(PartOf::Date(date));
         archived.dates += 1;
         done.insert(date);
     }
@@ -75,6 +76,7 @@ pub(crate) async fn archive(
     let expired: Vec<Date> = done.into_iter().filter(|date| *date < oldest).collect();
     for date in &expired {
         archived.objects_deleted += delete_date(work, kind, &mut manifest, *date).await?;
+        manifest.release(PartOf::Date(*date));
     }
     if !expired.is_empty() {
         manifest.forget(&expired);

@@ -125,22 +125,32 @@ pub(super) async fn plan(
         .buffered(HEADS)
         .try_collect()
         .await?;
-    let replayed = found.into_iter().flatten();
-    let mut found: Vec<_> = replayed.map(|object| (PartOf::Replays, object)).collect();
+    let mut unmerged = Vec::new();
+    for object in found.into_iter().flatten() {
+        if is_unmerged(store, PartOf::Replays, &object, manifest).await? {
+            unmerged.push((PartOf::Replays, object));
+        }
+    }
     let announced: BTreeSet<&str> = announced.iter().map(|found| found.key.as_str()).collect();
-    for (date, listed) in listings(store, kind, day.through, manifest).await? {
+    for (date, listed) in open_dates(store, kind, day.through, manifest).await? {
         let part = PartOf::Date(date);
+        let listed = match listed {
+            Some(listed) => listed,
+            None => clean::list_date(store, kind, date).await?,
+        };
         manifest.objects(store, kind, part).await?;
         manifest.retain_listed(part, &listed);
-        let of_stream = listed
-            .into_iter()
-            .filter(|object| !announced.contains(object.path.as_ref()));
-        found.extend(of_stream.map(|object| (part, object)));
-    }
-    let mut unmerged = Vec::new();
-    for (part, object) in found {
-        if !manifest.holds(part, &object) && !is_same(store, part, &object, manifest).await? {
-            unmerged.push((part, object));
+        let before = unmerged.len();
+        for object in listed {
+            if !announced.contains(object.path.as_ref())
+                && is_unmerged(store, part, &object, manifest).await?
+            {
+                unmerged.push((part, object));
+            }
+        }
+        // Full shards put a hundred thousand objects a date: those of one open date are in memory, not those of all.
+        if unmerged.len() == before {
+            manifest.release(part);
         }
     }
     // A first merge of years is not one commit a day: of what is long ago, nobody asks for each day's tables.
@@ -187,13 +197,13 @@ pub(super) async fn plan(
     Ok(plan)
 }
 
-/// Lists the objects of each date that is not sealed.
-async fn listings(
+/// Returns the dates that are not sealed, with their objects where those of all dates were listed at once.
+async fn open_dates(
     store: &dyn ObjectStore,
     kind: Kind,
     through: Date,
     manifest: &Manifest,
-) -> Result<Vec<(Date, Vec<CleanObject>)>, DailyError> {
+) -> Result<Vec<(Date, Option<Vec<CleanObject>>)>, DailyError> {
     let open: Option<Vec<Date>> = manifest.sealed_through.map(|sealed| {
         let dates = sealed.series(1.day()).skip(1);
         dates
@@ -201,32 +211,36 @@ async fn listings(
             .take(MAX_LISTED_DATES + 1)
             .collect()
     });
-    match open {
-        Some(dates) if dates.len() <= MAX_LISTED_DATES => {
-            let mut listings = Vec::new();
-            for date in dates {
-                listings.push((date, clean::list_date(store, kind, date).await?));
-            }
-            Ok(listings)
-        }
-        _ => {
-            let is_open = |date: Date| {
-                date <= through && manifest.sealed_through.is_none_or(|sealed| date > sealed)
-            };
-            let mut listings: BTreeMap<Date, Vec<CleanObject>> = BTreeMap::new();
-            // A date whose objects somebody took away has none.
-            for date in manifest.known_dates().filter(|date| is_open(*date)) {
-                listings.insert(date, Vec::new());
-            }
-            for object in clean::list_all(store, kind).await? {
-                let date = object.date();
-                if is_open(date) {
-                    listings.entry(date).or_default().push(object);
-                }
-            }
-            Ok(listings.into_iter().collect())
+    if let Some(dates) = open.filter(|dates| dates.len() <= MAX_LISTED_DATES) {
+        return Ok(dates.into_iter().map(|date| (date, None)).collect());
+    }
+    let is_open =
+        |date: Date| date <= through && manifest.sealed_through.is_none_or(|sealed| date > sealed);
+    let mut listings: BTreeMap<Date, Vec<CleanObject>> = BTreeMap::new();
+    // A date whose objects somebody took away has none.
+    for date in manifest.known_dates().filter(|date| is_open(*date)) {
+        listings.insert(date, Vec::new());
+    }
+    for object in clean::list_all(store, kind).await? {
+        let date = object.date();
+        if is_open(date) {
+            listings.entry(date).or_default().push(object);
         }
     }
+    let listings = listings.into_iter();
+    Ok(listings
+        .map(|(date, listed)| (date, Some(listed)))
+        .collect())
+}
+
+/// Tells whether the rows of an object are to be merged.
+async fn is_unmerged(
+    store: &dyn ObjectStore,
+    part: PartOf,
+    object: &CleanObject,
+    manifest: &mut Manifest,
+) -> Result<bool, DailyError> {
+    Ok(!manifest.holds(part, object) && !is_same(store, part, object, manifest).await?)
 }
 
 /// Tells whether an object whose version is another has the bytes that were merged, and notes the version if so: keys of KMS and a

@@ -279,6 +279,13 @@ impl Manifest {
         self.read.entry(part).or_default().insert(key, merged);
     }
 
+    /// Takes the objects of a part out of memory, unless something was noted of them: they are read again when they are asked for.
+    pub(crate) fn release(&mut self, part: PartOf) {
+        if !self.unwritten.contains_key(&part) {
+            self.read.remove(&part);
+        }
+    }
+
     /// Tells whether something was noted that no segment has yet.
     pub(crate) fn has_news(&self) -> bool {
         !self.unwritten.is_empty()
