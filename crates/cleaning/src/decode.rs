@@ -11,7 +11,7 @@ use crate::{Rejection, RejectionCode};
 ///
 /// A row comes as a JSON object (borrowed as it is), as a JSON string that holds one, or as base64 of one, bare or in a
 /// JSON string; several rows may stand for the one. What holds no object is returned as it is, for
-/// [`clean`](crate::clean) to reject with the right code.
+/// [`Cleaner::read`](crate::Cleaner::read) to reject with the right code.
 pub fn decode(payload: &[u8]) -> Result<Cow<'_, str>, Rejection> {
     if payload.len() > RECORD_MAX_BYTES {
         let message = format!(
