@@ -124,7 +124,7 @@ impl Fields {
         if let Some(found) = self.by_name.get(name) {
             return *found;
         }
-        // A folder with more fields is refused before.
+        // A folder with more fields was refused.
         let id = FieldId(u16::try_from(self.names.len()).unwrap_or(u16::MAX));
         self.names.push(name.to_owned());
         self.by_name.insert(name.to_owned(), id);

@@ -13,6 +13,9 @@ pub const FOLDER: &str = "model";
 /// Its folder of tables, without which it is another one.
 const TABLES: &str = "tables";
 
+/// Most fields that all tables together name: each has a number of 16 bits.
+const FIELDS_MAX: usize = 65_535;
+
 /// Returns the folder `model` of the current directory, of one above it, or else of the program's or one above that.
 ///
 /// # Errors
@@ -62,6 +65,18 @@ pub(crate) fn load(folder: &Path) -> Result<Model, ModelError> {
             let message = format!("`{}` is a table; give the view another name", view.name);
             problems.push(view.problem(message));
         }
+    }
+    let fields = tables.iter().map(|table| {
+        let of_columns = table.columns.iter().map(|column| column.from.len() + 1);
+        of_columns.sum::<usize>() + table.ignore.len()
+    });
+    let fields: usize = fields.sum();
+    if fields > FIELDS_MAX {
+        problems.push(Problem {
+            file: folder.join(TABLES),
+            place: None,
+            message: format!("all tables name {fields} fields; there may be {FIELDS_MAX}"),
+        });
     }
     if !problems.is_empty() {
         return Err(ModelError::Invalid(problems));

@@ -172,8 +172,44 @@ fn what_is_wrong_is_told_with_its_place_and_what_to_write() {
     tables/board.yaml:3:11: `order_by` says which row of a key is the latest, and `merge: append` keeps every one; take one of them away
     tables/board.yaml:2:9: `dedupe` names `p`, which is json; it takes columns whose values are equal or not
     ");
+    insta::assert_snapshot!(problem("key: a\ncolumns:\n  a: int64\n  b: {type: text, join: [c, d, e], max_length: 4}\n"), @"tables/board.yaml:4:48: `max_length: 4` has no room for 3 texts with a blank between them");
     insta::assert_snapshot!(problem("key: a\nkey: b\n"), @"tables/board.yaml:2:1: is not YAML: duplicated key in mapping");
     insta::assert_snapshot!(problem("key: [\n"), @"tables/board.yaml:2:1: is not YAML: while parsing a node, did not find expected node content");
+}
+
+#[test]
+fn scalars_are_read_as_they_are_written() {
+    let table = "key: id\ncolumns:\n  id: text\n  a: {type: text, null_if: [007, 1.0, 1e3, 0x10, True, ~x, \"~\", 'null']}\n";
+    let folder = folder(&[("tables/board.yaml", table)]);
+    let model = Model::load(folder.path()).unwrap();
+    let markers = &model.tables()[0].column("a").unwrap().null_if;
+    assert_eq!(
+        *markers,
+        ["007", "1.0", "1e3", "0x10", "True", "~x", "~", "null"]
+    );
+}
+
+#[test]
+fn there_are_only_so_many_fields() {
+    let columns = |table: usize| {
+        let mut text = format!("key: k{table}\ncolumns:\n  k{table}: text\n");
+        for number in 0..999 {
+            writeln!(
+                text,
+                "  c{number}: {{type: text, from: [t{table}_{number}]}}"
+            )
+            .unwrap();
+        }
+        text
+    };
+    let tables: Vec<_> = (0..33)
+        .map(|table| (format!("tables/t{table}.yaml"), columns(table)))
+        .collect();
+    let files: Vec<_> = tables
+        .iter()
+        .map(|(name, text)| (name.as_str(), text.as_str()))
+        .collect();
+    insta::assert_snapshot!(problems(&files), @"tables: all tables name 66000 fields; there may be 65535");
 }
 
 #[test]

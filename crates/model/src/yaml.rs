@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use saphyr::{LoadableYamlNode as _, MarkedYaml, Scalar, YamlData};
+use saphyr::{MarkedYaml, ScalarStyle, ScanError, YamlData, YamlLoader};
+use saphyr_parser::Parser;
 
 use crate::Problem;
 
@@ -43,7 +44,7 @@ pub(crate) fn place(node: &MarkedYaml<'_>) -> (usize, usize) {
 
 /// Reads the one document of a file.
 pub(crate) fn load<'t>(text: &'t str, problems: &mut Problems<'_>) -> Option<MarkedYaml<'t>> {
-    match MarkedYaml::load_from_str(text) {
+    match documents(text) {
         Ok(documents) if documents.len() == 1 => documents.into_iter().next(),
         Ok(documents) => {
             let message = format!("has {} documents; write one", documents.len());
@@ -56,6 +57,17 @@ pub(crate) fn load<'t>(text: &'t str, problems: &mut Problems<'_>) -> Option<Mar
             problems.add(Some((marker.line(), marker.col() + 1)), message);
             None
         }
+    }
+}
+
+/// Reads scalars as they are written: `007` is no 7 where a marker for missing data is meant.
+fn documents(text: &str) -> Result<Vec<MarkedYaml<'_>>, ScanError> {
+    let mut loader = YamlLoader::default();
+    loader.early_parse(false);
+    Parser::new_from_str(text).load(&mut loader, true)?;
+    match loader.error() {
+        Some(error) => Err(error.clone()),
+        None => Ok(loader.into_documents()),
     }
 }
 
@@ -80,13 +92,11 @@ pub(crate) fn elements<'n, 't>(node: &'n MarkedYaml<'t>) -> Option<&'n [MarkedYa
     }
 }
 
-/// Returns a scalar as it would be written; `None` for what is none, and for null.
+/// Returns a scalar as it is written; `None` for what is none, and for null.
 pub(crate) fn text(node: &MarkedYaml<'_>) -> Option<String> {
-    match &node.data {
-        YamlData::Value(Scalar::String(text)) => Some(text.to_string()),
-        YamlData::Value(Scalar::Integer(number)) => Some(number.to_string()),
-        YamlData::Value(Scalar::FloatingPoint(number)) => Some(number.to_string()),
-        YamlData::Value(Scalar::Boolean(truth)) => Some(truth.to_string()),
-        _ => None,
-    }
+    let YamlData::Representation(text, style, _) = &node.data else {
+        return None;
+    };
+    let is_null = matches!(&**text, "" | "~" | "null" | "Null" | "NULL");
+    (*style != ScalarStyle::Plain || !is_null).then(|| text.to_string())
 }

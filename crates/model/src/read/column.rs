@@ -23,7 +23,7 @@ const TYPES: &str =
     "text, int32, int64, float64, boolean, date, timestamp, \"decimal(10,2)\", point or json";
 /// Names of the clean table's partitions.
 const RESERVED: &[&str] = &["date", "hour"];
-/// Most columns of a table, and most names of fields.
+/// Most columns of a table.
 const COLUMNS_MAX: usize = 1_000;
 
 fn is_column_name(name: &str) -> bool {
@@ -122,6 +122,15 @@ fn read_column(name: String, node: &MarkedYaml<'_>, problems: &mut Problems<'_>)
                 "`max_length` must be a number of characters, from 1",
             );
         }
+    }
+    if let Some(most) = column.max_length.filter(|_| column.is_joined)
+        && most + 1 < 2 * column.from.len()
+    {
+        let message = format!(
+            "`max_length: {most}` has no room for {} texts with a blank between them",
+            column.from.len()
+        );
+        problems.add(options.place("max_length"), message);
     }
     column.format = named(
         &options,
