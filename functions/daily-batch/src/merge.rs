@@ -136,7 +136,7 @@ impl<'a> Merge<'a> {
                     );
                     return Ok(false);
                 }
-                // Each time, one object less is read.
+                // Values that turn out to be damaged while they are copied: each time, one object less is read.
                 Err(DailyError::CleanObject { key, source }) => {
                     self.unreadable.insert(key, source);
                 }
@@ -186,12 +186,17 @@ impl<'a> Merge<'a> {
             manifest.objects(store.as_ref(), kind, pending.part).await?;
         }
         let date = taken.first().map_or(self.day.through, |first| first.under);
-        let (unreadable, readable): (Vec<_>, Vec<_>) = taken
+        let (mut unreadable, readable): (Vec<_>, Vec<_>) = taken
             .into_iter()
             .partition(|pending| self.unreadable.contains_key(pending.object.path.as_ref()));
         let table_schema = table.schema()?;
         let max_rows = work.sizes.slice_rows;
         let read = read_keys::<K>(&store, of_model, readable, &table_schema, max_rows).await?;
+        for (pending, error) in read.unreadable {
+            let key = pending.object.path.to_string();
+            self.unreadable.insert(key, error);
+            unreadable.push(pending);
+        }
         let new_schema = evolved(&table_schema, &read.schema);
 
         // Only other programs put a key into a table twice, and they leave a state that has no manifest.
@@ -246,7 +251,14 @@ impl<'a> Merge<'a> {
             sizes: work.sizes,
             at_ms: work.clock.unix_millis(),
         };
-        let adds = rewrite(&store, sources, read.cached, target).await?;
+        let adds = match rewrite(&store, sources, read.cached, target).await {
+            Ok(adds) => adds,
+            Err(error) => {
+                // What is to be done is the same without the object.
+                self.plan = Some((table.version(), plan));
+                return Err(error);
+            }
+        };
 
         let slice = Slice {
             table,

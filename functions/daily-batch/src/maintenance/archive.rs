@@ -216,6 +216,10 @@ async fn chunk<K: Key>(
 ) -> Result<Chunk, DailyError> {
     let store = work.lake.store();
     let read = read_keys::<K>(&store, table, pending, schema, usize::MAX).await?;
+    if let Some((pending, source)) = read.unreadable.into_iter().next() {
+        let key = pending.object.path.into();
+        return Err(DailyError::CleanObject { key, source });
+    }
     let mut keys = read.keys;
     let kept = tokio::task::spawn_blocking(move || {
         keep_each_record(&mut keys);

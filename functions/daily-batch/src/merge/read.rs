@@ -42,6 +42,8 @@ pub(crate) struct ReadKeys<K> {
     pub(crate) changes: BTreeMap<String, u64>,
     /// Objects that need not be fetched again.
     pub(crate) cached: HashMap<Path, Bytes>,
+    /// Objects without a row that can be read, each with what is wrong with it.
+    pub(crate) unreadable: Vec<(Pending, RowsError)>,
 }
 
 /// What one object brought.
@@ -68,26 +70,38 @@ pub(crate) async fn read_keys<K: Key>(
         schema: schema::schema(of_model),
         changes: BTreeMap::new(),
         cached: HashMap::new(),
+        unreadable: Vec::new(),
     };
     let mut cached_bytes = 0;
-    let fetched = stream::iter(objects.into_iter().zip(0..))
-        .map(|(mut pending, index)| async move {
+    let fetched = stream::iter(objects)
+        .map(|mut pending| async move {
             let object: &mut CleanObject = &mut pending.object;
             let e_tag = object.e_tag.as_deref();
             let fetched = fetch_version(store.as_ref(), &object.path, e_tag).await?;
             let Fetched { bytes, noted } = fetched;
             object.noted = noted;
-            Ok::<_, DailyError>((pending, index, bytes))
+            Ok::<_, DailyError>((pending, bytes))
         })
         .buffered(FETCHES);
     // Few are decoded at once, so that those which wait do not fill the memory.
     let mut decoded = fetched
-        .map_ok(|(pending, index, bytes)| {
+        .map_ok(|(pending, bytes)| {
             let (table, rules) = (Arc::clone(table), Arc::clone(&rules));
-            read_object(pending, index, bytes, table, rules)
+            async { Ok(read_object(pending, bytes, table, rules).await) }
         })
         .try_buffered(workers());
     while let Some(object) = decoded.try_next().await? {
+        let mut object = match object {
+            Ok(object) => object,
+            Err(unreadable) => {
+                read.unreadable.push(unreadable);
+                continue;
+            }
+        };
+        let place = u32::try_from(read.objects.len()).unwrap_or(u32::MAX);
+        for key in &mut object.keys {
+            key.object = place;
+        }
         if let Some(schema) = evolved(&read.schema, &object.schema) {
             read.schema = schema;
         }
@@ -111,13 +125,12 @@ pub(crate) async fn read_keys<K: Key>(
 
 async fn read_object<K: Key>(
     mut pending: Pending,
-    index: u32,
     bytes: Bytes,
     table: SchemaRef,
     rules: Arc<RowRules>,
-) -> Result<ReadObject<K>, DailyError> {
+) -> Result<ReadObject<K>, (Pending, RowsError)> {
     let read = bytes.clone();
-    let task = tokio::task::spawn_blocking(move || read_rows(index, read, &table, &rules));
+    let task = tokio::task::spawn_blocking(move || read_rows(read, &table, &rules));
     match join_reader(task).await {
         Ok((keys, schema, changes)) => {
             let rules = keys.iter().map(|key| key.version.rules());
@@ -131,10 +144,7 @@ async fn read_object<K: Key>(
                 changes,
             })
         }
-        Err(source) => Err(DailyError::CleanObject {
-            key: pending.object.path.into(),
-            source,
-        }),
+        Err(error) => Err((pending, error)),
     }
 }
 
@@ -167,7 +177,6 @@ fn count_positions<K>(object: &mut CleanObject, keys: &[RowKey<K>]) {
 type Read<K> = (Vec<RowKey<K>>, SchemaRef, BTreeMap<String, u64>);
 
 fn read_rows<K: Key>(
-    index: u32,
     bytes: Bytes,
     table: &SchemaRef,
     rules: &RowRules,
@@ -181,7 +190,7 @@ fn read_rows<K: Key>(
     let mut keys = Vec::new();
     for batch in builder.with_projection(mask).build()? {
         let first_row = u32::try_from(keys.len()).unwrap_or(u32::MAX);
-        append_keys(&mut keys, &batch?, rules, index, first_row)?;
+        append_keys(&mut keys, &batch?, rules, first_row)?;
     }
     Ok((keys, schema, changes))
 }

@@ -2,7 +2,9 @@ mod others;
 mod sizes;
 mod slices;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, UNIX_EPOCH};
 
 use arrow::array::RecordBatch;
@@ -27,7 +29,7 @@ use crate::storage::clean;
 use crate::table::files::NewFile;
 use crate::table::manifest::PartOf;
 use crate::test_lake::{
-    self, DAY, Posted, batch, memory, posted, put, put_as, put_batch, put_bytes,
+    self, DAY, Posted, batch, counted, memory, posted, put, put_as, put_batch, put_bytes,
     with_damaged_values, with_rules,
 };
 use crate::work::Sizes;
@@ -234,6 +236,33 @@ async fn an_object_that_cannot_be_read_is_left_alone_until_it_changes() {
         .unwrap();
     assert_eq!((outcome.unreadable, outcome.counts.inserted), (0, 1));
     assert_eq!(users(&lake).await, ["1:21", "2:30"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_objects_that_cannot_be_read_are_found_in_one_reading() {
+    let whole = memory();
+    for number in 0..40 {
+        let rows = [posted(number, 20, 10, &(100 + number).to_string())];
+        // The places of rows go by the objects that can be read.
+        let bytes = match number % 2 {
+            0 => Bytes::from_static(b"PAR1 no"),
+            _ => parquet(&rows),
+        };
+        put_bytes(&whole, 0, &rows, bytes).await;
+    }
+    let (lake, calls) = counted(&whole);
+    let outcome = merge(&work(&lake), Kind::named("user"), date(0), 1)
+        .await
+        .unwrap();
+    assert_eq!((outcome.unreadable, outcome.counts.inserted), (20, 20));
+    let expected: BTreeSet<_> = (0..20).map(|half| format!("{}:20", half * 2 + 1)).collect();
+    assert_eq!(
+        users(&lake).await.into_iter().collect::<BTreeSet<_>>(),
+        expected
+    );
+    // Each object once, and what a commit reads.
+    let gets = calls.gets.load(Ordering::Relaxed);
+    assert!(gets < 3 * 40, "{gets} GETs");
 }
 
 fn parquet(rows: &[Posted]) -> Bytes {

@@ -118,12 +118,11 @@ pub(crate) struct RowKey<K> {
     pub(crate) row: u32,
 }
 
-/// Appends the keys of a batch's rows.
+/// Appends the keys of a batch's rows; who reads several objects gives them their places.
 pub(crate) fn append_keys<K: Key>(
     keys: &mut Vec<RowKey<K>>,
     batch: &RecordBatch,
     rules: &RowRules,
-    object: u32,
     first_row: u32,
 ) -> Result<(), RowsError> {
     let values = K::read(batch, &rules.key)?;
@@ -137,7 +136,7 @@ pub(crate) fn append_keys<K: Key>(
         keys.push(RowKey {
             key,
             version: version?,
-            object,
+            object: 0,
             row,
         });
     }
