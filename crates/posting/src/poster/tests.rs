@@ -30,6 +30,10 @@ fn posting_to(api: Api) -> Poster {
     Poster::new(api, 1, CancellationToken::new())
 }
 
+async fn deliver(poster: &Poster, offsets: &[i64]) -> Result<Delivery, PostError> {
+    poster.deliver(Kind::named("pin"), rows(offsets)).await
+}
+
 fn sequences(delivery: &Delivery) -> Vec<&str> {
     let accepted = delivery.accepted.iter();
     accepted
@@ -96,10 +100,7 @@ async fn a_throttled_post_waits_as_long_as_it_is_asked_to() {
     ]);
     let poster = poster(&server.url, Wire::Kinesis);
     let started = Instant::now();
-    let delivery = poster
-        .deliver(Kind::named("pin"), rows(&[1]))
-        .await
-        .unwrap();
+    let delivery = deliver(&poster, &[1]).await.unwrap();
     assert!(started.elapsed() >= Duration::from_secs(1));
     assert_eq!(sequences(&delivery), ["1"]);
 }
@@ -113,10 +114,7 @@ async fn an_api_that_is_down_for_long_is_told() {
         problem,
     )]);
     let poster = poster(&server.url, Wire::Kafka);
-    let delivery = poster
-        .deliver(Kind::named("pin"), rows(&[1, 2]))
-        .await
-        .unwrap();
+    let delivery = deliver(&poster, &[1, 2]).await.unwrap();
     assert_eq!(
         failures(&delivery),
         [
@@ -136,10 +134,7 @@ async fn ctrl_c_ends_the_waiting() {
         stop.clone(),
     );
     stop.cancel();
-    let delivery = poster
-        .deliver(Kind::named("pin"), rows(&[1]))
-        .await
-        .unwrap();
+    let delivery = deliver(&poster, &[1]).await.unwrap();
     assert_eq!(failures(&delivery), ["pin 1, 1: 502 Bad Gateway: no body"]);
 }
 
@@ -189,10 +184,7 @@ async fn a_token_goes_out_with_each_request() {
         "the value has characters that a header cannot hold; look at the token"
     );
     let poster = posting_to(api("aaa.bbb.ccc").unwrap());
-    poster
-        .deliver(Kind::named("pin"), rows(&[1]))
-        .await
-        .unwrap();
+    deliver(&poster, &[1]).await.unwrap();
     let headers = server.headers();
     assert_eq!(
         headers[0].get("authorization").unwrap(),
@@ -245,14 +237,8 @@ async fn an_answer_that_is_not_the_apis_says_nothing_of_a_row() {
         // What it takes first shows that the address is right.
         let server = Server::start(vec![ACCEPTED, garbled, garbled, ACCEPTED]);
         let poster = poster(&server.url, Wire::Kinesis);
-        poster
-            .deliver(Kind::named("pin"), rows(&[1]))
-            .await
-            .unwrap();
-        let delivery = poster
-            .deliver(Kind::named("pin"), rows(&[2]))
-            .await
-            .unwrap();
+        deliver(&poster, &[1]).await.unwrap();
+        let delivery = deliver(&poster, &[2]).await.unwrap();
         assert_eq!(sequences(&delivery), ["1"], "{garbled:?}: it is sent again");
 
         let server = Server::serve(
@@ -262,15 +248,9 @@ async fn an_answer_that_is_not_the_apis_says_nothing_of_a_row() {
         let stop = CancellationToken::new();
         let api = Api::try_new(&server.url, Wire::Kinesis, &Access::default()).unwrap();
         let poster = Poster::new(api, 1, stop.clone());
-        poster
-            .deliver(Kind::named("pin"), rows(&[1]))
-            .await
-            .unwrap();
+        deliver(&poster, &[1]).await.unwrap();
         stop.cancel();
-        let delivery = poster
-            .deliver(Kind::named("pin"), rows(&[2]))
-            .await
-            .unwrap();
+        let delivery = deliver(&poster, &[2]).await.unwrap();
         assert!(
             !delivery.failed[0].is_about_the_row,
             "{garbled:?}: the post is not done"
@@ -294,10 +274,7 @@ async fn a_bad_row_does_not_keep_the_others_of_its_request_out() {
         ("200 OK", "", r#"{"ShardId":"s","SequenceNumber":"3"}"#),
     ]);
     let poster = poster(&server.url, Wire::Kinesis);
-    let delivery = poster
-        .deliver(Kind::named("pin"), rows(&[1, 2, 3, 4]))
-        .await
-        .unwrap();
+    let delivery = deliver(&poster, &[1, 2, 3, 4]).await.unwrap();
     assert_eq!(sequences(&delivery), ["1", "2", "3"]);
     assert_eq!(
         failures(&delivery),
@@ -325,10 +302,7 @@ async fn each_attempt_is_signed_anew() {
     let server = Server::start(vec![("503 Service Unavailable", "", ""), ACCEPTED]);
     let host = format!("127.0.0.1:{}", server.url.port().unwrap());
     let poster = signing_poster(&server.url);
-    let delivery = poster
-        .deliver(Kind::named("pin"), rows(&[1]))
-        .await
-        .unwrap();
+    let delivery = deliver(&poster, &[1]).await.unwrap();
     assert_eq!(sequences(&delivery), ["1"]);
     let headers = server.headers();
     let values = |name: &str| {
@@ -360,9 +334,7 @@ async fn each_attempt_is_signed_anew() {
 async fn a_signature_that_is_refused_is_told_and_not_sent_again() {
     let forbidden = ("403 Forbidden", "", r#"{"message":"Forbidden"}"#);
     let server = Server::start(vec![forbidden]);
-    let error = signing_poster(&server.url)
-        .deliver(Kind::named("pin"), rows(&[1]))
-        .await;
+    let error = deliver(&signing_poster(&server.url), &[1]).await;
     let port = server.url.port().unwrap().to_string();
     let message = error.unwrap_err().to_string().replace(&port, "PORT");
     insta::assert_snapshot!(message, @"http://127.0.0.1:PORT/Dev/streams/streaming-pinflow-pin/record refuses the signed request: 403 Forbidden: Forbidden; the identity lacks execute-api:Invoke on this API, or the signature was wrong: look at the credentials, the region and this machine's clock (it is for the region eu-west-1)");
@@ -370,14 +342,8 @@ async fn a_signature_that_is_refused_is_told_and_not_sent_again() {
     // The right may be taken away in the middle of a run.
     let server = Server::start(vec![ACCEPTED, forbidden]);
     let poster = signing_poster(&server.url);
-    poster
-        .deliver(Kind::named("pin"), rows(&[1]))
-        .await
-        .unwrap();
-    let delivery = poster
-        .deliver(Kind::named("pin"), rows(&[2]))
-        .await
-        .unwrap();
+    deliver(&poster, &[1]).await.unwrap();
+    let delivery = deliver(&poster, &[2]).await.unwrap();
     assert_eq!(
         failures(&delivery),
         [
