@@ -105,7 +105,7 @@ def test_a_table_of_files_alone_goes_the_whole_way(report, pinflow, model, tmp_p
 
 @pytest.mark.parametrize(("file", "text", "sentence"), [
     ("tables/other.yaml", "columns:\n  name: text\n", "other.yaml:1:1: there is no `key`; name the column that tells rows apart"),
-    ("tables/other.yaml", "labels: [pinterest_data]\nkey: id\ncolumns: {id: int64}\n", "pin.yaml:2:9: the label `pinterest_data` is `other`'s"),
+    ("tables/other.yaml", "labels: [pinterest_data]\nkey: i\ncolumns: {i: int64}\n", "pin.yaml:2:9: the label `pinterest_data` is `other`"),
     ("tables/other.yaml", "labels: [boards]\nkey: id\ncolumns: {id: int64}\n", "other.yaml:1:9: the label `boards` is `board`'s"),
     ("tables/other.yaml", "key: id\ncolumns:\n  id: {type: int63}\n", "other.yaml:3:14: `int63` is no type; write text, int32, int64"),
     ("tables/other.yaml", "key: id\ncolumns:\n  id: {type: decimal(10,2)}\n", "other.yaml:3:14: a decimal is written"),
