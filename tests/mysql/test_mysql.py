@@ -298,7 +298,7 @@ def own_address():
 
 
 def test_failures_say_what_to_do(report, pinflow, server, folder):
-    server.load("half", {}, TABLES.split("CREATE TABLE user_data")[0])
+    server.load("none", {}, "CREATE TABLE unknown (ind INT)")
     server.load("bare", {})
     server.load("bytes", {}, TABLES.replace("title TEXT", "title BLOB"))
     server.execute("INSERT INTO pinterest_data (`index`, title) VALUES (5, x'ff')", database="bytes")
@@ -310,7 +310,7 @@ def test_failures_say_what_to_do(report, pinflow, server, folder):
         ("a wrong password", lambda: creds(PASSWORD="s3cret"), "check USER and PASSWORD in `"),
         ("another user's database", lambda: creds(user="stranger", PASSWORD="x"), "check DATABASE in `"),
         ("a database that is not there", lambda: creds(database="nowhere"), "check DATABASE in `"),
-        ("a missing table", lambda: creds(database="half"), "the database `half` has no table `user_data`"),
+        ("no table", lambda: creds(database="none"), "the database `none` has none of the tables "),
         ("empty tables", lambda: creds(database="bare"), "`bare` has no row to post: its tables are empty"),
         ("bytes that are not text", lambda: creds(database="bytes"), "row 0: `title` is not UTF-8 text"),
         ("a wrong port", lambda: creds(PORT=free_port()), "check HOST and PORT in `"),
@@ -333,6 +333,17 @@ def test_failures_say_what_to_do(report, pinflow, server, folder):
             secret = PASSWORD in done.stderr + done.stdout or "s3cret" in done.stderr + done.stdout
             report.check(f"{name}: the password is not told", not secret, done.stderr)
         report.equal("failures: nothing is posted", bodies, [])
+
+
+def test_a_table_that_is_missing_is_told_and_the_others_are_posted(report, pinflow, server, folder):
+    server.load("half", {"pinterest_data": [{"index": 1, "title": "a"}]}, TABLES.split("CREATE TABLE user_data")[0])
+    creds = server.creds(folder / "half.yaml", "reader", "half")
+    with recorder() as (url, bodies):
+        done = post(pinflow, url, "--mysql", creds, "--order", "table", "--posts", 1, cwd=folder)
+    report.equal("the rows of the others are posted", (accepted(done), len(bodies)), ((1, 1), 1))
+    report.check("the missing one is told", "/half has no table for user (" in done.stderr, done.stderr)
+    report.check("with the name that it might have", "user_data" in done.stderr, done.stderr)
+    report.check("the others are not", "for pin" not in done.stderr and "for geo" not in done.stderr, done.stderr)
 
 
 def test_rows_that_go_while_they_are_read_hide_no_others(report, pinflow, server, folder):

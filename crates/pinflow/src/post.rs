@@ -30,7 +30,7 @@ pub(crate) async fn command(
     let (api, mut source, settings) = tokio::select! {
         opened = async {
             let api = api(options, clock, terminal.notes).await?;
-            let (source, settings) = open(options, model).await?;
+            let (source, settings) = open(options, model, terminal.notes).await?;
             anyhow::Ok((api, source, settings))
         } => opened?,
         () = stop.cancelled() => return Ok(Exit::Interrupted),
@@ -103,7 +103,11 @@ async fn api(options: &PostOptions, clock: Clock, notes: &mut dyn Write) -> anyh
 }
 
 /// Opens the source, and returns the settings by which a later run recognises it.
-async fn open(options: &PostOptions, model: &Arc<Model>) -> anyhow::Result<(Source, Settings)> {
+async fn open(
+    options: &PostOptions,
+    model: &Arc<Model>,
+    notes: &mut dyn Write,
+) -> anyhow::Result<(Source, Settings)> {
     let mut settings = Settings {
         source: "the generator".to_owned(),
         order: None,
@@ -115,6 +119,13 @@ async fn open(options: &PostOptions, model: &Arc<Model>) -> anyhow::Result<(Sour
         let (order, name) = order(options, login)?;
         let has_fixed_rows = order != Order::Table;
         let mysql = Mysql::open(model, login, order).await?;
+        for (kind, names) in mysql.missing() {
+            writeln!(
+                notes,
+                "warning: {} has no table for {kind} ({names}); none of its rows are posted",
+                mysql.place()
+            )?;
+        }
         settings.source = mysql.place();
         settings.order = Some(name);
         // With other rows, other posts are random ones, or are left out of the sequence.

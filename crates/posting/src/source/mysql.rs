@@ -12,6 +12,7 @@ use std::collections::VecDeque;
 use std::path::Path;
 use std::time::Duration;
 
+use event_model::Kind;
 use model::Model;
 use sqlx::mysql::{MySqlConnectOptions, MySqlRow, MySqlSslMode};
 use sqlx::{
@@ -34,6 +35,8 @@ pub struct Mysql {
     address: String,
     database: String,
     tables: Vec<Table>,
+    /// Labels of each table of the model of which the database has none.
+    missing: Vec<(Kind, String)>,
     /// Rows of the longest table.
     rows: u64,
     order: Order,
@@ -146,6 +149,7 @@ impl Mysql {
             address: creds.address(),
             database: creds.database,
             tables: Vec::new(),
+            missing: Vec::new(),
             rows: 0,
             order,
             next: 0,
@@ -153,16 +157,16 @@ impl Mysql {
         };
         let names = mysql.names("SHOW TABLES".to_owned(), "").await?;
         for table in model.tables() {
-            let mut labels = table.labels.iter();
-            if let Some(name) = labels.find(|label| names.contains(label)) {
-                mysql.add_table(table.clone(), name.clone()).await?;
+            match table.labels.iter().find(|label| names.contains(label)) {
+                Some(name) => mysql.add_table(table.clone(), name.clone()).await?,
+                None => mysql.missing.push((table.kind, table.labels.join(", "))),
             }
         }
         if mysql.tables.is_empty() {
-            let labels = model.tables().iter().flat_map(|table| &table.labels);
+            let labels = mysql.missing.iter().map(|(_, labels)| labels.as_str());
             return Err(MysqlError::NoTable {
+                names: labels.collect::<Vec<_>>().join(", "),
                 database: mysql.database,
-                names: labels.cloned().collect::<Vec<_>>().join(", "),
             });
         }
         let problem = match mysql.rows {
@@ -181,6 +185,12 @@ impl Mysql {
     /// Returns which database it is, without the login.
     pub fn place(&self) -> String {
         format!("{}/{}", self.address, self.database)
+    }
+
+    /// Returns each table of the model of which the database has none, with the names that it might have; no row of it is
+    /// posted.
+    pub fn missing(&self) -> &[(Kind, String)] {
+        &self.missing
     }
 
     /// Returns how many rows the longest of the tables had when they were looked at.
