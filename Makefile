@@ -98,6 +98,12 @@ bench-daily: $(VENV)/.installed package ## Merge and report 1, 3 and 10 million 
 	cargo build --locked --package pinflow
 	PYTHONPATH=tests $(VENV)/bin/python -m bench.daily $(if $(POSTS),--posts $(POSTS))
 
+.PHONY: bench
+bench: $(VENV)/bench/.installed package ## Stand the packages beside DuckDB, Polars, pandas and boto3 (target/bench; BEFORE=bootstrap.zip of another cleaner)
+	cargo build --locked --package pinflow
+	cargo build --release --locked --package stream-cleaner --example stages
+	PYTHONPATH=tests $(VENV)/bench/bin/python -m bench.compare --data $(DATA) $(if $(BEFORE),--before $(BEFORE))
+
 .PHONY: measure
 measure: $(VENV)/.installed package ## Measure what the packaged functions need, for `pinflow cost`
 	cargo build --locked --package pinflow
@@ -237,6 +243,11 @@ $(VENV)/ministack/.installed: tests/emulator/ministack.txt
 $(VENV)/checks/.installed: tests/contract/requirements.txt
 	python3 -m venv $(VENV)/checks
 	$(VENV)/checks/bin/pip install --quiet --requirement $<
+	touch $@
+
+$(VENV)/bench/.installed: tests/bench/requirements.txt
+	python3 -m venv $(VENV)/bench
+	$(VENV)/bench/bin/pip install --quiet --requirement $<
 	touch $@
 
 $(VENV)/audit/.installed: tests/workflows/requirements.txt

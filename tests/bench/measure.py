@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 from bench.daily import DAYS, generate
-from support.functions import cpu_ms, kinesis_event, running, unpack
+from support.functions import cpu_ms, cpu_ns, kinesis_event, running, unpack
 from support.rows import generated_rows
 from support.stack import BUCKET, KINDS, ROOT, embedded_stack, pinflow_binary
 
@@ -59,9 +59,8 @@ def start(binary, url):
     for _ in range(STARTS):
         with running(binary, url) as function:
             time.sleep(START_SECONDS)
-            # In ns, and of the threads that are there, as all are that a start makes: finer than the clock of `cpu_ms`.
-            threads = Path(f"/proc/{function.process.pid}/task").glob("*/schedstat")
-            spent.append(sum(int(thread.read_text().split()[0]) for thread in threads) / 1_000_000)
+            # All threads that a start makes are still there.
+            spent.append(cpu_ns(function.process) / 1_000_000)
     return statistics.median(spent)
 
 

@@ -1,115 +1,205 @@
-//! What each stage of an invocation takes, on rows of a file: the event's JSON, the fields of its rows, their rules and builders, Parquet
-//! with and without compression. Each stage is the work of the one before it and one thing more, so that differences are stages.
+//! What each stage of an invocation takes, on rows of a file; `make bench` runs it.
 //!
-//! `stages ROWS.ndjson [ROUNDS] [STAGE]` prints a line of JSON for each stage: nanoseconds a row, and megabytes of rows a second. With a
-//! stage's name it does that one alone, for a profiler.
+//! `stages ROWS.ndjson` does a stage's work once for each line of standard input, which names it, and prints a line of JSON: nanoseconds,
+//! and the bytes of Parquet that came of it. Each of `event`, `fields`, `rules`, `encode` and `parquet` but the first is the work of the one
+//! before it and one thing more, so that differences are stages.
+//!
+//! | stage | from | to |
+//! |---|---|---|
+//! | `event` | Lambda's event, 6 MB | its records, base64 decoded |
+//! | `base64` | the base64 of the event's records | their bytes |
+//! | `fields` | rows | their fields, table and key |
+//! | `rules` | rows | Arrow columns |
+//! | `encode` | rows | Parquet without compression |
+//! | `parquet` | rows | Parquet with Zstandard, as it is put: what an engine does that is given NDJSON |
+//! | `floor` | NDJSON of one table | Parquet with Zstandard, by `arrow-json`, of the rows as they are: nothing is cleaned |
 
-#![allow(
-    clippy::cast_precision_loss,
-    clippy::print_stdout,
-    reason = "it prints measurements"
-)]
+#![allow(clippy::print_stdout, reason = "it prints measurements")]
 
-use std::hint::black_box;
+use std::cell::OnceCell;
+use std::error::Error;
+use std::io::{Cursor, Write as _};
 use std::sync::Arc;
 use std::time::Instant;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use base64_simd::STANDARD;
 use cleaning::{Cleaner, KindSource, clean_record, decode};
 use event_model::ShardId;
-use lake::{Lineage, PartitionedWriter, Sequence};
+use lake::{Lineage, Partition, PartitionedWriter, Sequence};
 use model::Model;
+use parquet::arrow::ArrowWriter;
 use serde_json::json;
 use stream_cleaner::event::KinesisEvent;
 
-/// Largest event of an event source mapping.
+/// Largest event of an event source mapping, in bytes.
 const EVENT_BYTES: usize = 6 << 20;
+/// Bytes of a record in an event beside its data.
+const ENVELOPE_BYTES: usize = 450;
+const SEQUENCE: &str = "49666716197061357389751170868210642185623031111";
+/// Most rows of a batch of `arrow-json`, which is the default of its reader.
+const FLOOR_BATCH_ROWS: usize = 1_024;
 
-/// Does a stage's work once, and returns its size.
-type Stage<'s> = Box<dyn FnMut() -> usize + 's>;
+type Failure = Box<dyn Error>;
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let mut arguments = std::env::args().skip(1);
-    let path = arguments.next().ok_or("name a file of rows")?;
-    let rounds: usize = arguments.next().map_or(Ok(15), |rounds| rounds.parse())?;
-    let only = arguments.next();
-    let model = Model::load_from(None)?;
-    let text = std::fs::read_to_string(path)?;
-    let mut rows: Vec<&str> = text.lines().filter(|line| !line.is_empty()).collect();
-    let mut size = 0;
-    rows.retain(|row| {
-        size += row.len().div_ceil(3) * 4 + 450;
-        size < EVENT_BYTES
-    });
-    let event = event(&rows);
-    let bytes: usize = rows.iter().map(|row| row.len()).sum();
-    let mut stages: Vec<(&str, Stage<'_>)> = vec![
-        ("event", Box::new(|| decoded(&event).len())),
-        (
-            "fields",
-            Box::new(|| {
-                let mut cleaner = Cleaner::new(Arc::clone(&model));
-                let fields = rows.iter().filter(|row| {
-                    decode(row.as_bytes()).is_ok_and(|text| cleaner.read(&text, None).is_ok())
-                });
-                fields.count()
-            }),
-        ),
-        ("rules", Box::new(|| cleaned(&model, &rows).len())),
-        (
-            "parquet",
-            Box::new(|| {
-                let mut written = 0;
-                for partition in cleaned(&model, &rows) {
-                    written += partition
-                        .writer
-                        .finish_parquet()
-                        .map_or(0, |bytes| bytes.len());
-                }
-                written
-            }),
-        ),
-    ];
-    for (name, stage) in &mut stages {
-        if only.as_ref().is_some_and(|only| only != name) {
-            continue;
-        }
-        let mut times = Vec::new();
-        let mut result = 0;
-        for _ in 0..rounds {
-            let started = Instant::now();
-            result = black_box(stage());
-            times.push(started.elapsed().as_nanos());
-        }
-        times.sort_unstable();
-        let median = times[times.len() / 2];
-        let line = json!({
-            "stage": name,
-            "rows": rows.len(),
-            "result": result,
-            "ns_per_row": median / rows.len() as u128,
-            "mb_per_s": bytes as f64 * 1e3 / median as f64,
-        });
-        println!("{line}");
+fn main() -> Result<(), Failure> {
+    let path = std::env::args().nth(1).ok_or("name a file of rows")?;
+    let input = Input::read(&path)?;
+    let mut out = std::io::stdout().lock();
+    for stage in std::io::stdin().lines() {
+        let stage = stage?;
+        let started = Instant::now();
+        let bytes = input.run(&stage)?;
+        let nanoseconds = started.elapsed().as_nanos();
+        let line = json!({"ns": u64::try_from(nanoseconds)?, "bytes": bytes});
+        writeln!(out, "{line}")?;
+        out.flush()?;
     }
     Ok(())
 }
 
+/// The rows, in the form that each stage starts from.
+struct Input {
+    model: Arc<Model>,
+    text: String,
+    event: String,
+    base64: Vec<String>,
+    /// As `arrow-json` infers it, the first time.
+    schema: OnceCell<SchemaRef>,
+}
+
+impl Input {
+    fn read(path: &str) -> Result<Self, Failure> {
+        let text = std::fs::read_to_string(path)?;
+        let mut size = 0;
+        let fitting = text.lines().take_while(|row| {
+            size += row.len().div_ceil(3) * 4 + ENVELOPE_BYTES;
+            size < EVENT_BYTES
+        });
+        let base64: Vec<String> = fitting.map(|row| STANDARD.encode_to_string(row)).collect();
+        Ok(Self {
+            model: Model::load_from(None)?,
+            event: event(&base64),
+            base64,
+            text,
+            schema: OnceCell::new(),
+        })
+    }
+
+    /// Does a stage's work, and returns the bytes of Parquet.
+    fn run(&self, stage: &str) -> Result<usize, Failure> {
+        let rows = || self.text.lines();
+        match stage {
+            "event" => {
+                let event: KinesisEvent = serde_json::from_str(&self.event)?;
+                std::hint::black_box(event.len());
+            }
+            "base64" => {
+                let mut data = Vec::with_capacity(self.event.len() / 2);
+                for text in &self.base64 {
+                    let _ = STANDARD.decode_append(text, &mut data)?;
+                }
+                std::hint::black_box(data.len());
+            }
+            "fields" => {
+                let mut cleaner = Cleaner::new(Arc::clone(&self.model));
+                let are_fine = rows().all(|row| {
+                    decode(row.as_bytes()).is_ok_and(|text| cleaner.read(&text, None).is_ok())
+                });
+                are_fine.then_some(()).ok_or("a row is rejected")?;
+            }
+            "rules" => {
+                for partition in self.cleaned()? {
+                    std::hint::black_box(partition.writer.finish()?.num_rows());
+                }
+            }
+            "encode" => {
+                let mut bytes = 0;
+                for partition in self.cleaned()? {
+                    bytes += uncompressed(&partition.writer.finish()?)?;
+                }
+                return Ok(bytes);
+            }
+            "parquet" => {
+                let mut bytes = 0;
+                for partition in self.cleaned()? {
+                    bytes += partition.writer.finish_parquet()?.len();
+                }
+                return Ok(bytes);
+            }
+            "floor" => return self.floor(),
+            other => return Err(format!("there is no stage `{other}`").into()),
+        }
+        Ok(0)
+    }
+
+    fn cleaned(&self) -> Result<Vec<Partition<()>>, Failure> {
+        let shard = ShardId::from_number(0);
+        let mut cleaner = Cleaner::new(Arc::clone(&self.model));
+        let mut writer = PartitionedWriter::new(Arc::clone(&self.model));
+        for (number, row) in self.text.lines().enumerate() {
+            let mut append = |piece: cleaning::Piece<'_, '_>| -> Result<(), Failure> {
+                let number = event_model::SequenceNumber::from_limbs([0, 0, number as u64]);
+                let lineage = Lineage {
+                    shard: &shard,
+                    sequence: Sequence::from(number),
+                    spelled: Some(SEQUENCE),
+                    arrival_micros: 1_767_225_600_123_000,
+                };
+                writer.append(&piece.outcome?, &lineage, || ())?;
+                Ok(())
+            };
+            let source = KindSource::Fields;
+            clean_record(
+                &mut cleaner,
+                row.as_bytes(),
+                "any",
+                None,
+                source,
+                &mut append,
+            )?;
+        }
+        Ok(writer.into_partitions())
+    }
+
+    fn floor(&self) -> Result<usize, Failure> {
+        let schema = if let Some(schema) = self.schema.get() {
+            schema
+        } else {
+            let (schema, _) =
+                arrow::json::reader::infer_json_schema(Cursor::new(&self.text), None)?;
+            self.schema.get_or_init(|| Arc::new(schema))
+        };
+        let reader = arrow::json::ReaderBuilder::new(Arc::clone(schema))
+            .with_batch_size(FLOOR_BATCH_ROWS)
+            .build(Cursor::new(&self.text))?;
+        let batches = reader.collect::<Result<Vec<_>, _>>()?;
+        let batch = arrow::compute::concat_batches(schema, &batches)?;
+        Ok(lake::writer::write_parquet(&batch)?.len())
+    }
+}
+
+fn uncompressed(batch: &RecordBatch) -> Result<usize, Failure> {
+    let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), None)?;
+    writer.write(batch)?;
+    Ok(writer.into_inner()?.len())
+}
+
 /// Makes the event of rows, as Lambda hands it over.
-fn event(rows: &[&str]) -> String {
-    let records = rows.iter().enumerate().map(|(number, row)| {
+fn event(base64: &[String]) -> String {
+    let records = base64.iter().enumerate().map(|(number, data)| {
         json!({
             "kinesis": {
                 "kinesisSchemaVersion": "1.0",
                 "partitionKey": format!("any/{number}"),
-                "sequenceNumber": format!("4966671619706135738975117086821064218562303111{number:010}"),
-                "data": STANDARD.encode(row),
+                "sequenceNumber": format!("{SEQUENCE}{number:09}"),
+                "data": data,
                 "approximateArrivalTimestamp": 1_767_225_600.123,
             },
             "eventSource": "aws:kinesis",
             "eventVersion": "1.0",
-            "eventID": format!("shardId-000000000000:4966671619706135738975117086821064218562303111{number:010}"),
+            "eventID": format!("shardId-000000000000:{SEQUENCE}{number:09}"),
             "eventName": "aws:kinesis:record",
             "invokeIdentityArn": "arn:aws:iam::123456789012:role/pinflow-stream-cleaner",
             "awsRegion": "us-east-1",
@@ -117,39 +207,4 @@ fn event(rows: &[&str]) -> String {
         })
     });
     json!({"Records": records.collect::<Vec<_>>()}).to_string()
-}
-
-fn decoded(event: &str) -> KinesisEvent {
-    serde_json::from_str(event).unwrap_or_default()
-}
-
-fn cleaned(model: &Arc<Model>, rows: &[&str]) -> Vec<lake::Partition<()>> {
-    let shard = ShardId::from_number(0);
-    let mut cleaner = Cleaner::new(Arc::clone(model));
-    let mut writer = PartitionedWriter::new(Arc::clone(model));
-    for (number, row) in rows.iter().enumerate() {
-        let _ = clean_record(
-            &mut cleaner,
-            row.as_bytes(),
-            "any",
-            None,
-            KindSource::PartitionKey,
-            &mut |piece| {
-                let lineage = Lineage {
-                    shard: &shard,
-                    sequence: Sequence {
-                        number: event_model::SequenceNumber::from_limbs([0, 0, number as u64]),
-                        sub_number: piece.sub_number,
-                    },
-                    spelled: Some("49666716197061357389751170868210642185623031111"),
-                    arrival_micros: 1_767_225_600_123_000,
-                };
-                match &piece.outcome {
-                    Ok(row) => writer.append(row, &lineage, || ()).copied(),
-                    Err(_) => Ok(()),
-                }
-            },
-        );
-    }
-    writer.into_partitions()
 }
