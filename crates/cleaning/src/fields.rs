@@ -17,7 +17,9 @@ pub(crate) struct FieldReader {
     /// The field that came after each field the last time, and the one that came first.
     next: Vec<Option<FieldId>>,
     /// Room of the row before.
-    slots: Vec<Option<Member<'static>>>,
+    members: Vec<Member<'static>>,
+    /// For each field, the place of its member behind the first one of the row; 0 for none. It is small, because it is emptied for each row.
+    slots: Vec<usize>,
     set: FieldSet,
 }
 
@@ -26,7 +28,8 @@ pub(crate) struct FieldReader {
 pub(crate) struct Fields<'r, 'a> {
     reader: &'r mut FieldReader,
     text: &'a str,
-    slots: Vec<Option<Member<'a>>>,
+    /// Of the known fields, in their order in the row.
+    members: Vec<Member<'a>>,
     unknown: Vec<Member<'a>>,
     /// Earlier values of known fields that are repeated.
     repeated: Vec<(FieldId, Member<'a>)>,
@@ -39,7 +42,8 @@ impl FieldReader {
     pub(crate) fn new(model: Arc<Model>) -> Self {
         Self {
             next: vec![None; model.fields().count() + 1],
-            slots: Vec::new(),
+            members: Vec::new(),
+            slots: vec![0; model.fields().count()],
             set: FieldSet::default(),
             model,
         }
@@ -71,16 +75,13 @@ impl FieldReader {
             ));
         };
         // The room of the row before, which is empty: nothing is allocated.
-        let mut slots: Vec<Option<Member<'a>>> = std::mem::take(&mut self.slots)
-            .into_iter()
-            .map(|_| None)
-            .collect();
-        slots.resize(self.model.fields().count(), None);
+        let row_members = std::mem::take(&mut self.members);
+        self.slots.fill(0);
         self.set.clear(self.model.fields());
         let mut fields = Fields {
             reader: self,
             text,
-            slots,
+            members: row_members,
             unknown: Vec::new(),
             repeated: Vec::new(),
             unread: Vec::new(),
@@ -109,12 +110,19 @@ impl FieldReader {
     }
 }
 
+/// Stands for a member where there is none.
+const NOTHING: Member<'static> = Member {
+    name: Text::EMPTY,
+    value: Value::Null,
+    raw: "",
+};
+
 impl Drop for Fields<'_, '_> {
     fn drop(&mut self) {
         // The room is for the next row; what was in it is gone.
-        self.slots.clear();
-        let room = std::mem::take(&mut self.slots);
-        self.reader.slots = room.into_iter().map(|_| None).collect();
+        self.members.clear();
+        let room = std::mem::take(&mut self.members);
+        self.reader.members = room.into_iter().map(|_| NOTHING).collect();
     }
 }
 
@@ -129,10 +137,12 @@ impl<'a> Fields<'_, 'a> {
             }
             return None;
         };
-        match self.slots.get_mut(field.place())?.replace(member) {
-            Some(earlier) => self.repeated.push((field, earlier)),
+        match self.member(field) {
+            Some(earlier) => self.repeated.push((field, *earlier)),
             None => self.reader.set.note(self.reader.model.fields(), field),
         }
+        self.members.push(member);
+        *self.reader.slots.get_mut(field.place())? = self.members.len();
         Some(field)
     }
 
@@ -161,7 +171,8 @@ impl<'a> Fields<'_, 'a> {
     }
 
     fn member(&self, field: FieldId) -> Option<&Member<'a>> {
-        self.slots.get(field.place())?.as_ref()
+        let place = self.reader.slots.get(field.place())?.checked_sub(1)?;
+        self.members.get(place)
     }
 
     /// Returns how many escapes of the text are half of a surrogate pair.

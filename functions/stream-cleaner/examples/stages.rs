@@ -98,7 +98,7 @@ impl Input {
             "base64" => {
                 let mut data = Vec::with_capacity(self.event.len() / 2);
                 for text in &self.base64 {
-                    let _ = STANDARD.decode_append(text, &mut data)?;
+                    STANDARD.decode_append(text, &mut data)?;
                 }
                 std::hint::black_box(data.len());
             }

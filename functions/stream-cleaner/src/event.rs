@@ -7,11 +7,12 @@
 //! milliseconds however many digits it has, so that `1607497475.12` becomes 12 ms after the second and not 120. The order
 //! of arrival decides which version of a row is the latest, so the time is read here; a test holds the difference.
 
-use std::fmt;
+use std::borrow::Cow;
 use std::ops::Range;
 
 use base64_simd::STANDARD;
-use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use memchr::{memchr, memchr2};
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
@@ -98,196 +99,371 @@ impl<'de> Deserialize<'de> for KinesisEvent {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         // The runtime notes the path to each value while it reads, which takes longer than reading: here it has one value.
         let json = <&RawValue>::deserialize(deserializer)?.get();
-        let mut event = Self::default();
-        event.data.reserve(json.len() / 2);
-        let mut reader = serde_json::Deserializer::from_str(json);
-        EventSeed(&mut event)
-            .deserialize(&mut reader)
-            .map_err(D::Error::custom)?;
-        Ok(event)
+        Self::read(json).map_err(D::Error::custom)
     }
 }
 
-/// The names of what is read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(field_identifier, rename_all = "camelCase")]
-enum Name {
-    #[serde(rename = "Records")]
-    Records,
-    #[serde(rename = "eventID")]
-    EventId,
-    Kinesis,
-    SequenceNumber,
+/// Why an event of well-formed JSON is not one of Kinesis records.
+#[derive(Debug, thiserror::Error)]
+enum EventError {
+    #[error("missing field `{0}`")]
+    Missing(&'static str),
+    #[error("`{0}` is not {1}")]
+    NotA(&'static str, &'static str),
+}
+
+/// What is read of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    Sequence,
     PartitionKey,
     Data,
-    #[serde(rename = "approximateArrivalTimestamp")]
     Arrival,
-    #[serde(other)]
-    Other,
+    EventId,
 }
 
-/// Reads the whole event.
-struct EventSeed<'e>(&'e mut KinesisEvent);
-/// Reads the list of records.
-struct RecordsSeed<'e>(&'e mut KinesisEvent);
-/// Reads a record and where it comes from.
-struct RecordSeed<'e>(&'e mut KinesisEvent);
-/// Reads a record as it is on the stream, and returns its places but for the shard.
-struct KinesisSeed<'e>(&'e mut KinesisEvent);
-/// Appends a text; of the name of an event only what is before the colon.
-struct TextSeed<'e>(&'e mut KinesisEvent, &'static str);
-/// Appends bytes that are written as base64.
-struct DataSeed<'e>(&'e mut KinesisEvent);
+impl Part {
+    /// In the order in which a missing one is named.
+    const ALL: [Self; 5] = [
+        Self::Sequence,
+        Self::PartitionKey,
+        Self::Data,
+        Self::Arrival,
+        Self::EventId,
+    ];
 
-/// Implements [`DeserializeSeed`] for a visitor by one of serde's methods.
-macro_rules! seeds {
-    ($($seed:ident: $method:ident -> $value:ty),* $(,)?) => {
-        $(impl<'de> DeserializeSeed<'de> for $seed<'_> {
-            type Value = $value;
-
-            fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<$value, D::Error> {
-                deserializer.$method(self)
-            }
-        })*
-    };
-}
-
-seeds! {
-    EventSeed: deserialize_map -> (),
-    RecordsSeed: deserialize_seq -> (),
-    RecordSeed: deserialize_map -> (),
-    KinesisSeed: deserialize_map -> Places,
-    TextSeed: deserialize_str -> Range<usize>,
-    DataSeed: deserialize_str -> Range<usize>,
-}
-
-impl<'de> Visitor<'de> for EventSeed<'_> {
-    type Value = ();
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("an event with `Records`")
+    /// Returns the part's name in an event.
+    fn name(self) -> &'static str {
+        match self {
+            Self::EventId => "eventID",
+            Self::Sequence => "sequenceNumber",
+            Self::PartitionKey => "partitionKey",
+            Self::Data => "data",
+            Self::Arrival => "approximateArrivalTimestamp",
+        }
     }
+}
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+/// Where the values of a record's parts are in the event, without their quotes, in the order in which they are there.
+type Found = Vec<(Part, Range<usize>)>;
+
+impl KinesisEvent {
+    /// Reads an event, of which it is known that it is JSON: its structure is not checked a second time.
+    fn read(text: &str) -> Result<Self, EventError> {
+        let mut event = Self::default();
+        event.data.reserve(text.len() / 2);
+        let mut json = WellFormed { json: text, at: 0 };
         let mut has_records = false;
-        while let Some(name) = map.next_key::<Name>()? {
-            if name == Name::Records {
-                has_records = true;
-                map.next_value_seed(RecordsSeed(&mut *self.0))?;
-            } else {
-                map.next_value::<IgnoredAny>()?;
+        let mut shape = Shape::default();
+        let mut found = Found::with_capacity(Part::ALL.len());
+        json.object(("the event", "an object"), |json, name| {
+            if name != "Records" {
+                json.skip();
+                return Ok(());
             }
-        }
-        if has_records {
-            Ok(())
-        } else {
-            Err(A::Error::missing_field("Records"))
-        }
-    }
-}
-
-impl<'de> Visitor<'de> for RecordsSeed<'_> {
-    type Value = ();
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a list of records")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut records: A) -> Result<(), A::Error> {
-        while records
-            .next_element_seed(RecordSeed(&mut *self.0))?
-            .is_some()
-        {}
-        Ok(())
-    }
-}
-
-impl<'de> Visitor<'de> for RecordSeed<'_> {
-    type Value = ();
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a record with `eventID` and `kinesis`")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let (mut shard, mut record) = (None, None);
-        while let Some(name) = map.next_key::<Name>()? {
-            match name {
-                Name::EventId => shard = Some(map.next_value_seed(TextSeed(&mut *self.0, ":"))?),
-                Name::Kinesis => record = Some(map.next_value_seed(KinesisSeed(&mut *self.0))?),
-                _ => drop(map.next_value::<IgnoredAny>()?),
-            }
-        }
-        let shard = shard.ok_or_else(|| A::Error::missing_field("eventID"))?;
-        let record = record.ok_or_else(|| A::Error::missing_field("kinesis"))?;
-        self.0.records.push(Places { shard, ..record });
-        Ok(())
-    }
-}
-
-impl<'de> Visitor<'de> for KinesisSeed<'_> {
-    type Value = Places;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a record as it is on the stream")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Places, A::Error> {
-        let (mut sequence, mut key, mut data, mut arrival) = (None, None, None, None);
-        while let Some(name) = map.next_key::<Name>()? {
-            match name {
-                Name::SequenceNumber => {
-                    sequence = Some(map.next_value_seed(TextSeed(&mut *self.0, ""))?);
+            has_records = true;
+            json.array(("Records", "a list of records"), |json| {
+                if !shape.find(json, &mut found) {
+                    let from = json.at;
+                    find_parts(json, &mut found)?;
+                    shape = Shape::of(text, from..json.at, &found);
                 }
-                Name::PartitionKey => key = Some(map.next_value_seed(TextSeed(&mut *self.0, ""))?),
-                Name::Data => data = Some(map.next_value_seed(DataSeed(&mut *self.0))?),
-                Name::Arrival => arrival = Some(micros(map.next_value()?)),
-                _ => drop(map.next_value::<IgnoredAny>()?),
+                event.add_record(text, &found)
+            })
+        })?;
+        if has_records {
+            Ok(event)
+        } else {
+            Err(EventError::Missing("Records"))
+        }
+    }
+
+    /// Adds a record by its parts in the event's text.
+    fn add_record(&mut self, json: &str, found: &Found) -> Result<(), EventError> {
+        let mut places = Places::default();
+        let mut is_found = [false; Part::ALL.len()];
+        for (part, range) in found {
+            let raw = json.get(range.clone()).unwrap_or_default();
+            let text = unescaped(raw).ok_or(EventError::NotA(part.name(), "text"))?;
+            match part {
+                Part::EventId => {
+                    places.shard = self.shard(text.split(':').next().unwrap_or_default());
+                }
+                Part::Sequence => places.sequence = self.add(&text),
+                Part::PartitionKey => places.partition_key = self.add(&text),
+                Part::Data => {
+                    let start = self.data.len();
+                    let decoded = STANDARD.decode_append(text.as_bytes(), &mut self.data);
+                    decoded.map_err(|_| EventError::NotA(part.name(), "base64"))?;
+                    places.data = start..self.data.len();
+                }
+                Part::Arrival => {
+                    let seconds = text.parse();
+                    let seconds = seconds.map_err(|_| EventError::NotA(part.name(), "a number"))?;
+                    places.arrival_micros = micros(seconds);
+                }
+            }
+            if let Some(is_found) = is_found.get_mut(*part as usize) {
+                *is_found = true;
             }
         }
-        let missing = A::Error::missing_field;
-        Ok(Places {
-            shard: 0..0,
-            sequence: sequence.ok_or_else(|| missing("sequenceNumber"))?,
-            partition_key: key.ok_or_else(|| missing("partitionKey"))?,
-            data: data.ok_or_else(|| missing("data"))?,
-            arrival_micros: arrival.ok_or_else(|| missing("approximateArrivalTimestamp"))?,
-        })
+        let mut missing = Part::ALL.iter().zip(is_found);
+        if let Some((missing, _)) = missing.find(|(_, is_found)| !is_found) {
+            return Err(EventError::Missing(missing.name()));
+        }
+        self.records.push(places);
+        Ok(())
+    }
+
+    /// Adds the name of a shard, unless the record before has it: a batch is of one shard.
+    fn shard(&mut self, name: &str) -> Range<usize> {
+        let last = self.records.last().map(|record| record.shard.clone());
+        match last {
+            Some(last) if self.texts.get(last.clone()) == Some(name) => last,
+            _ => self.add(name),
+        }
     }
 }
 
-impl Visitor<'_> for TextSeed<'_> {
-    type Value = Range<usize>;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a text")
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<Range<usize>, E> {
-        let Self(event, end) = self;
-        let taken = if end.is_empty() {
-            text
-        } else {
-            text.split_once(end).map_or("", |(taken, _)| taken)
-        };
-        Ok(event.add(taken))
+/// Finds the parts of the record that is next, wherever they are in it.
+fn find_parts(json: &mut WellFormed<'_>, found: &mut Found) -> Result<(), EventError> {
+    found.clear();
+    let mut has_kinesis = false;
+    json.object(("Records", "a list of objects"), |json, name| {
+        match name {
+            "eventID" => found.push((Part::EventId, json.string(Part::EventId)?)),
+            "kinesis" => {
+                has_kinesis = true;
+                json.object(("kinesis", "an object"), |json, name| {
+                    let part = match name {
+                        "sequenceNumber" => Part::Sequence,
+                        "partitionKey" => Part::PartitionKey,
+                        "data" => Part::Data,
+                        "approximateArrivalTimestamp" => Part::Arrival,
+                        _ => {
+                            json.skip();
+                            return Ok(());
+                        }
+                    };
+                    let range = match part {
+                        Part::Arrival => json.number(),
+                        _ => json.string(part)?,
+                    };
+                    found.push((part, range));
+                    Ok(())
+                })?;
+            }
+            _ => json.skip(),
+        }
+        Ok(())
+    })?;
+    if has_kinesis {
+        Ok(())
+    } else {
+        Err(EventError::Missing("kinesis"))
     }
 }
 
-impl Visitor<'_> for DataSeed<'_> {
-    type Value = Range<usize>;
+/// What is written between the parts of a record. Of all records of an event that is the same text, so where it is found again, the
+/// parts are between it.
+#[derive(Debug, Default)]
+struct Shape<'j> {
+    /// Each part, and the text before it.
+    parts: Vec<(&'j str, Part)>,
+    /// The text behind the last one.
+    end: &'j str,
+}
 
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("base64")
+impl<'j> Shape<'j> {
+    /// Returns the shape of the record that is at a place of the event; none if a part is missing, or is there twice.
+    fn of(json: &'j str, record: Range<usize>, found: &Found) -> Self {
+        if found.len() != Part::ALL.len() {
+            return Self::default();
+        }
+        let mut at = record.start;
+        let parts = found.iter().map(|(part, range)| {
+            let before = json.get(at..range.start).unwrap_or_default();
+            at = range.end;
+            (before, *part)
+        });
+        Self {
+            parts: parts.collect(),
+            end: json.get(at..record.end).unwrap_or_default(),
+        }
     }
 
-    fn visit_str<E: Error>(self, text: &str) -> Result<Range<usize>, E> {
-        let data = &mut self.0.data;
-        let start = data.len();
-        STANDARD
-            .decode_append(text, data)
-            .map_err(|_| E::custom("`data` is not base64"))?;
-        Ok(start..data.len())
+    /// Finds the parts of the record that is next, and passes it; false, and nothing passed, if it has another shape.
+    fn find(&self, json: &mut WellFormed<'_>, found: &mut Found) -> bool {
+        found.clear();
+        let mut ahead = WellFormed { ..*json };
+        for (before, part) in &self.parts {
+            if !ahead.pass(before) {
+                return false;
+            }
+            let from = ahead.at;
+            let length = match part {
+                Part::Arrival => ahead.rest().iter().position(|byte| ends_number(*byte)),
+                _ => memchr(b'"', ahead.rest()),
+            };
+            let Some(length) = length else {
+                return false;
+            };
+            // A quote that is escaped ends nothing.
+            let value = ahead.rest().get(..length).unwrap_or_default();
+            if memchr(b'\\', value).is_some() {
+                return false;
+            }
+            ahead.at += length;
+            found.push((*part, from..ahead.at));
+        }
+        let is_whole = !self.parts.is_empty() && ahead.pass(self.end);
+        if is_whole {
+            json.at = ahead.at;
+        }
+        is_whole
+    }
+}
+
+/// Returns the text that is meant by what is between the quotes of a string; none for half of a surrogate pair.
+fn unescaped(raw: &str) -> Option<Cow<'_, str>> {
+    if memchr(b'\\', raw.as_bytes()).is_none() {
+        return Some(Cow::Borrowed(raw));
+    }
+    let text = serde_json::from_str(&format!("\"{raw}\""));
+    text.map(Cow::Owned).ok()
+}
+
+fn ends_number(byte: u8) -> bool {
+    matches!(byte, b',' | b'}' | b']') || byte.is_ascii_whitespace()
+}
+
+/// JSON that was checked: a walk over it looks for the ends of its values, and at nothing between them.
+struct WellFormed<'j> {
+    json: &'j str,
+    at: usize,
+}
+
+impl<'j> WellFormed<'j> {
+    fn rest(&self) -> &'j [u8] {
+        self.json.as_bytes().get(self.at..).unwrap_or_default()
+    }
+
+    /// Passes white space, and returns the byte behind it.
+    fn peek(&mut self) -> Option<u8> {
+        let rest = self.rest();
+        let space = rest.iter().position(|byte| !byte.is_ascii_whitespace())?;
+        self.at += space;
+        rest.get(space).copied()
+    }
+
+    /// Passes a byte, if it is the next one behind white space.
+    fn eat(&mut self, byte: u8) -> bool {
+        let is_there = self.peek() == Some(byte);
+        self.at += usize::from(is_there);
+        is_there
+    }
+
+    /// Hands each member's name of an object to `each`, which reads or skips the value.
+    fn object(
+        &mut self,
+        (name_of, kind): (&'static str, &'static str),
+        mut each: impl FnMut(&mut Self, &str) -> Result<(), EventError>,
+    ) -> Result<(), EventError> {
+        if !self.eat(b'{') {
+            return Err(EventError::NotA(name_of, kind));
+        }
+        while self.peek() == Some(b'"') {
+            let name = self.quoted().and_then(|range| self.json.get(range));
+            let name = name
+                .and_then(unescaped)
+                .ok_or(EventError::NotA(name_of, "an object with names"))?;
+            self.eat(b':');
+            each(self, &name)?;
+            self.eat(b',');
+        }
+        self.eat(b'}');
+        Ok(())
+    }
+
+    /// Lets `each` read the elements of an array.
+    fn array(
+        &mut self,
+        (name, kind): (&'static str, &'static str),
+        mut each: impl FnMut(&mut Self) -> Result<(), EventError>,
+    ) -> Result<(), EventError> {
+        if !self.eat(b'[') {
+            return Err(EventError::NotA(name, kind));
+        }
+        while self.peek().is_some_and(|byte| byte != b']') {
+            each(self)?;
+            self.eat(b',');
+        }
+        self.eat(b']');
+        Ok(())
+    }
+
+    /// Passes a text, if it is next.
+    fn pass(&mut self, text: &str) -> bool {
+        let is_there = self.rest().starts_with(text.as_bytes());
+        self.at += if is_there { text.len() } else { 0 };
+        is_there
+    }
+
+    /// Passes a string, and returns the place of what is between its quotes.
+    fn quoted(&mut self) -> Option<Range<usize>> {
+        if !self.eat(b'"') {
+            return None;
+        }
+        let from = self.at;
+        loop {
+            self.at += memchr2(b'"', b'\\', self.rest())?;
+            if self.rest().first() == Some(&b'"') {
+                self.at += 1;
+                return Some(from..self.at - 1);
+            }
+            self.at += 2;
+        }
+    }
+
+    fn string(&mut self, part: Part) -> Result<Range<usize>, EventError> {
+        self.quoted().ok_or(EventError::NotA(part.name(), "text"))
+    }
+
+    /// Passes a number, or what is in its place.
+    fn number(&mut self) -> Range<usize> {
+        self.peek();
+        let from = self.at;
+        self.skip();
+        from..self.at
+    }
+
+    /// Passes a value.
+    fn skip(&mut self) {
+        let mut depth = 0_usize;
+        while let Some(byte) = self.peek() {
+            match byte {
+                b'"' => drop(self.quoted()),
+                b'{' | b'[' => {
+                    depth += 1;
+                    self.at += 1;
+                }
+                b'}' | b']' => {
+                    depth = depth.saturating_sub(1);
+                    self.at += 1;
+                }
+                // A number or a word, or what is between the values of an open bracket.
+                _ => self.at += 1,
+            }
+            let is_ended = || {
+                matches!(
+                    self.rest().first(),
+                    None | Some(b',' | b'}' | b']' | b' ' | b'\n' | b'\r' | b'\t')
+                )
+            };
+            if depth == 0 && is_ended() {
+                return;
+            }
+        }
     }
 }
 
@@ -304,6 +480,9 @@ fn micros(seconds: f64) -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
     use super::*;
 
     fn event(timestamp: &str) -> String {
@@ -363,12 +542,79 @@ mod tests {
                 r#"{"Records": [{"kinesis": {"data": ""}}]}"#,
                 "missing field `sequenceNumber`",
             ),
-            (r#"{"Records": 7}"#, "a list of records"),
+            (r#"{"Records": 7}"#, "`Records` is not a list of records"),
+            (r#"{"Records": [7]}"#, "`Records` is not a list of objects"),
+            ("[]", "`the event` is not an object"),
+            (
+                r#"{"Records": [{"kinesis": {"data": null}}]}"#,
+                "`data` is not text",
+            ),
+            (
+                r#"{"Records": [{"kinesis": {"approximateArrivalTimestamp": "1"}}]}"#,
+                "`approximateArrivalTimestamp` is not a number",
+            ),
+            (r#"{"Records": [{"kinesis": {}]}"#, "expected"),
         ] {
             let found = serde_json::from_str::<KinesisEvent>(json)
                 .unwrap_err()
                 .to_string();
             assert!(found.contains(error), "{found}");
+        }
+    }
+
+    /// Any JSON, three levels deep.
+    fn json() -> impl Strategy<Value = serde_json::Value> {
+        let leaf = prop_oneof![
+            Just(json!(null)),
+            any::<bool>().prop_map(|value| json!(value)),
+            any::<f64>().prop_map(|value| json!(value)),
+            any::<String>().prop_map(|value| json!(value)),
+        ];
+        leaf.prop_recursive(3, 20, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(|values| json!(values)),
+                prop::collection::btree_map(any::<String>(), inner, 0..4)
+                    .prop_map(|values| json!(values)),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_lambda_adds_to_an_event_changes_no_record(
+            others in prop::collection::vec((any::<String>(), json()), 4),
+            records in prop::collection::vec((any::<String>(), any::<Vec<u8>>(), any::<u32>()), 0..4),
+            is_pretty in any::<bool>(),
+        ) {
+            let with = |mut of: serde_json::Map<String, serde_json::Value>, place: usize| {
+                of.entry(others[place].0.clone()).or_insert(others[place].1.clone());
+                of.into()
+            };
+            let list: Vec<serde_json::Value> = records.iter().enumerate().map(|(number, (key, data, millis))| {
+                let kinesis = serde_json::Map::from_iter([
+                    ("partitionKey".to_owned(), json!(key)),
+                    ("sequenceNumber".to_owned(), json!(number.to_string())),
+                    ("data".to_owned(), json!(STANDARD.encode_to_string(data))),
+                    ("approximateArrivalTimestamp".to_owned(), json!(f64::from(*millis) / 1000.0)),
+                ]);
+                let name = json!(format!("shardId-{}:{number}", number / 2));
+                let record = serde_json::Map::from_iter([
+                    ("kinesis".to_owned(), with(kinesis, number % 2)),
+                    ("eventID".to_owned(), name),
+                ]);
+                with(record, 2)
+            }).collect();
+            let event = with(serde_json::Map::from_iter([("Records".to_owned(), json!(list))]), 3);
+            let text = if is_pretty { serde_json::to_string_pretty(&event) } else { serde_json::to_string(&event) };
+            let read: KinesisEvent = serde_json::from_str(&text.unwrap()).unwrap();
+            prop_assert_eq!(read.len(), records.len());
+            for (number, (record, (key, data, millis))) in read.records().zip(&records).enumerate() {
+                prop_assert_eq!(record.shard, format!("shardId-{}", number / 2));
+                prop_assert_eq!(record.sequence, number.to_string());
+                prop_assert_eq!(record.partition_key, key);
+                prop_assert_eq!(record.data, data.as_slice());
+                prop_assert_eq!(record.arrival_micros, i64::from(*millis) * 1000);
+            }
         }
     }
 
