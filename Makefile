@@ -168,7 +168,7 @@ binaries: $(VENV)/.installed package ## Invoke the packages with every sample ev
 	$(PYTEST) tests/binaries -m binaries
 
 .PHONY: sizes
-sizes: $(VENV)/.installed package ## Print the size of each package, and the memory that the largest events need
+sizes: $(VENV)/.installed package ## Hold sizes, memory and instructions of the packages to their budgets (Valgrind for the last)
 	cargo build --locked --package pinflow
 	$(PYTEST) tests/binaries -m sizes
 

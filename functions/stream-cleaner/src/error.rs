@@ -3,9 +3,14 @@
 use lake::LakeError;
 use lambda_runtime::Diagnostic;
 
+use crate::event::EventError;
+
 /// A failed invocation. Nothing of its batch is acknowledged.
 #[derive(Debug, thiserror::Error)]
 pub enum CleanerError {
+    /// The payload is not what Lambda makes from Kinesis.
+    #[error("the payload is not an event of Kinesis: {0}")]
+    NotAnEvent(#[from] EventError),
     /// A record lacks its position in the stream: the event is not one that Lambda made from Kinesis.
     #[error("record {index} of the event is not a Kinesis record: {reason}")]
     MalformedEvent {
@@ -22,7 +27,7 @@ pub enum CleanerError {
 impl From<CleanerError> for Diagnostic {
     fn from(error: CleanerError) -> Self {
         let error_type = match &error {
-            CleanerError::MalformedEvent { .. } => "MalformedEvent",
+            CleanerError::NotAnEvent(_) | CleanerError::MalformedEvent { .. } => "MalformedEvent",
             CleanerError::Bug(_) => "Bug",
         };
         let error_message = format!("{:#}", anyhow::Error::from(error));

@@ -9,6 +9,7 @@
 
 use std::borrow::Cow;
 use std::ops::Range;
+use std::str::Utf8Error;
 
 use base64_simd::STANDARD;
 use memchr::{memchr, memchr2};
@@ -97,17 +98,21 @@ impl KinesisEvent {
 
 impl<'de> Deserialize<'de> for KinesisEvent {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // The runtime notes the path to each value while it reads, which takes longer than reading: here it has one value.
         let json = <&RawValue>::deserialize(deserializer)?.get();
-        Self::read(json).map_err(D::Error::custom)
+        Self::from_json(json.as_bytes()).map_err(D::Error::custom)
     }
 }
 
-/// Why an event of well-formed JSON is not one of Kinesis records.
+/// Why a payload is not an event of Kinesis records.
 #[derive(Debug, thiserror::Error)]
-enum EventError {
+pub enum EventError {
+    /// It is no text, and so no JSON.
+    #[error("it is not UTF-8 from byte {} on", .0.valid_up_to())]
+    NotUtf8(#[from] Utf8Error),
+    /// A part of a record is not there.
     #[error("missing field `{0}`")]
     Missing(&'static str),
+    /// A value is another than that of an event, or does not end.
     #[error("`{0}` is not {1}")]
     NotA(&'static str, &'static str),
 }
@@ -148,11 +153,16 @@ impl Part {
 type Found = Vec<(Part, Range<usize>)>;
 
 impl KinesisEvent {
-    /// Reads an event, of which it is known that it is JSON: its structure is not checked a second time.
-    fn read(text: &str) -> Result<Self, EventError> {
+    /// Reads an event. Lambda writes JSON: what is between the parts of records is passed, and not checked.
+    ///
+    /// # Errors
+    ///
+    /// What is missing, or is something else.
+    pub fn from_json(payload: &[u8]) -> Result<Self, EventError> {
+        let text = str::from_utf8(payload)?;
         let mut event = Self::default();
         event.data.reserve(text.len() / 2);
-        let mut json = WellFormed { json: text, at: 0 };
+        let mut json = Trusted { json: text, at: 0 };
         let mut has_records = false;
         let mut shape = Shape::default();
         let mut found = Found::with_capacity(Part::ALL.len());
@@ -226,7 +236,7 @@ impl KinesisEvent {
 }
 
 /// Finds the parts of the record that is next, wherever they are in it.
-fn find_parts(json: &mut WellFormed<'_>, found: &mut Found) -> Result<(), EventError> {
+fn find_parts(json: &mut Trusted<'_>, found: &mut Found) -> Result<(), EventError> {
     found.clear();
     let mut has_kinesis = false;
     json.object(("Records", "a list of objects"), |json, name| {
@@ -293,9 +303,9 @@ impl<'j> Shape<'j> {
     }
 
     /// Finds the parts of the record that is next, and passes it; false, and nothing passed, if it has another shape.
-    fn find(&self, json: &mut WellFormed<'_>, found: &mut Found) -> bool {
+    fn find(&self, json: &mut Trusted<'_>, found: &mut Found) -> bool {
         found.clear();
-        let mut ahead = WellFormed { ..*json };
+        let mut ahead = Trusted { ..*json };
         for (before, part) in &self.parts {
             if !ahead.pass(before) {
                 return false;
@@ -337,13 +347,14 @@ fn ends_number(byte: u8) -> bool {
     matches!(byte, b',' | b'}' | b']') || byte.is_ascii_whitespace()
 }
 
-/// JSON that was checked: a walk over it looks for the ends of its values, and at nothing between them.
-struct WellFormed<'j> {
+/// JSON that somebody else wrote, and is trusted to be it: a walk over it looks for the ends of its values, and at nothing between them. What is
+/// none comes to an error or to records that it has not, and always to an end.
+struct Trusted<'j> {
     json: &'j str,
     at: usize,
 }
 
-impl<'j> WellFormed<'j> {
+impl<'j> Trusted<'j> {
     fn rest(&self) -> &'j [u8] {
         self.json.as_bytes().get(self.at..).unwrap_or_default()
     }
@@ -381,8 +392,11 @@ impl<'j> WellFormed<'j> {
             each(self, &name)?;
             self.eat(b',');
         }
-        self.eat(b'}');
-        Ok(())
+        if self.eat(b'}') {
+            Ok(())
+        } else {
+            Err(EventError::NotA(name_of, kind))
+        }
     }
 
     /// Lets `each` read the elements of an array.
@@ -398,8 +412,11 @@ impl<'j> WellFormed<'j> {
             each(self)?;
             self.eat(b',');
         }
-        self.eat(b']');
-        Ok(())
+        if self.eat(b']') {
+            Ok(())
+        } else {
+            Err(EventError::NotA(name, kind))
+        }
     }
 
     /// Passes a text, if it is next.
@@ -615,6 +632,27 @@ mod tests {
                 prop_assert_eq!(record.data, data.as_slice());
                 prop_assert_eq!(record.arrival_micros, i64::from(*millis) * 1000);
             }
+        }
+    }
+
+    #[test]
+    fn an_event_that_is_cut_or_spoiled_is_no_event() {
+        let json = event("1607497475.12");
+        assert_eq!(KinesisEvent::from_json(json.as_bytes()).unwrap().len(), 1);
+        for end in 0..json.len() {
+            let cut = &json.as_bytes()[..end];
+            assert!(KinesisEvent::from_json(cut).is_err(), "{end}");
+        }
+        let error = KinesisEvent::from_json(b"\xff").unwrap_err();
+        assert_eq!(error.to_string(), "it is not UTF-8 from byte 0 on");
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_comes_to_an_end(text in r#"[\[\]{}":,\\a0 ]{0,60}"#) {
+            let _ = KinesisEvent::from_json(text.as_bytes());
+            let inside = format!(r#"{{"Records":[{{"kinesis":{text}"#);
+            let _ = KinesisEvent::from_json(inside.as_bytes());
         }
     }
 

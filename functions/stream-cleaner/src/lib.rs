@@ -5,9 +5,11 @@ mod config;
 mod error;
 pub mod event;
 mod handler;
+mod payload;
 mod summary;
 
 pub use config::Config;
 pub use error::CleanerError;
 pub use handler::{App, Publish, timeouts};
+pub use payload::{Payload, TakesPayload};
 pub use summary::BatchSummary;

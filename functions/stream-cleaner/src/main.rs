@@ -6,9 +6,11 @@ use std::time::SystemTime;
 
 use aws_config::BehaviorVersion;
 use event_model::Clock;
-use lambda_runtime::{Error, LambdaEvent, run, service_fn, tracing};
+use lambda_runtime::layers::TracingLayer;
+use lambda_runtime::{Error, LambdaEvent, Runtime, service_fn, tracing};
+use serde::de::IgnoredAny;
 use stream_cleaner::event::KinesisEvent;
-use stream_cleaner::{App, BatchSummary, Config, timeouts};
+use stream_cleaner::{App, BatchSummary, CleanerError, Config, Payload, timeouts};
 
 // One thread: an invocation is one task, which waits for nothing but its writes, and with the workers' own heaps the largest
 // batches need a fifth more memory.
@@ -31,8 +33,12 @@ async fn main() -> Result<(), Error> {
     let s3 = aws_sdk_s3::Client::from_conf(s3.build());
     let app = App::new(s3, config, clock, publish);
 
-    run(service_fn(|event: LambdaEvent<KinesisEvent>| {
-        app.handle(event)
-    }))
-    .await
+    let payload = Payload::default();
+    let handler = service_fn(|event: LambdaEvent<IgnoredAny>| async {
+        let records = KinesisEvent::from_json(&payload.take()).map_err(CleanerError::from)?;
+        let records = LambdaEvent::new(records, event.context);
+        app.handle(records).await
+    });
+    let runtime = Runtime::new(handler).layer(payload.clone());
+    runtime.layer(TracingLayer::new()).run().await
 }
