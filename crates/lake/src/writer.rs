@@ -1,13 +1,14 @@
 //! Clean rows → one Parquet object.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, Int32Builder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder,
+    Array as _, ArrayRef, AsArray as _, Int32Builder, RecordBatch, StringBuilder,
+    TimestampMicrosecondBuilder,
 };
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Int64Type, SchemaRef};
 use arrow::error::ArrowError;
 use bytes::Bytes;
 use cleaning::{Row, RuleCounts, TableBuilder, TableColumns, timestamp_type};
@@ -17,7 +18,8 @@ use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::metadata::{FileMetaData, KeyValue};
-use parquet::file::properties::WriterProperties;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::schema::types::ColumnPath;
 use serde_json::{Map, Value};
 
 use crate::{LakeError, Sequence, schema};
@@ -129,14 +131,22 @@ pub fn write_parquet(batch: &RecordBatch) -> Result<Bytes, LakeError> {
 }
 
 fn write(batch: &RecordBatch, metadata: Vec<KeyValue>) -> Result<Bytes, LakeError> {
-    let properties = WriterProperties::builder()
+    let mut properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        // An object has a page or two for each column: what an index of pages would say, its statistics do.
+        .set_statistics_enabled(EnabledStatistics::Chunk)
+        .set_offset_index_disabled(true)
         .set_created_by("pinflow".to_owned())
-        .set_key_value_metadata((!metadata.is_empty()).then_some(metadata))
-        .build();
+        .set_key_value_metadata((!metadata.is_empty()).then_some(metadata));
+    for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
+        if !repeats(column) {
+            let path = ColumnPath::from(field.name().as_str());
+            properties = properties.set_column_dictionary_enabled(path, false);
+        }
+    }
     // Without the embedded Arrow schema an object is a kilobyte smaller, and every reader derives the same types.
     let options = ArrowWriterOptions::new()
-        .with_properties(properties)
+        .with_properties(properties.build())
         .with_skip_arrow_metadata(true);
     let mut writer = ArrowWriter::try_new_with_options(Vec::new(), batch.schema(), options)
         .map_err(LakeError::WriteParquet)?;
@@ -145,6 +155,25 @@ fn write(batch: &RecordBatch, metadata: Vec<KeyValue>) -> Result<Bytes, LakeErro
         .into_inner()
         .map(Bytes::from)
         .map_err(LakeError::WriteParquet)
+}
+
+/// Rows that are looked at to tell whether a column's values repeat.
+const SAMPLED_ROWS: usize = 128;
+
+/// Tells whether a dictionary of a column's values pays, by its first rows: most keys, names and addresses are there once, and to look each
+/// of them up takes longer than to write it.
+fn repeats(column: &ArrayRef) -> bool {
+    let sample = column.slice(0, column.len().min(SAMPLED_ROWS));
+    let (values, distinct) = if let Some(texts) = sample.as_string_opt::<i32>() {
+        let distinct: HashSet<&str> = texts.iter().flatten().collect();
+        (texts.len() - texts.null_count(), distinct.len())
+    } else if let Some(numbers) = sample.as_primitive_opt::<Int64Type>() {
+        let distinct: HashSet<i64> = numbers.iter().flatten().collect();
+        (numbers.len() - numbers.null_count(), distinct.len())
+    } else {
+        return true;
+    };
+    distinct * 2 <= values || values < 2
 }
 
 fn arrow_error(error: ArrowError) -> LakeError {
