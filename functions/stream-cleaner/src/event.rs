@@ -7,15 +7,18 @@
 //! milliseconds however many digits it has, so that `1607497475.12` becomes 12 ms after the second and not 120. The order
 //! of arrival decides which version of a row is the latest, so the time is read here; a test holds the difference.
 
-use std::borrow::Cow;
+mod trusted;
+
 use std::ops::Range;
 use std::str::Utf8Error;
 
 use base64_simd::STANDARD;
-use memchr::{memchr, memchr2};
+use memchr::memchr;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
+
+use trusted::{Trusted, ends_number, unescaped};
 
 /// A batch of records from one shard, in the order of their sequence numbers.
 #[derive(Clone, Debug, Default)]
@@ -245,15 +248,10 @@ fn find_parts(json: &mut Trusted<'_>, found: &mut Found) -> Result<(), EventErro
             "kinesis" => {
                 has_kinesis = true;
                 json.object(("kinesis", "an object"), |json, name| {
-                    let part = match name {
-                        "sequenceNumber" => Part::Sequence,
-                        "partitionKey" => Part::PartitionKey,
-                        "data" => Part::Data,
-                        "approximateArrivalTimestamp" => Part::Arrival,
-                        _ => {
-                            json.skip();
-                            return Ok(());
-                        }
+                    let mut parts = Part::ALL.into_iter().filter(|part| *part != Part::EventId);
+                    let Some(part) = parts.find(|part| part.name() == name) else {
+                        json.skip();
+                        return Ok(());
                     };
                     let range = match part {
                         Part::Arrival => json.number(),
@@ -334,156 +332,6 @@ impl<'j> Shape<'j> {
     }
 }
 
-/// Returns the text that is meant by what is between the quotes of a string; none for half of a surrogate pair.
-fn unescaped(raw: &str) -> Option<Cow<'_, str>> {
-    if memchr(b'\\', raw.as_bytes()).is_none() {
-        return Some(Cow::Borrowed(raw));
-    }
-    let text = serde_json::from_str(&format!("\"{raw}\""));
-    text.map(Cow::Owned).ok()
-}
-
-fn ends_number(byte: u8) -> bool {
-    matches!(byte, b',' | b'}' | b']') || byte.is_ascii_whitespace()
-}
-
-/// JSON that somebody else wrote, and is trusted to be it: a walk over it looks for the ends of its values, and at nothing between them. What is
-/// none comes to an error or to records that it has not, and always to an end.
-struct Trusted<'j> {
-    json: &'j str,
-    at: usize,
-}
-
-impl<'j> Trusted<'j> {
-    fn rest(&self) -> &'j [u8] {
-        self.json.as_bytes().get(self.at..).unwrap_or_default()
-    }
-
-    /// Passes white space, and returns the byte behind it.
-    fn peek(&mut self) -> Option<u8> {
-        let rest = self.rest();
-        let space = rest.iter().position(|byte| !byte.is_ascii_whitespace())?;
-        self.at += space;
-        rest.get(space).copied()
-    }
-
-    /// Passes a byte, if it is the next one behind white space.
-    fn eat(&mut self, byte: u8) -> bool {
-        let is_there = self.peek() == Some(byte);
-        self.at += usize::from(is_there);
-        is_there
-    }
-
-    /// Hands each member's name of an object to `each`, which reads or skips the value.
-    fn object(
-        &mut self,
-        (name_of, kind): (&'static str, &'static str),
-        mut each: impl FnMut(&mut Self, &str) -> Result<(), EventError>,
-    ) -> Result<(), EventError> {
-        if !self.eat(b'{') {
-            return Err(EventError::NotA(name_of, kind));
-        }
-        while self.peek() == Some(b'"') {
-            let name = self.quoted().and_then(|range| self.json.get(range));
-            let name = name
-                .and_then(unescaped)
-                .ok_or(EventError::NotA(name_of, "an object with names"))?;
-            self.eat(b':');
-            each(self, &name)?;
-            self.eat(b',');
-        }
-        if self.eat(b'}') {
-            Ok(())
-        } else {
-            Err(EventError::NotA(name_of, kind))
-        }
-    }
-
-    /// Lets `each` read the elements of an array.
-    fn array(
-        &mut self,
-        (name, kind): (&'static str, &'static str),
-        mut each: impl FnMut(&mut Self) -> Result<(), EventError>,
-    ) -> Result<(), EventError> {
-        if !self.eat(b'[') {
-            return Err(EventError::NotA(name, kind));
-        }
-        while self.peek().is_some_and(|byte| byte != b']') {
-            each(self)?;
-            self.eat(b',');
-        }
-        if self.eat(b']') {
-            Ok(())
-        } else {
-            Err(EventError::NotA(name, kind))
-        }
-    }
-
-    /// Passes a text, if it is next.
-    fn pass(&mut self, text: &str) -> bool {
-        let is_there = self.rest().starts_with(text.as_bytes());
-        self.at += if is_there { text.len() } else { 0 };
-        is_there
-    }
-
-    /// Passes a string, and returns the place of what is between its quotes.
-    fn quoted(&mut self) -> Option<Range<usize>> {
-        if !self.eat(b'"') {
-            return None;
-        }
-        let from = self.at;
-        loop {
-            self.at += memchr2(b'"', b'\\', self.rest())?;
-            if self.rest().first() == Some(&b'"') {
-                self.at += 1;
-                return Some(from..self.at - 1);
-            }
-            self.at += 2;
-        }
-    }
-
-    fn string(&mut self, part: Part) -> Result<Range<usize>, EventError> {
-        self.quoted().ok_or(EventError::NotA(part.name(), "text"))
-    }
-
-    /// Passes a number, or what is in its place.
-    fn number(&mut self) -> Range<usize> {
-        self.peek();
-        let from = self.at;
-        self.skip();
-        from..self.at
-    }
-
-    /// Passes a value.
-    fn skip(&mut self) {
-        let mut depth = 0_usize;
-        while let Some(byte) = self.peek() {
-            match byte {
-                b'"' => drop(self.quoted()),
-                b'{' | b'[' => {
-                    depth += 1;
-                    self.at += 1;
-                }
-                b'}' | b']' => {
-                    depth = depth.saturating_sub(1);
-                    self.at += 1;
-                }
-                // A number or a word, or what is between the values of an open bracket.
-                _ => self.at += 1,
-            }
-            let is_ended = || {
-                matches!(
-                    self.rest().first(),
-                    None | Some(b',' | b'}' | b']' | b' ' | b'\n' | b'\r' | b'\t')
-                )
-            };
-            if depth == 0 && is_ended() {
-                return;
-            }
-        }
-    }
-}
-
 /// Reads seconds with a fraction. A double holds today's seconds to a quarter of a microsecond, so the nearest
 /// microsecond is the one that was written.
 fn micros(seconds: f64) -> i64 {
@@ -496,177 +344,4 @@ fn micros(seconds: f64) -> i64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-    use serde_json::json;
-
-    use super::*;
-
-    fn event(timestamp: &str) -> String {
-        format!(
-            r#"{{"Records": [{{"eventID": "shardId-000000000000:1", "kinesis": {{"partitionKey": "pin/1",
-                "sequenceNumber": "1", "data": "e30=", "approximateArrivalTimestamp": {timestamp}}}}}]}}"#
-        )
-    }
-
-    #[test]
-    fn the_time_of_arrival_is_exact_to_the_millisecond() {
-        for (timestamp, micros) in [
-            ("1607497475", 1_607_497_475_000_000),
-            ("1607497475.000", 1_607_497_475_000_000),
-            ("1607497475.12", 1_607_497_475_120_000),
-            ("1607497475.005", 1_607_497_475_005_000),
-            ("1607497475.999", 1_607_497_475_999_000),
-            ("1.607497475123E9", 1_607_497_475_123_000),
-        ] {
-            let event: KinesisEvent = serde_json::from_str(&event(timestamp)).unwrap();
-            let arrivals: Vec<_> = event
-                .records()
-                .map(|record| record.arrival_micros)
-                .collect();
-            assert_eq!(arrivals, [micros], "{timestamp}");
-        }
-    }
-
-    #[test]
-    fn parts_may_come_in_any_order_and_escaped_and_a_missing_one_is_named() {
-        let json = r#"{"x": [1, {"y": "\u00e9"}], "Records": [{"kinesis": {"data": "e30\u003d", "approximateArrivalTimestamp": 1,
-            "sequenceNumber": "1", "partitionKey": "\u0061\"b", "kinesisSchemaVersion": "1.0"}, "eventID": "shardId-7:1"}]}"#;
-        let event: KinesisEvent = serde_json::from_str(json).unwrap();
-        let records: Vec<_> = event.records().collect();
-        let expected = EventRecord {
-            shard: "shardId-7",
-            sequence: "1",
-            partition_key: "a\"b",
-            data: b"{}",
-            arrival_micros: 1_000_000,
-        };
-        assert_eq!(records, [expected]);
-        let mut again = KinesisEvent::default();
-        again.push(&expected);
-        assert_eq!(again.records().next(), Some(expected));
-        for (json, error) in [
-            ("{}", "missing field `Records`"),
-            (
-                r#"{"Records": [{"eventID": "a:1"}]}"#,
-                "missing field `kinesis`",
-            ),
-            (
-                r#"{"Records": [{"kinesis": {"data": "?"}}]}"#,
-                "`data` is not base64",
-            ),
-            (
-                r#"{"Records": [{"kinesis": {"data": ""}}]}"#,
-                "missing field `sequenceNumber`",
-            ),
-            (r#"{"Records": 7}"#, "`Records` is not a list of records"),
-            (r#"{"Records": [7]}"#, "`Records` is not a list of objects"),
-            ("[]", "`the event` is not an object"),
-            (
-                r#"{"Records": [{"kinesis": {"data": null}}]}"#,
-                "`data` is not text",
-            ),
-            (
-                r#"{"Records": [{"kinesis": {"approximateArrivalTimestamp": "1"}}]}"#,
-                "`approximateArrivalTimestamp` is not a number",
-            ),
-            (r#"{"Records": [{"kinesis": {}]}"#, "expected"),
-        ] {
-            let found = serde_json::from_str::<KinesisEvent>(json)
-                .unwrap_err()
-                .to_string();
-            assert!(found.contains(error), "{found}");
-        }
-    }
-
-    /// Any JSON, three levels deep.
-    fn json() -> impl Strategy<Value = serde_json::Value> {
-        let leaf = prop_oneof![
-            Just(json!(null)),
-            any::<bool>().prop_map(|value| json!(value)),
-            any::<f64>().prop_map(|value| json!(value)),
-            any::<String>().prop_map(|value| json!(value)),
-        ];
-        leaf.prop_recursive(3, 20, 4, |inner| {
-            prop_oneof![
-                prop::collection::vec(inner.clone(), 0..4).prop_map(|values| json!(values)),
-                prop::collection::btree_map(any::<String>(), inner, 0..4)
-                    .prop_map(|values| json!(values)),
-            ]
-        })
-    }
-
-    proptest! {
-        #[test]
-        fn what_lambda_adds_to_an_event_changes_no_record(
-            others in prop::collection::vec((any::<String>(), json()), 4),
-            records in prop::collection::vec((any::<String>(), any::<Vec<u8>>(), any::<u32>()), 0..4),
-            is_pretty in any::<bool>(),
-        ) {
-            let with = |mut of: serde_json::Map<String, serde_json::Value>, place: usize| {
-                of.entry(others[place].0.clone()).or_insert(others[place].1.clone());
-                of.into()
-            };
-            let list: Vec<serde_json::Value> = records.iter().enumerate().map(|(number, (key, data, millis))| {
-                let kinesis = serde_json::Map::from_iter([
-                    ("partitionKey".to_owned(), json!(key)),
-                    ("sequenceNumber".to_owned(), json!(number.to_string())),
-                    ("data".to_owned(), json!(STANDARD.encode_to_string(data))),
-                    ("approximateArrivalTimestamp".to_owned(), json!(f64::from(*millis) / 1000.0)),
-                ]);
-                let name = json!(format!("shardId-{}:{number}", number / 2));
-                let record = serde_json::Map::from_iter([
-                    ("kinesis".to_owned(), with(kinesis, number % 2)),
-                    ("eventID".to_owned(), name),
-                ]);
-                with(record, 2)
-            }).collect();
-            let event = with(serde_json::Map::from_iter([("Records".to_owned(), json!(list))]), 3);
-            let text = if is_pretty { serde_json::to_string_pretty(&event) } else { serde_json::to_string(&event) };
-            let read: KinesisEvent = serde_json::from_str(&text.unwrap()).unwrap();
-            prop_assert_eq!(read.len(), records.len());
-            for (number, (record, (key, data, millis))) in read.records().zip(&records).enumerate() {
-                prop_assert_eq!(record.shard, format!("shardId-{}", number / 2));
-                prop_assert_eq!(record.sequence, number.to_string());
-                prop_assert_eq!(record.partition_key, key);
-                prop_assert_eq!(record.data, data.as_slice());
-                prop_assert_eq!(record.arrival_micros, i64::from(*millis) * 1000);
-            }
-        }
-    }
-
-    #[test]
-    fn an_event_that_is_cut_or_spoiled_is_no_event() {
-        let json = event("1607497475.12");
-        assert_eq!(KinesisEvent::from_json(json.as_bytes()).unwrap().len(), 1);
-        for end in 0..json.len() {
-            let cut = &json.as_bytes()[..end];
-            assert!(KinesisEvent::from_json(cut).is_err(), "{end}");
-        }
-        let error = KinesisEvent::from_json(b"\xff").unwrap_err();
-        assert_eq!(error.to_string(), "it is not UTF-8 from byte 0 on");
-    }
-
-    proptest! {
-        #[test]
-        fn any_text_comes_to_an_end(text in r#"[\[\]{}":,\\a0 ]{0,60}"#) {
-            let _ = KinesisEvent::from_json(text.as_bytes());
-            let inside = format!(r#"{{"Records":[{{"kinesis":{text}"#);
-            let _ = KinesisEvent::from_json(inside.as_bytes());
-        }
-    }
-
-    #[test]
-    fn the_published_type_still_misreads_the_fraction() {
-        let event: aws_lambda_events::event::kinesis::KinesisEvent =
-            serde_json::from_str(&event("1607497475.12")).unwrap();
-        let millis = event.records[0]
-            .kinesis
-            .approximate_arrival_timestamp
-            .timestamp_subsec_millis();
-        assert_eq!(
-            millis, 12,
-            "120 would be right: then this module can give way to the published type"
-        );
-    }
-}
+mod tests;
