@@ -77,7 +77,13 @@ impl TestStack {
         let results = answer.body["results"].as_array().unwrap();
         results
             .iter()
-            .map(|result| position(&result["shard"], &result["sequence_number"]))
+            .map(|result| {
+                let mut position = position(&result["shard"], &result["sequence_number"]);
+                if let Some(place) = result.get("sub_number") {
+                    position.sequence += &format!(":{place}");
+                }
+                position
+            })
             .collect()
     }
 

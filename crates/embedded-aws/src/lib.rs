@@ -19,6 +19,7 @@ mod visitor;
 pub use error::StackError;
 pub use event_source_mapping::{EventSourceMappingConfig, OnFailure};
 pub use faults::{Call, Fault, Faults, Service};
+pub use ingest_api::Packing;
 pub use kinesis::throughput::ShardLimits;
 pub use lambda::Invocation;
 pub use page::SECRET_FILE_PATH;

@@ -12,7 +12,7 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use event_model::Clock;
-use ingest_api::ApiKeys;
+use ingest_api::{ApiKeys, Packing};
 use lambda_runtime::{Context, LambdaEvent};
 use model::Model;
 use s3s::service::S3Service;
@@ -61,6 +61,8 @@ pub struct StackConfig {
     pub seed: u64,
     /// Keys that the API asks for, one a line; without them it is open.
     pub api_keys: Option<String>,
+    /// Whether and how ingest-api packs the rows of a request into records.
+    pub packing: Option<Packing>,
     /// Longest that a client may take to send its headers, and again for its body.
     pub client_timeout: Duration,
     /// By how many milliseconds an arrival may lie before the time of its record, and so before that of an earlier one: AWS calls
@@ -94,6 +96,7 @@ impl StackConfig {
             shards: 2,
             seed: 0,
             api_keys: None,
+            packing: None,
             client_timeout: Duration::from_secs(30),
             arrival_jitter_ms: 0,
             shard_limits: ShardLimits::default(),
@@ -163,9 +166,11 @@ impl Stack {
         let url = format!("http://127.0.0.1:{port}");
         let aws = sdk_config(&url, &secret);
 
+        let mut ingest_config = ingest_api::Config::new(&config.stream, Arc::clone(&config.model));
+        ingest_config.packing = config.packing;
         let mut ingest = ingest_api::App::new(
             aws_sdk_kinesis::Client::new(&aws),
-            ingest_api::Config::new(&config.stream, Arc::clone(&config.model)),
+            ingest_config,
             clock.clone(),
             config.seed,
         );

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::num::NonZeroU16;
 
 use crate::Kind;
 
@@ -62,6 +63,15 @@ impl PartitionKey {
         })
     }
 
+    /// Returns the key that stands for this one where several rows share a record: one of `keys` of its kind (`<kind>/<n>-of-<keys>`), always
+    /// the same, so that one row's versions stay in order.
+    #[must_use]
+    pub fn packed(&self, keys: NonZeroU16) -> Self {
+        let kind = Self::kind_name(&self.0).unwrap_or_default();
+        let place = fnv1a(self.0.as_bytes()) % u64::from(keys.get());
+        Self(format!("{kind}/{place}-of-{keys}"))
+    }
+
     /// Returns the name that a record's key has in the place of a kind; `None` for a key of another form.
     ///
     /// It declares the kind of that name only if it [`is_of`](Self::is_of) the record's row.
@@ -69,10 +79,16 @@ impl PartitionKey {
         Some(key.split_once('/')?.0)
     }
 
-    /// Returns whether `key` is the one that [`new`](Self::new) makes of this row.
+    /// Returns whether `key` is one that [`new`](Self::new) makes of this row, or [`packed`](Self::packed) of that.
     pub fn is_of(key: &str, kind: Kind, value: Option<&KeyValue<'_>>, bytes: &[u8]) -> bool {
         let Some((name, place)) = key.split_once('/') else {
             return false;
+        };
+        let is_packed = || {
+            let keys = place
+                .split_once("-of-")
+                .and_then(|(_, keys)| keys.parse().ok());
+            keys.is_some_and(|keys| Self::new(Some(kind), value, bytes).packed(keys).0 == key)
         };
         let is_place = match value {
             Some(KeyValue::Integer(value)) => {
@@ -85,7 +101,7 @@ impl PartitionKey {
             Some(KeyValue::Text(value)) => place == hashed(value.as_bytes()),
             None => place == hashed(bytes),
         };
-        name == kind.as_str() && is_place
+        name == kind.as_str() && (is_place || is_packed())
     }
 
     /// Returns the key.

@@ -27,7 +27,7 @@ pub(crate) use quarantine::{
 pub(crate) use refetch::RefetchOptions;
 pub(crate) use restore::RestoreOptions;
 pub(crate) use rows::{CleanOptions, GenerateOptions};
-pub(crate) use stack::{DemoOptions, LocalOptions};
+pub(crate) use stack::{DemoOptions, LocalOptions, PackingName};
 
 /// Posts rows, cleans them, and runs the whole pipeline on one machine.
 #[derive(Debug, Parser)]

@@ -10,7 +10,7 @@ use event_model::Clock;
 use model::Model;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::LocalOptions;
+use crate::cli::{LocalOptions, PackingName};
 use crate::daily::Schedule;
 use crate::{Exit, Terminal};
 
@@ -28,6 +28,7 @@ pub(crate) async fn command(
     let mut config = StackConfig::new(options.out.clone(), Arc::clone(model));
     config.port = options.port;
     config.api_keys = options.key.resolve()?;
+    config.packing = options.packing.map(PackingName::packing);
     let (bucket, stream) = (config.bucket.clone(), config.stream.clone());
     let stack = Stack::start(config, clock.clone()).await?;
     let mut runs = None;

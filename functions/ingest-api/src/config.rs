@@ -1,6 +1,7 @@
 //! What the function reads from its environment.
 
 use std::env::VarError;
+use std::num::NonZeroU16;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,10 +9,14 @@ use std::time::Duration;
 use anyhow::Context as _;
 use model::Model;
 
+use crate::Packing;
+
 /// How long a request tries a stream that takes no more, unless somebody says otherwise.
 const DEFAULT_PATIENCE: Duration = Duration::from_secs(3);
 /// Below the 30 s after which API Gateway gives up.
 const LONGEST_PATIENCE_MS: u64 = 25_000;
+
+const MOST_PACKING_KEYS: u16 = 10_000;
 
 /// The function's configuration.
 #[derive(Clone, Debug)]
@@ -29,19 +34,24 @@ pub struct Config {
     /// Whether the health says how the stream is (`DEEP_HEALTH`, `on` or `off`, default `on`). Off where API Gateway asks for tokens: the
     /// health's route is open to all, and only who may post may ask the stream.
     pub deep_health: bool,
+    /// Whether and how the rows of a request to the native route are packed into records (`PACKING`: `off`, the default, `lines` or `gzip`;
+    /// `PACKING_KEYS`: the partition keys of a table, 1 to 10000, default 64).
+    pub packing: Option<Packing>,
     /// The tables, of the folder `MODEL_DIR`, or `model` beside the program.
     pub model: Arc<Model>,
 }
 
 impl Config {
     /// Every variable that is read.
-    pub const VARS: [&str; 7] = [
+    pub const VARS: [&str; 9] = [
         "STREAM_NAME",
         "TOPIC_PATTERNS",
         "STREAM_PATTERNS",
         "API_KEYS",
         "PATIENCE_MS",
         "DEEP_HEALTH",
+        "PACKING",
+        "PACKING_KEYS",
         "MODEL_DIR",
     ];
 
@@ -54,6 +64,7 @@ impl Config {
             api_keys: None,
             patience: DEFAULT_PATIENCE,
             deep_health: true,
+            packing: None,
             model,
         }
     }
@@ -73,6 +84,8 @@ impl Config {
             api_keys,
             patience,
             deep_health,
+            packing,
+            packing_keys,
             model_dir,
         ] = Self::VARS;
         let stream_name = var(stream)
@@ -113,6 +126,24 @@ impl Config {
                 Err(VarError::NotPresent) | Ok("on") => true,
                 Ok("off") => false,
                 _ => anyhow::bail!("set `{deep_health}` to `on` or `off`, or leave it out"),
+            },
+            packing: match var(packing).as_deref() {
+                Err(VarError::NotPresent) | Ok("off") => None,
+                Ok(form @ ("lines" | "gzip")) => Some(Packing {
+                    partition_keys: match var(packing_keys) {
+                        Err(VarError::NotPresent) => Packing::DEFAULT_PARTITION_KEYS,
+                        other => {
+                            let keys = other.ok().and_then(|text| text.parse().ok());
+                            let keys =
+                                keys.filter(|keys: &NonZeroU16| keys.get() <= MOST_PACKING_KEYS);
+                            keys.with_context(|| {
+                                format!("set `{packing_keys}` to a number from 1 to {MOST_PACKING_KEYS}, or leave it out")
+                            })?
+                        }
+                    },
+                    is_compressed: form == "gzip",
+                }),
+                _ => anyhow::bail!("set `{packing}` to `off`, `lines` or `gzip`, or leave it out"),
             },
             model: Model::load_from(var(model_dir).ok().as_deref().map(Path::new))?,
         })
@@ -205,6 +236,7 @@ mod tests {
         assert!(read.topics.allow("abc.geo") && !read.topics.allow("abc.user"));
         assert!(read.streams.allow("anything"));
         assert_eq!(read.api_keys, None);
+        assert_eq!(read.packing, None);
     }
 
     #[test]
@@ -217,6 +249,18 @@ mod tests {
             (
                 &[("STREAM_NAME", "")],
                 "`STREAM_NAME` is empty; set it to the name of the Kinesis stream",
+            ),
+            (
+                &[("STREAM_NAME", "events"), ("PACKING", "zip")],
+                "set `PACKING` to `off`, `lines` or `gzip`, or leave it out",
+            ),
+            (
+                &[
+                    ("STREAM_NAME", "events"),
+                    ("PACKING", "gzip"),
+                    ("PACKING_KEYS", "0"),
+                ],
+                "set `PACKING_KEYS` to a number from 1 to 10000, or leave it out",
             ),
             (
                 &[("STREAM_NAME", "events"), ("STREAM_PATTERNS", " ,")],

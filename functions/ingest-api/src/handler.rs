@@ -16,6 +16,7 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 use tracing::{info, instrument, warn};
 
+use crate::packing::Records;
 use crate::producer::{self, Failure, Jitter, Outcome, Until};
 use crate::request;
 use crate::request::row::Rows;
@@ -202,7 +203,11 @@ impl App {
         let media_type = request::media_type(wire, request.headers())?;
         let body = request::inflated(request.headers(), request.body())?;
         let model = &self.config.model;
-        let rows = Rows { model, kind };
+        let rows = Rows {
+            model,
+            kind,
+            partition_keys: self.config.packing.map(|packing| packing.partition_keys),
+        };
         let (mut entries, mut places) = (Vec::new(), Vec::new());
         let mut first_problem = None;
         for parsed in wire::entries(wire, rows, media_type, &body)? {
@@ -221,14 +226,19 @@ impl App {
         if let (true, Some(problem)) = (entries.is_empty(), first_problem) {
             return Err(problem);
         }
+        let records = match self.config.packing {
+            // The old wire formats name a position of the stream for each record, and no two may have the same.
+            Some(packing) if wire == Wire::Native => Records::packed(entries, packing),
+            _ => Records::one_each(entries),
+        };
         let put = producer::put(
             &self.kinesis,
             &self.config.stream_name,
-            &entries,
+            &records.entries,
             until,
             &self.jitter,
         );
-        let mut tried = put.await.into_iter();
+        let mut tried = records.outcomes(&put.await).into_iter();
         let outcomes: Vec<Outcome> = places
             .into_iter()
             .map(|failure| match failure {

@@ -3,6 +3,7 @@
 mod api_keys;
 mod config;
 mod handler;
+mod packing;
 mod producer;
 mod request;
 mod response;
@@ -12,3 +13,4 @@ mod wire;
 pub use api_keys::{ApiKeys, InvalidApiKeys};
 pub use config::Config;
 pub use handler::App;
+pub use packing::Packing;

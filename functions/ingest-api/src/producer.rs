@@ -172,7 +172,7 @@ fn request_entry(
 ) -> Result<PutRecordsRequestEntry, aws_sdk_kinesis::error::BuildError> {
     PutRecordsRequestEntry::builder()
         .partition_key(entry.key.as_str())
-        .data(Blob::new(entry.data.as_bytes()))
+        .data(Blob::new(&*entry.data))
         .build()
 }
 

@@ -21,12 +21,12 @@ const MAX_BODY_BYTES: usize = 5 * 1024 * 1024;
 /// Longest spelling of a number: the exact decimal value of any double fits.
 const MAX_NUMBER_BYTES: usize = 1100;
 
-/// A row on its way to the stream.
+/// A row, or a record of several, on its way to the stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Entry<'a> {
     pub(crate) key: PartitionKey,
-    /// The row's JSON.
-    pub(crate) data: Cow<'a, str>,
+    /// The row's JSON, or that of several rows.
+    pub(crate) data: Cow<'a, [u8]>,
 }
 
 impl Entry<'_> {

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
+use embedded_aws::Packing;
 use jiff::SignedDuration;
 use jiff::civil::Time;
 
@@ -43,12 +44,34 @@ pub(crate) struct LocalOptions {
     // The key, of at least 16 characters, that the API asks for. Without one, it is open.
     #[command(flatten)]
     pub(crate) key: KeyOptions,
+    /// Pack the rows that share a request to /events and one of 64 partition keys into one record, as PACKING does of ingest-api
+    #[arg(long, value_enum)]
+    pub(crate) packing: Option<PackingName>,
     /// Run the daily batch at this time of each day (UTC), as 06:00, for the day before
     #[arg(long, value_name = "HH:MM", conflicts_with = "daily_every")]
     pub(crate) daily_at: Option<Time>,
     /// Run the daily batch this often, as 5m, for the day under way
     #[arg(long, value_name = "TIME", value_parser = parse_pause)]
     pub(crate) daily_every: Option<Duration>,
+}
+
+/// How rows are packed into a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PackingName {
+    /// A row a line
+    Lines,
+    /// The same, compressed
+    Gzip,
+}
+
+impl PackingName {
+    /// Returns what ingest-api takes for it.
+    pub(crate) fn packing(self) -> Packing {
+        Packing {
+            partition_keys: Packing::DEFAULT_PARTITION_KEYS,
+            is_compressed: self == Self::Gzip,
+        }
+    }
 }
 
 /// Folder of the stack where none is given.

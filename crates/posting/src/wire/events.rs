@@ -41,6 +41,7 @@ enum EventResult {
     Accepted {
         shard: String,
         sequence_number: String,
+        sub_number: Option<u32>,
     },
     Failed {
         error: String,
@@ -54,7 +55,13 @@ impl EventResult {
             Self::Accepted {
                 shard,
                 sequence_number,
+                sub_number: None,
             } => RowAnswer::Accepted(Position::new(shard, sequence_number)),
+            Self::Accepted {
+                shard,
+                sequence_number,
+                sub_number: Some(place),
+            } => RowAnswer::Accepted(Position::new(shard, format!("{sequence_number}:{place}"))),
             Self::Failed { error, retryable } => RowAnswer::Failed {
                 is_retryable: retryable,
                 detail: error,

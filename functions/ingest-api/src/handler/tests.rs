@@ -3,6 +3,7 @@ mod health;
 mod hostile;
 mod kinds;
 mod odd_records;
+mod packing;
 mod refusals;
 mod samples;
 mod wires;

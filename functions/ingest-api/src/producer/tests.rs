@@ -12,14 +12,14 @@ use super::*;
 fn entry(ind: i64, data: &str) -> Entry<'_> {
     Entry {
         key: PartitionKey::new(Some(Kind::named("pin")), Some(&ind.into()), b""),
-        data: Cow::Borrowed(data),
+        data: Cow::Borrowed(data.as_bytes()),
     }
 }
 
 fn entry_of_any(data: String) -> Entry<'static> {
     Entry {
         key: PartitionKey::new(Some(Kind::named("pin")), None, data.as_bytes()),
-        data: Cow::Owned(data),
+        data: Cow::Owned(data.into_bytes()),
     }
 }
 

@@ -1,6 +1,7 @@
 //! One row: what its fields decide, and its place among the shards.
 
 use std::borrow::Cow;
+use std::num::NonZeroU16;
 
 use event_model::limits::RECORD_MAX_BYTES;
 use event_model::{KeyValue, Kind, PartitionKey};
@@ -17,6 +18,8 @@ pub(crate) struct Rows<'m> {
     pub(crate) model: &'m Model,
     /// Kind that the path declares, or the record's own partition key.
     pub(crate) kind: Option<Kind>,
+    /// How many partition keys the rows of a table are spread over, where several rows may be packed into a record.
+    pub(crate) partition_keys: Option<NonZeroU16>,
 }
 
 impl Rows<'_> {
@@ -26,8 +29,19 @@ impl Rows<'_> {
     /// looked at.
     pub(crate) fn entry<'a>(self, what: &str, row: Cow<'a, str>) -> Result<Entry<'a>, Problem> {
         check_numbers(what, &row)?;
-        let key = self.key(what, &row)?;
-        let entry = Entry { key, data: row };
+        let row = match self.partition_keys {
+            Some(_) => on_one_line(row),
+            None => row,
+        };
+        let mut key = self.key(what, &row)?;
+        if let Some(keys) = self.partition_keys {
+            key = key.packed(keys);
+        }
+        let data = match row {
+            Cow::Borrowed(row) => Cow::Borrowed(row.as_bytes()),
+            Cow::Owned(row) => Cow::Owned(row.into_bytes()),
+        };
+        let entry = Entry { key, data };
         if entry.size() > RECORD_MAX_BYTES {
             let detail = format!(
                 "{what} has {} bytes with its partition key; the stream takes {RECORD_MAX_BYTES}.",
@@ -77,6 +91,15 @@ impl Rows<'_> {
             None => self.model.tables().iter().find_map(key_of),
         };
         Ok(PartitionKey::new(kind, key.as_ref(), row.as_bytes()))
+    }
+}
+
+/// Returns a row without line ends, which stand between the rows of a record. JSON has none but between its tokens.
+fn on_one_line(row: Cow<'_, str>) -> Cow<'_, str> {
+    if row.contains(['\n', '\r']) {
+        Cow::Owned(row.replace(['\n', '\r'], " "))
+    } else {
+        row
     }
 }
 

@@ -121,6 +121,9 @@ enum NativeResult<'a> {
     Stored {
         shard: &'a str,
         sequence_number: &'a str,
+        /// Place of the row in its record, where that holds several.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        sub_number: Option<u32>,
     },
     Failed {
         error: &'a str,
@@ -131,13 +134,17 @@ enum NativeResult<'a> {
 impl<'a> NativeResults<'a> {
     fn of(outcomes: &'a [Outcome]) -> Self {
         let result = |outcome: &'a Outcome| match outcome {
-            Ok(Position {
-                shard,
-                sequence: sequence_number,
-            }) => NativeResult::Stored {
-                shard,
-                sequence_number,
-            },
+            Ok(Position { shard, sequence }) => {
+                let (sequence_number, place) = match sequence.split_once(':') {
+                    Some((number, place)) => (number, place.parse().ok()),
+                    None => (sequence.as_str(), None),
+                };
+                NativeResult::Stored {
+                    shard,
+                    sequence_number,
+                    sub_number: place,
+                }
+            }
             Err(failure) => NativeResult::Failed {
                 error: failure.message(),
                 retryable: failure.is_retryable(),
