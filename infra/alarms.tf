@@ -19,6 +19,37 @@ locals {
     Throttles = "was not started: the account's concurrency is used up."
   }
 
+  # What a stack of lean monitoring has beside the alarms that stand alone: a record that is refused, unread, lost, or counted twice.
+  lean_alarms = [
+    "api-errors",
+    "batches-dropped",
+    "batches-given-up",
+    "deliveries-failed",
+    "duplicate-keys",
+    "objects-unreadable",
+    "row-imbalance",
+    "stream-unread",
+    "unaccounted",
+  ]
+
+  # Shares of the API's requests.
+  share_alarms = {
+    api-errors = {
+      description = "More than 1 % of the requests got a 5xx: what they hold is not stored, and well-made clients try again."
+      metric      = "5xx"
+      percent     = 1
+      period_s    = 300
+      requests    = 0
+    }
+    api-refusals = {
+      description = "More than a quarter of the requests of half an hour got a 4xx: a client sends what cannot be stored, lost its key, or is no client. The access log says who."
+      metric      = "4xx"
+      percent     = 25
+      period_s    = 1800
+      requests    = 100
+    }
+  }
+
   # Metrics of one number: what AWS counts, and what the functions print.
   alarms = merge({ for pair in setproduct(keys(local.function_names), keys(local.function_alarms)) :
     "${pair[0]}-${lower(pair[1])}" => {
@@ -198,7 +229,7 @@ resource "aws_sns_topic_subscription" "alarms" {
 }
 
 resource "aws_cloudwatch_metric_alarm" "main" {
-  for_each = local.alarms
+  for_each = { for name, alarm in local.alarms : name => alarm if !local.is_lean || contains(local.lean_alarms, name) }
 
   alarm_actions       = [aws_sns_topic.alarms.arn]
   alarm_description   = "${each.value.description} ${local.silence.notBreaching}"
@@ -218,22 +249,7 @@ resource "aws_cloudwatch_metric_alarm" "main" {
 
 # Shares of the API's requests.
 resource "aws_cloudwatch_metric_alarm" "api_share" {
-  for_each = {
-    api-errors = {
-      description = "More than 1 % of the requests got a 5xx: what they hold is not stored, and well-made clients try again."
-      metric      = "5xx"
-      percent     = 1
-      period_s    = 300
-      requests    = 0
-    }
-    api-refusals = {
-      description = "More than a quarter of the requests of half an hour got a 4xx: a client sends what cannot be stored, lost its key, or is no client. The access log says who."
-      metric      = "4xx"
-      percent     = 25
-      period_s    = 1800
-      requests    = 100
-    }
-  }
+  for_each = { for name, alarm in local.share_alarms : name => alarm if !local.is_lean || contains(local.lean_alarms, name) }
 
   alarm_actions       = [aws_sns_topic.alarms.arn]
   alarm_description   = "${each.value.description} ${local.silence.notBreaching}"

@@ -78,28 +78,32 @@ resource "aws_apigatewayv2_stage" "main" {
   auto_deploy = true
   name        = var.stage
 
-  access_log_settings {
-    destination_arn = aws_cloudwatch_log_group.api.arn
-    format = jsonencode({
-      error        = "$context.integrationErrorMessage"
-      identity     = "$context.identity.userArn"
-      ip           = "$context.identity.sourceIp"
-      latency_ms   = "$context.responseLatency"
-      method       = "$context.httpMethod"
-      path         = "$context.path"
-      request_id   = "$context.requestId"
-      route        = "$context.routeKey"
-      size_bytes   = "$context.responseLength"
-      status       = "$context.status"
-      subject      = "$context.authorizer.claims.sub"
-      time         = "$context.requestTime"
-      user_agent   = "$context.identity.userAgent"
-      unauthorized = "$context.authorizer.error"
-    })
+  dynamic "access_log_settings" {
+    for_each = var.request_logs ? [aws_cloudwatch_log_group.api.arn] : []
+
+    content {
+      destination_arn = access_log_settings.value
+      format = jsonencode({
+        error        = "$context.integrationErrorMessage"
+        identity     = "$context.identity.userArn"
+        ip           = "$context.identity.sourceIp"
+        latency_ms   = "$context.responseLatency"
+        method       = "$context.httpMethod"
+        path         = "$context.path"
+        request_id   = "$context.requestId"
+        route        = "$context.routeKey"
+        size_bytes   = "$context.responseLength"
+        status       = "$context.status"
+        subject      = "$context.authorizer.claims.sub"
+        time         = "$context.requestTime"
+        user_agent   = "$context.identity.userAgent"
+        unauthorized = "$context.authorizer.error"
+      })
+    }
   }
 
   default_route_settings {
-    detailed_metrics_enabled = true
+    detailed_metrics_enabled = !local.is_lean
     throttling_burst_limit   = var.api_throttle.burst
     throttling_rate_limit    = var.api_throttle.rate
   }
@@ -110,7 +114,7 @@ resource "aws_apigatewayv2_stage" "main" {
 
     content {
       route_key                = route_settings.value.route_key
-      detailed_metrics_enabled = true
+      detailed_metrics_enabled = !local.is_lean
       throttling_burst_limit   = 20
       throttling_rate_limit    = 10
     }

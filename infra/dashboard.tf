@@ -99,6 +99,8 @@ locals {
 }
 
 resource "aws_cloudwatch_dashboard" "main" {
+  count = local.is_lean ? 0 : 1
+
   dashboard_name = local.name
 
   dashboard_body = jsonencode({

@@ -18,6 +18,7 @@ module "ingest_api" {
   architecture       = var.architecture
   description        = "Takes posts over HTTP and puts them on Kinesis"
   kms_key_arn        = aws_kms_key.main.arn
+  log_level          = var.request_logs ? "INFO" : "WARN"
   log_retention_days = var.log_retention_days
   # The processor comes with the memory; what the function itself needs is a tenth of this.
   memory_mb = 256
@@ -31,6 +32,8 @@ module "ingest_api" {
     # API Gateway checks requests and tokens on the other routes; the health's is open to all, and must not lead strangers to the stream.
     DEEP_HEALTH     = contains(["iam", "jwt"], var.api_auth) ? "off" : "on"
     MODEL_DIR       = local.packaged_model
+    PACKING         = var.packing.form
+    PACKING_KEYS    = tostring(var.packing.partition_keys)
     PATIENCE_MS     = tostring(var.patience_s * 1000)
     STREAM_NAME     = aws_kinesis_stream.events.name
     STREAM_PATTERNS = "*"
@@ -108,6 +111,7 @@ module "stream_cleaner" {
 
   environment = {
     BUCKET_NAME = aws_s3_bucket.lake.id
+    METRICS     = local.is_lean ? "alarms" : "all"
     MODEL_DIR   = local.packaged_model
   }
 }

@@ -8,6 +8,8 @@ locals {
   api_keys_parameter     = "/${local.name}/api-keys"
   api_keys_parameter_arn = "arn:${local.partition}:ssm:${local.region}:${local.account_id}:parameter${local.api_keys_parameter}"
 
+  is_lean = var.monitoring == "lean"
+
   # The namespace of the functions' own metrics.
   metrics_namespace = "pinflow"
 

@@ -18,11 +18,11 @@ resource "aws_lambda_event_source_mapping" "stream_cleaner" {
   function_name    = module.stream_cleaner.name
   event_source_arn = aws_kinesis_stream.events.arn
 
-  # An event has at most 6 MB, whatever its number of records; a minute's wait makes one object of a quiet minute's rows.
+  # An event has at most 6 MB, whatever its number of records; the wait makes one object of a quiet minute's rows.
   batch_size                         = 10000
   bisect_batch_on_function_error     = true
   function_response_types            = ["ReportBatchItemFailures"]
-  maximum_batching_window_in_seconds = 60
+  maximum_batching_window_in_seconds = var.stream_batching_window_s
   # -1: until the record leaves the stream (https://docs.aws.amazon.com/lambda/latest/dg/services-kinesis-parameters.html).
   maximum_record_age_in_seconds = -1
   maximum_retry_attempts        = -1

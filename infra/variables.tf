@@ -189,6 +189,17 @@ variable "monthly_budget_usd" {
   }
 }
 
+variable "monitoring" {
+  type        = string
+  description = "\"full\", or \"lean\": only the alarms that say that a record is refused, unread, rejected, lost or counted twice; no dashboard, and only those metrics that these alarms look at. The log lines have all numbers in either case."
+  default     = "full"
+
+  validation {
+    condition     = contains(["full", "lean"], var.monitoring)
+    error_message = "Write monitoring as \"full\" or \"lean\"."
+  }
+}
+
 variable "name_prefix" {
   type        = string
   description = "Start of every name, so that an account holds more than one stack."
@@ -204,6 +215,25 @@ variable "package_directory" {
   type        = string
   description = "Folder of the packages that `make package` builds: <function>/bootstrap.zip."
   default     = "../target/lambda"
+}
+
+variable "packing" {
+  type = object({
+    form           = string
+    partition_keys = optional(number, 16)
+  })
+  description = "How ingest-api packs the rows of a request to /events that share a partition key into one record: form \"lines\" (a row a line), \"gzip\" (the same, compressed), or \"off\". Fewer keys pack better, more spread better: take 16 for each shard. A row's versions change their shard when this is changed."
+  default     = { form = "off" }
+
+  validation {
+    condition     = contains(["off", "lines", "gzip"], var.packing.form)
+    error_message = "Write packing.form as \"off\", \"lines\" or \"gzip\"."
+  }
+
+  validation {
+    condition     = var.packing.partition_keys >= 1 && var.packing.partition_keys <= 10000 && floor(var.packing.partition_keys) == var.packing.partition_keys
+    error_message = "Write packing.partition_keys as a whole number from 1 to 10000."
+  }
 }
 
 variable "patience_s" {
@@ -226,6 +256,12 @@ variable "quarantine_alarm_percent" {
     condition     = var.quarantine_alarm_percent > 0 && var.quarantine_alarm_percent < 100
     error_message = "Write quarantine_alarm_percent as a number between 0 and 100."
   }
+}
+
+variable "request_logs" {
+  type        = bool
+  description = "Whether each request has its lines in the logs of the API and of ingest-api. Without them, ingest-api logs only what goes wrong."
+  default     = true
 }
 
 variable "schedule_expression" {
@@ -258,6 +294,17 @@ variable "stage" {
   validation {
     condition     = can(regex("^([A-Za-z0-9_-]{1,128}|\\$default)$", var.stage))
     error_message = "Write stage with letters, digits, hyphens and underscores, such as \"Dev\", or as \"$default\"."
+  }
+}
+
+variable "stream_batching_window_s" {
+  type        = number
+  description = "Longest that records wait until stream-cleaner gets them, in seconds. Where they do not fill an event of 6 MB earlier, a longer wait makes fewer and larger objects."
+  default     = 60
+
+  validation {
+    condition     = var.stream_batching_window_s >= 0 && var.stream_batching_window_s <= 300 && floor(var.stream_batching_window_s) == var.stream_batching_window_s
+    error_message = "Write stream_batching_window_s as a whole number from 0 to 300."
   }
 }
 

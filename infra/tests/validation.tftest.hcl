@@ -235,6 +235,38 @@ run "requests_that_wait_fit_into_the_account" {
   }
 }
 
+run "monitoring_is_full_or_lean" {
+  command         = plan
+  expect_failures = [var.monitoring]
+  variables {
+    monitoring = "none"
+  }
+}
+
+run "rows_are_packed_in_a_known_form" {
+  command         = plan
+  expect_failures = [var.packing]
+  variables {
+    packing = { form = "zip" }
+  }
+}
+
+run "there_is_a_partition_key_for_packed_rows" {
+  command         = plan
+  expect_failures = [var.packing]
+  variables {
+    packing = { form = "lines", partition_keys = 0 }
+  }
+}
+
+run "records_wait_for_five_minutes_at_most" {
+  command         = plan
+  expect_failures = [var.stream_batching_window_s]
+  variables {
+    stream_batching_window_s = 301
+  }
+}
+
 run "a_request_waits_less_long_than_api_gateway" {
   command         = plan
   expect_failures = [var.patience_s]

@@ -23,6 +23,8 @@ run "each_function_gets_exactly_its_variables" {
     condition = module.ingest_api.environment == tomap({
       DEEP_HEALTH     = "off"
       MODEL_DIR       = "model"
+      PACKING         = "off"
+      PACKING_KEYS    = "16"
       PATIENCE_MS     = "3000"
       STREAM_NAME     = "pinflow-test-events"
       STREAM_PATTERNS = "*"
@@ -32,7 +34,7 @@ run "each_function_gets_exactly_its_variables" {
   }
 
   assert {
-    condition     = module.stream_cleaner.environment == tomap({ BUCKET_NAME = "lake", MODEL_DIR = "model" })
+    condition     = module.stream_cleaner.environment == tomap({ BUCKET_NAME = "lake", METRICS = "all", MODEL_DIR = "model" })
     error_message = "stream-cleaner gets other variables."
   }
 
@@ -304,6 +306,50 @@ run "each_alarm_tells_the_topic" {
   }
 }
 
+run "lean_monitoring_keeps_the_alarms_of_lost_records" {
+  variables {
+    monitoring = "lean"
+  }
+
+  assert {
+    condition     = toset(keys(merge(aws_cloudwatch_metric_alarm.main, aws_cloudwatch_metric_alarm.api_share))) == toset(local.lean_alarms)
+    error_message = "An alarm is on the list of the lean ones that there is not, or there is another."
+  }
+
+  assert {
+    condition     = length(aws_cloudwatch_dashboard.main) == 0 && !aws_apigatewayv2_stage.main.default_route_settings[0].detailed_metrics_enabled
+    error_message = "Lean monitoring has a dashboard, or metrics that no alarm looks at."
+  }
+
+  assert {
+    condition     = module.stream_cleaner.environment.METRICS == "alarms"
+    error_message = "stream-cleaner sends metrics that no alarm looks at."
+  }
+}
+
+run "a_busy_stack_packs_waits_longer_and_logs_less" {
+  variables {
+    packing                  = { form = "gzip", partition_keys = 32 }
+    request_logs             = false
+    stream_batching_window_s = 300
+  }
+
+  assert {
+    condition     = module.ingest_api.environment.PACKING == "gzip" && module.ingest_api.environment.PACKING_KEYS == "32"
+    error_message = "ingest-api does not pack as it is told."
+  }
+
+  assert {
+    condition     = aws_lambda_event_source_mapping.stream_cleaner.maximum_batching_window_in_seconds == 300
+    error_message = "stream-cleaner does not wait for larger batches."
+  }
+
+  assert {
+    condition     = module.ingest_api.log_level == "WARN" && module.stream_cleaner.log_level == "INFO" && length(aws_apigatewayv2_stage.main.access_log_settings) == 0
+    error_message = "A request has lines in a log, or a batch has none: its metrics are in them."
+  }
+}
+
 run "each_prefix_expires_when_it_should" {
   assert {
     condition     = { for rule in aws_s3_bucket_lifecycle_configuration.lake.rule : rule.id => rule.expiration[0].days if !contains(["archive", "leftovers"], rule.id) } == { athena = 7, quarantine = 365, replays = 90 }
@@ -436,7 +482,7 @@ run "two_stacks_share_no_name" {
   assert {
     condition = alltrue([for name in concat(
       [aws_kinesis_stream.events.name, aws_s3_bucket.lake.bucket, aws_sqs_queue.dead_letters.name, aws_sns_topic.alarms.name, aws_athena_workgroup.main.name],
-      [aws_iam_role.scheduler.name, aws_cloudwatch_dashboard.main.dashboard_name, aws_kms_alias.main.name, aws_cloudwatch_log_group.api.name],
+      [aws_iam_role.scheduler.name, aws_cloudwatch_dashboard.main[0].dashboard_name, aws_kms_alias.main.name, aws_cloudwatch_log_group.api.name],
       values(local.function_names),
     ) : strcontains(name, "pinflow-other")])
     error_message = "A name lacks the prefix."

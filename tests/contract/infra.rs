@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use cost::Monitoring;
+
 use crate::{names, read};
 
 /// The lines of a block at the top of a file, without its first and its last; `head` is how the first one begins.
@@ -230,10 +232,9 @@ fn the_bill_is_that_of_this_stack() {
     assert!(variable.contains(&format!("= {}\n", cost::stack::DAILY_BATCH_MEMORY_MB)));
     let alarms = read("infra/alarms.tf");
     let resources = alarms.matches("resource \"aws_cloudwatch_metric_alarm\"");
-    // Two of them make several alarms, that of the list and that of the shares of the API's requests; the list's own form of a
-    // function's alarm is none.
+    // Two of them make the alarms of a list; the list's own form of a function's alarm is none.
     let shares = alarms.matches("percent     = ").count();
-    let single = resources.count() - 3 + shares;
+    let single = resources.count() - 3;
     let listed = block(&alarms, "locals {").matches("description = ").count();
     // There is one of each of the two kinds of functions' alarms per function. An alarm is paid for by the metrics that it looks at: two for
     // one that compares.
@@ -243,12 +244,21 @@ fn the_bill_is_that_of_this_stack() {
             .count()
         - 1;
     let all = single + listed + 2 * names("functions").len() + compared;
-    #[expect(clippy::cast_precision_loss, reason = "a few alarms")]
-    let all = all as f64;
-    assert!(
-        (all - cost::stack::ALARM_METRICS).abs() < 0.5,
-        "{all} metrics"
-    );
+    // Of the lists, lean monitoring has these; of the others, each.
+    let lean = block(&alarms, "locals {");
+    let lean = lean.split("lean_alarms = [").nth(1).expect("the list");
+    let lean = lean.split(']').next().unwrap_or_default();
+    let lean_shares = ["api-errors", "api-refusals"].into_iter();
+    let lean_shares = lean_shares.filter(|name| lean.contains(name)).count();
+    let lean = single + 1 + lean.matches('"').count() / 2 + compared - shares + lean_shares;
+    for (alarms, billed) in [
+        (all, Monitoring::Full.alarm_metrics()),
+        (lean, Monitoring::Lean.alarm_metrics()),
+    ] {
+        #[expect(clippy::cast_precision_loss, reason = "a few alarms")]
+        let alarms = alarms as f64;
+        assert!((alarms - billed).abs() < 0.5, "{alarms} metrics");
+    }
     let lake = read("infra/lake.tf");
     for (line, days) in [
         ("  clean_days = ", cost::stack::CLEAN_DAYS),

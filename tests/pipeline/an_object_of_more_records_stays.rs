@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use event_model::{Clock, Kind};
 use lambda_runtime::{Context, LambdaEvent};
 use stream_cleaner::event::KinesisEvent;
-use stream_cleaner::{App, BatchSummary, Config};
+use stream_cleaner::{App, BatchSummary, Config, Metrics};
 
 use crate::support::TestStack;
 
@@ -60,7 +60,7 @@ async fn a_batch_of_fewer_records_between_the_same_bounds_takes_nothing_away() {
             (kept, 2 - kept),
             "{sequences:?}"
         );
-        assert_eq!(summary.to_emf().contains(r#""objects_kept":2"#), kept == 2);
+        assert_eq!(summary.to_emf(Metrics::All).contains(r#""objects_kept":2"#), kept == 2);
         let lake = stack.lake();
         assert_eq!(
             lake.clean[&Kind::named("user")].len(),

@@ -10,6 +10,7 @@ pub struct Metric {
     name: Cow<'static, str>,
     unit: &'static str,
     value: u64,
+    is_metric: bool,
 }
 
 impl Metric {
@@ -33,7 +34,22 @@ impl Metric {
             name: name.into(),
             unit,
             value,
+            is_metric: true,
         }
+    }
+
+    /// Makes it a number that only stands in the log line, where queries find it: CloudWatch bills each metric, and no member of a line.
+    #[must_use]
+    pub fn in_log_only(self) -> Self {
+        Self {
+            is_metric: false,
+            ..self
+        }
+    }
+
+    /// Returns the name.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 }
 
@@ -82,13 +98,16 @@ impl Source<'_> {
         };
         let names: Vec<Value> = metrics
             .iter()
+            .filter(|metric| metric.is_metric)
             .map(|metric| json!({"Name": metric.name, "Unit": metric.unit}))
             .collect();
         let mut line = Map::new();
-        line.insert("_aws".to_owned(), json!({
-            "Timestamp": self.at_ms,
-            "CloudWatchMetrics": [{"Namespace": "pinflow", "Dimensions": [dimensions], "Metrics": names}],
-        }));
+        if !names.is_empty() {
+            line.insert("_aws".to_owned(), json!({
+                "Timestamp": self.at_ms,
+                "CloudWatchMetrics": [{"Namespace": "pinflow", "Dimensions": [dimensions], "Metrics": names}],
+            }));
+        }
         line.insert("function".to_owned(), json!(function));
         if let Some(table) = table {
             line.insert("table".to_owned(), json!(table));

@@ -35,7 +35,7 @@ pub struct Config {
     /// health's route is open to all, and only who may post may ask the stream.
     pub deep_health: bool,
     /// Whether and how the rows of a request to the native route are packed into records (`PACKING`: `off`, the default, `lines` or `gzip`;
-    /// `PACKING_KEYS`: the partition keys of a table, 1 to 10000, default 64).
+    /// `PACKING_KEYS`: the partition keys of a table, 1 to 10000, default 16).
     pub packing: Option<Packing>,
     /// The tables, of the folder `MODEL_DIR`, or `model` beside the program.
     pub model: Arc<Model>,

@@ -30,9 +30,8 @@ pub struct Packing {
 }
 
 impl Packing {
-    /// The number of partition keys where nothing else is said: some ten for each of the four shards that an on-demand stream begins with, and few
-    /// enough for the 500 rows of a full request to share them.
-    pub const DEFAULT_PARTITION_KEYS: NonZeroU16 = NonZeroU16::new(64).unwrap();
+    /// The number of partition keys where nothing else is said: 500 rows of 700 bytes, a full request, make 16 records of a unit of 25 KB each.
+    pub const DEFAULT_PARTITION_KEYS: NonZeroU16 = NonZeroU16::new(16).unwrap();
 
     fn max_bytes(self) -> usize {
         if self.is_compressed {

@@ -8,7 +8,7 @@ mod handler;
 mod payload;
 mod summary;
 
-pub use config::Config;
+pub use config::{Config, Metrics};
 pub use error::CleanerError;
 pub use handler::{App, Publish, timeouts};
 pub use payload::{Payload, TakesPayload};

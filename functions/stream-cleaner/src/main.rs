@@ -26,8 +26,9 @@ async fn main() -> Result<(), Error> {
     )]
     let clock = Clock::new(SystemTime::now);
     // CloudWatch makes metrics of the lines on standard output that are in its embedded metric format.
-    let publish = Arc::new(|summary: &BatchSummary| {
-        let _ = writeln!(std::io::stdout(), "{}", summary.to_emf());
+    let metrics = config.metrics;
+    let publish = Arc::new(move |summary: &BatchSummary| {
+        let _ = writeln!(std::io::stdout(), "{}", summary.to_emf(metrics));
     });
     let s3 = aws_sdk_s3::config::Builder::from(&aws).timeout_config(timeouts());
     let s3 = aws_sdk_s3::Client::from_conf(s3.build());

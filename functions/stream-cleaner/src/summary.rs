@@ -3,7 +3,11 @@
 use cleaning::Tally;
 use emf::Metric;
 
+use crate::Metrics;
 use crate::batch::{Contents, PreparedBatch, PreparedObject, Record};
+
+/// The metrics that alarms look at.
+const ALARM_METRICS: [&str; 3] = ["user_records_in", "rejected", "objects_failed"];
 
 /// What one invocation did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -83,8 +87,9 @@ impl BatchSummary {
 
     /// Returns the summary as lines in CloudWatch's embedded metric format: one, and one for each table that got rows.
     ///
+    /// With [`Metrics::Alarms`], only what alarms look at is a metric; the other numbers stand in the same lines.
     /// A code or a rule that did not occur has no metric: CloudWatch bills each metric by the hours in which it has data.
-    pub fn to_emf(&self) -> String {
+    pub fn to_emf(&self, wanted: Metrics) -> String {
         let rejected = self.tally.rejected.iter();
         let mut metrics = vec![
             Metric::count("records_in", self.records),
@@ -112,6 +117,14 @@ impl BatchSummary {
         if self.objects_failed > 0 {
             metrics.push(Metric::count("objects_failed", self.objects_failed));
         }
+        let chosen = |metric: Metric| {
+            if wanted == Metrics::All || ALARM_METRICS.contains(&metric.name()) {
+                metric
+            } else {
+                metric.in_log_only()
+            }
+        };
+        let metrics: Vec<_> = metrics.into_iter().map(chosen).collect();
         let source = emf::Source {
             deployed: &self.function,
             package: env!("CARGO_PKG_NAME"),
@@ -119,7 +132,7 @@ impl BatchSummary {
         };
         let mut lines = source.lines(&metrics);
         for (kind, &rows) in &self.tally.rows {
-            let rows = [Metric::count("rows", rows)];
+            let rows = [chosen(Metric::count("rows", rows))];
             lines.push('\n');
             lines += &source.lines_of_table(kind.as_str(), &rows);
         }

@@ -29,10 +29,10 @@ resource "aws_lambda_function" "main" {
   }
 
   logging_config {
-    application_log_level = "INFO"
+    application_log_level = var.log_level
     log_format            = "JSON"
     log_group             = aws_cloudwatch_log_group.main.name
-    system_log_level      = "INFO"
+    system_log_level      = var.log_level
   }
 
   tracing_config {

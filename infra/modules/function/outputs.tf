@@ -22,3 +22,8 @@ output "reserved_concurrency" {
   description = "Executions that no other function can take; -1 for none."
   value       = aws_lambda_function.main.reserved_concurrent_executions
 }
+
+output "log_level" {
+  description = "Least severe lines that are kept of its logs."
+  value       = aws_lambda_function.main.logging_config[0].application_log_level
+}

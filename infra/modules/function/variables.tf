@@ -34,6 +34,17 @@ variable "kms_key_arn" {
   description = "Key that the logs are encrypted with."
 }
 
+variable "log_level" {
+  type        = string
+  description = "Least severe lines that are kept of the function's own log and of Lambda's."
+  default     = "INFO"
+
+  validation {
+    condition     = contains(["INFO", "WARN"], var.log_level)
+    error_message = "Write log_level as \"INFO\" or \"WARN\"."
+  }
+}
+
 variable "log_retention_days" {
   type        = number
   description = "Days that the logs are kept."

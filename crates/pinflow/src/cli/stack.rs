@@ -44,7 +44,7 @@ pub(crate) struct LocalOptions {
     // The key, of at least 16 characters, that the API asks for. Without one, it is open.
     #[command(flatten)]
     pub(crate) key: KeyOptions,
-    /// Pack the rows that share a request to /events and one of 64 partition keys into one record, as PACKING does of ingest-api
+    /// Pack the rows that share a request to /events and one of 16 partition keys into one record, as PACKING of ingest-api does
     #[arg(long, value_enum)]
     pub(crate) packing: Option<PackingName>,
     /// Run the daily batch at this time of each day (UTC), as 06:00, for the day before

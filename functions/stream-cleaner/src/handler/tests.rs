@@ -182,7 +182,7 @@ async fn a_batch_of_which_nothing_is_written_is_retried_whole() {
     assert_eq!(failures(&response), ["11"]);
     let summary = summaries.lock().unwrap().remove(0);
     assert_eq!((summary.objects, summary.objects_failed), (0, 2));
-    assert!(summary.to_emf().contains("\"objects_failed\":2"));
+    assert!(summary.to_emf(Metrics::All).contains("\"objects_failed\":2"));
 }
 
 #[tokio::test]
@@ -215,11 +215,31 @@ async fn the_metrics_line_is_in_the_embedded_metric_format() {
     let mut summary = summaries.lock().unwrap().remove(0);
     summary.bytes_written = 2048;
     let lines: Vec<serde_json::Value> = summary
-        .to_emf()
+        .to_emf(Metrics::All)
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
     insta::assert_snapshot!(serde_json::to_string_pretty(&lines).unwrap());
+
+    // With fewer metrics, the lines have the same numbers.
+    let few = summary.to_emf(Metrics::Alarms);
+    let few: Vec<serde_json::Value> = few
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let members = |lines: &[serde_json::Value]| -> Vec<serde_json::Value> {
+        let lines = lines.iter().cloned().map(|mut line| {
+            line.as_object_mut().unwrap().remove("_aws");
+            line
+        });
+        lines.collect()
+    };
+    assert_eq!(members(&few), members(&lines));
+    assert_eq!(
+        few[0]["_aws"]["CloudWatchMetrics"][0]["Metrics"],
+        json!([{"Name": "user_records_in", "Unit": "Count"}, {"Name": "rejected", "Unit": "Count"}])
+    );
+    assert!(few[1..].iter().all(|line| line.get("_aws").is_none()));
 }
 
 /// What each sample event comes to: rows, rejected records, objects.
