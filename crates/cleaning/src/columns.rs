@@ -88,6 +88,19 @@ impl<'u, C: Changes> Columns<'_, 'u, '_, C> {
         }
         match cells {
             ColumnBuilder::Text(cells) => {
+                if let Some((field, text)) = self.plain_text(column) {
+                    let rule = says_nothing(column, text);
+                    if rule.is_none() && !is_too_long(column, text) {
+                        cells.append_value(text);
+                        return true;
+                    }
+                    cells.append_null();
+                    let _: Option<()> = match rule {
+                        Some(rule) => self.null(rule, field),
+                        None => self.unreadable(Rule::TextTooLong, field),
+                    };
+                    return false;
+                }
                 let text = match column.data_type {
                     ColumnType::Json => self.first_of(column, Self::json),
                     _ if column.is_joined => self.joined(column),
@@ -121,6 +134,17 @@ impl<'u, C: Changes> Columns<'_, 'u, '_, C> {
                 point.is_some()
             }
         }
+    }
+
+    /// Returns the text of a column that is one field as it is, and a string without escapes: what most cells are.
+    #[inline]
+    fn plain_text(&self, column: &'u Column) -> Option<(FieldId, &'u str)> {
+        let (&[field], None) = (column.inputs.as_slice(), column.own) else {
+            return None;
+        };
+        let is_plain = column.data_type == ColumnType::Text && column.strip_prefix.is_none();
+        let member = self.fields.member(field).filter(|_| is_plain)?;
+        Some((field, member.plain_text()?))
     }
 
     /// Reads a column from the first of its fields that is readable; what the others hold is kept.
@@ -202,12 +226,16 @@ impl<'u, C: Changes> Columns<'_, 'u, '_, C> {
         field: FieldId,
         most: Option<usize>,
     ) -> Option<Cow<'u, str>> {
-        let text = match self.fields.value(field) {
-            Value::Text(text) => text.decode(),
-            Value::Number(spelling) => Cow::Borrowed(spelling),
-            Value::Bool(true) => Cow::Borrowed("true"),
-            Value::Bool(false) => Cow::Borrowed("false"),
-            Value::Null | Value::Array(_) | Value::Object(_) => return None,
+        let member = self.fields.member(field)?;
+        let text = match member.plain_text() {
+            Some(text) => Cow::Borrowed(text),
+            None => match member.value() {
+                Value::Text(text) => text.decode(),
+                Value::Number(spelling) => Cow::Borrowed(spelling),
+                Value::Bool(true) => Cow::Borrowed("true"),
+                Value::Bool(false) => Cow::Borrowed("false"),
+                Value::Null | Value::Array(_) | Value::Object(_) => return None,
+            },
         };
         if let Some(rule) = says_nothing(column, &text) {
             return self.null(rule, field);
@@ -248,7 +276,7 @@ impl<'u, C: Changes> Columns<'_, 'u, '_, C> {
                 continue;
             };
             joined = Some(match joined {
-                Some(joined) => Cow::Owned(format!("{joined} {part}")),
+                Some(joined) => Cow::Owned([&joined, " ", &*part].concat()),
                 None => part,
             });
         }
@@ -288,8 +316,13 @@ impl<'u, C: Changes> Columns<'_, 'u, '_, C> {
     }
 
     /// The spelling of a number; text that says nothing becomes null here.
+    #[inline]
     fn number(&mut self, column: &Column, field: FieldId) -> Option<Cow<'u, str>> {
-        let value = self.fields.value(field);
+        let member = self.fields.member(field)?;
+        if let Some(spelling) = member.number().filter(|_| column.null_if.is_empty()) {
+            return Some(Cow::Borrowed(spelling));
+        }
+        let value = member.value();
         let Some(spelling) = number::spelling(&value) else {
             return if value == Value::Null {
                 None
@@ -380,6 +413,15 @@ impl<'u, C: Changes> Columns<'_, 'u, '_, C> {
 
     /// Microseconds since 1970-01-01 UTC.
     fn timestamp(&mut self, column: &'u Column, field: FieldId) -> Option<i64> {
+        if let Some(text) = self.fields.member(field)?.plain_text()
+            && column.null_if.is_empty()
+            && column.max_length.is_none()
+            && column.epoch.is_none()
+            && let Some(time) = timestamp::parse(text)
+            && time.is_exact
+        {
+            return Some(time.micros);
+        }
         let text = self.text(column, field)?;
         let time = match column.epoch {
             Some(epoch) => from_epoch(text.trim(), epoch).or_else(|| timestamp::parse(text.trim())),
@@ -479,6 +521,10 @@ impl<'u, C: Changes> Columns<'_, 'u, '_, C> {
             _ => None,
         }
     }
+}
+
+fn is_too_long(column: &Column, text: &str) -> bool {
+    column.max_length.is_some_and(|most| is_longer(text, most))
 }
 
 fn null(cells: &mut ColumnBuilder) {

@@ -64,7 +64,7 @@ pub(crate) fn log_message(text: &str) -> Option<LogMessage<'_>> {
     let mut members = Members::open(text)?;
     let (mut kind, mut events) = (None, None);
     while let Some(member) = members.next_member().ok()? {
-        match (&*member.name.decode(), member.value) {
+        match (&*member.name().decode(), member.value()) {
             ("messageType", Value::Text(text)) => kind = Some(text.decode()),
             ("logEvents", Value::Array(array)) => events = Some(array),
             _ => {}
@@ -87,7 +87,7 @@ fn messages(events: &str) -> Option<Vec<Cow<'_, str>>> {
         let mut members = Members::open(event)?;
         let mut message = None;
         while let Some(member) = members.next_member().ok()? {
-            if let ("message", Value::Text(text)) = (&*member.name.decode(), member.value) {
+            if let ("message", Value::Text(text)) = (&*member.name().decode(), member.value()) {
                 message = Some(text.decode());
             }
         }

@@ -16,7 +16,7 @@ pub(crate) fn object<'m, 'a: 'm>(
     mended: impl Fn(&'m str) -> Cow<'m, str>,
 ) -> Option<String> {
     let mut members: Vec<(Cow<'m, str>, &'m Member<'a>)> = members
-        .map(|member| (member.name.decode(), member))
+        .map(|member| (member.name().decode(), member))
         .collect();
     if members.is_empty() {
         return None;
@@ -28,7 +28,7 @@ pub(crate) fn object<'m, 'a: 'm>(
             continue;
         };
         for (name, member) in earlier.iter().filter(|(_, member)| member.raw != last.raw) {
-            unread.keep_unknown(name.clone(), &member.value, member.raw);
+            unread.keep_unknown(name.clone(), &member.value(), member.raw);
         }
         json.push(if json.is_empty() { '{' } else { ',' });
         push_string(&mut json, name);

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use event_model::{Declared, KeyValue, PartitionKey};
-use json_reader::{Elements, Member, Members, Text, Value};
+use json_reader::{Elements, Lead, Member, Members, SyntaxError, Value};
 use model::{ColumnType, FieldId, FieldSet, Model, Role, Table};
 
 use crate::unread::{UNREAD, Unread};
@@ -14,13 +14,65 @@ use crate::{Rejection, RejectionCode, extra};
 #[derive(Debug)]
 pub(crate) struct FieldReader {
     model: Arc<Model>,
-    /// The field that came after each field the last time, and the one that came first.
-    next: Vec<Option<FieldId>>,
+    /// What was read at each place: first of all, behind a field that no table knows, and behind each field.
+    next: Vec<Followers>,
     /// Room of the row before.
     members: Vec<Member<'static>>,
     /// For each field, the place of its member behind the first one of the row; 0 for none. It is small, because it is emptied for each row.
     slots: Vec<usize>,
     set: FieldSet,
+}
+
+/// Fields that rows had at one place, and what led to them. Rows of several tables are mixed, and each table's rows are alike.
+#[derive(Clone, Debug, Default)]
+struct Followers {
+    known: Vec<(FieldId, Lead)>,
+    /// The one that is replaced next.
+    oldest: usize,
+}
+
+/// Fields that are kept of a place.
+const FOLLOWERS_MAX: usize = 4;
+
+/// What is next in a row.
+enum Next {
+    Field(FieldId),
+    /// A member that no table has a field for.
+    Unknown,
+    End,
+}
+
+/// The place of the first member, and of one behind a field that no table knows.
+const FIRST: usize = 0;
+const BEHIND_UNKNOWN: usize = 1;
+
+impl Followers {
+    /// Reads the next member, if it is one of the known ones.
+    #[inline]
+    fn read<'a>(
+        &self,
+        members: &mut Members<'a>,
+        member: &mut Member<'a>,
+    ) -> Result<Option<FieldId>, SyntaxError> {
+        for (field, lead) in &self.known {
+            if members.read_behind(lead, member)? {
+                return Ok(Some(*field));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Returns the room of a field that is to be known from now on.
+    fn room(&mut self, field: FieldId) -> Option<&mut Lead> {
+        if self.known.len() < FOLLOWERS_MAX {
+            self.known.push((field, Lead::default()));
+            return self.known.last_mut().map(|(_, lead)| lead);
+        }
+        let (known, lead) = self.known.get_mut(self.oldest)?;
+        self.oldest = (self.oldest + 1) % FOLLOWERS_MAX;
+        *known = field;
+        Some(lead)
+    }
 }
 
 /// A row's fields as posted. If a name is repeated, the last value counts, as in every JSON reader in wide use.
@@ -36,12 +88,14 @@ pub(crate) struct Fields<'r, 'a> {
     /// What the row has under the name of `_unread`.
     unread: Vec<Member<'a>>,
     lone_surrogates: u32,
+    /// Whether a known field has an object or an array.
+    has_nested: bool,
 }
 
 impl FieldReader {
     pub(crate) fn new(model: Arc<Model>) -> Self {
         Self {
-            next: vec![None; model.fields().count() + 1],
+            next: vec![Followers::default(); BEHIND_UNKNOWN + 1 + model.fields().count()],
             members: Vec::new(),
             slots: vec![0; model.fields().count()],
             set: FieldSet::default(),
@@ -86,64 +140,104 @@ impl FieldReader {
             repeated: Vec::new(),
             unread: Vec::new(),
             lone_surrogates: 0,
+            has_nested: false,
         };
-        let mut last = None;
-        while let Some(member) = members.next_member().map_err(not_json)? {
-            last = fields.add(member, last);
+        let mut place = FIRST;
+        loop {
+            // It is read where it stays: to copy it would wait for what was just written.
+            let member = fields.members.push_mut(Member::NOTHING);
+            let next = fields.reader.next_member(&mut members, place, member);
+            match next.map_err(not_json)? {
+                Next::Field(field) => {
+                    place = BEHIND_UNKNOWN + 1 + field.place();
+                    fields.add_last(field);
+                }
+                Next::Unknown => {
+                    place = BEHIND_UNKNOWN;
+                    fields.put_last_aside();
+                }
+                Next::End => break,
+            }
         }
+        fields.members.pop();
         fields.lone_surrogates = members.lone_surrogates();
         Ok(fields)
     }
 
-    /// Returns the field of this name; `last` is the field before.
-    fn find(&mut self, name: &Text<'_>, last: Option<FieldId>) -> Option<FieldId> {
-        let fields = self.model.fields();
-        let after = self.next.get_mut(last.map_or(0, |last| last.place() + 1))?;
-        if let Some(expected) = *after
-            && fields.name(expected) == name.raw()
-        {
-            return Some(expected);
+    /// Reads the next member, and finds its field, if it is a known one.
+    #[inline]
+    fn next_member<'a>(
+        &mut self,
+        members: &mut Members<'a>,
+        place: usize,
+        member: &mut Member<'a>,
+    ) -> Result<Next, SyntaxError> {
+        match self.next.get(place) {
+            Some(followers) => match followers.read(members, member)? {
+                Some(field) => Ok(Next::Field(field)),
+                None => self.other_member(members, place, member),
+            },
+            None => self.other_member(members, place, member),
         }
-        let found = fields.find(&name.decode())?;
-        *after = Some(found);
-        Some(found)
+    }
+
+    /// Reads a member that no row before had at this place.
+    #[cold]
+    fn other_member<'a>(
+        &mut self,
+        members: &mut Members<'a>,
+        place: usize,
+        member: &mut Member<'a>,
+    ) -> Result<Next, SyntaxError> {
+        let from = members.offset();
+        let Some(next) = members.next_member()? else {
+            return Ok(Next::End);
+        };
+        *member = next;
+        let Some(field) = self.model.fields().find(&member.name().decode()) else {
+            return Ok(Next::Unknown);
+        };
+        let followers = self.next.get_mut(place);
+        if let Some(lead) = followers.and_then(|followers| followers.room(field)) {
+            members.note(from, member, lead);
+        }
+        Ok(Next::Field(field))
     }
 }
-
-/// Stands for a member where there is none.
-const NOTHING: Member<'static> = Member {
-    name: Text::EMPTY,
-    value: Value::Null,
-    raw: "",
-};
 
 impl Drop for Fields<'_, '_> {
     fn drop(&mut self) {
         // The room is for the next row; what was in it is gone.
         self.members.clear();
         let room = std::mem::take(&mut self.members);
-        self.reader.members = room.into_iter().map(|_| NOTHING).collect();
+        self.reader.members = room.into_iter().map(|_| Member::NOTHING).collect();
     }
 }
 
 impl<'a> Fields<'_, 'a> {
-    /// Adds a member, and returns its field if it is a known one.
-    fn add(&mut self, member: Member<'a>, last: Option<FieldId>) -> Option<FieldId> {
-        let Some(field) = self.reader.find(&member.name, last) else {
-            if member.name.decode() == UNREAD {
-                self.unread.push(member);
-            } else {
-                self.unknown.push(member);
-            }
-            return None;
-        };
+    /// Notes that the last member is that of a field.
+    #[inline]
+    fn add_last(&mut self, field: FieldId) {
         match self.member(field) {
             Some(earlier) => self.repeated.push((field, *earlier)),
             None => self.reader.set.note(self.reader.model.fields(), field),
         }
-        self.members.push(member);
-        *self.reader.slots.get_mut(field.place())? = self.members.len();
-        Some(field)
+        self.has_nested |= self.members.last().is_some_and(Member::is_nested);
+        if let Some(slot) = self.reader.slots.get_mut(field.place()) {
+            *slot = self.members.len();
+        }
+    }
+
+    /// Puts the last member to those that no table has a field for.
+    fn put_last_aside(&mut self) {
+        let Some(member) = self.members.pop() else {
+            return;
+        };
+        if member.name().decode() == UNREAD {
+            self.unread.push(member);
+        } else {
+            self.unknown.push(member);
+        }
     }
 
     pub(crate) fn model(&self) -> &Arc<Model> {
@@ -156,8 +250,7 @@ impl<'a> Fields<'_, 'a> {
 
     /// Returns the value posted for `field`, null when there is none.
     pub(crate) fn value(&self, field: FieldId) -> Value<'a> {
-        self.member(field)
-            .map_or(Value::Null, |member| member.value)
+        self.member(field).map_or(Value::Null, Member::value)
     }
 
     /// Returns the value posted for `field` as it is spelled in the text.
@@ -170,7 +263,9 @@ impl<'a> Fields<'_, 'a> {
         self.member(field).is_some()
     }
 
-    fn member(&self, field: FieldId) -> Option<&Member<'a>> {
+    /// Returns the member posted for `field`.
+    #[inline]
+    pub(crate) fn member(&self, field: FieldId) -> Option<&Member<'a>> {
         let place = self.reader.slots.get(field.place())?.checked_sub(1)?;
         self.members.get(place)
     }
@@ -237,6 +332,9 @@ impl<'a> Fields<'_, 'a> {
 
     /// Rejects a row that has an object or an array where a scalar belongs.
     pub(crate) fn check_types(&self, table: &Table) -> Result<(), Rejection> {
+        if !self.has_nested {
+            return Ok(());
+        }
         for column in &table.columns {
             for &field in column.inputs.iter().chain(&column.own) {
                 let is_fine = match self.value(field) {
@@ -269,7 +367,7 @@ impl<'a> Fields<'_, 'a> {
         for &(field, member) in &self.repeated {
             if member.raw != self.raw(field) {
                 let model = self.model();
-                unread.keep(model, place, field, &member.value, member.raw);
+                unread.keep(model, place, field, &member.value(), member.raw);
             }
         }
     }

@@ -63,12 +63,12 @@ impl<'a> Unread<'a> {
 
     /// Keeps what a clean row had in `_unread`, so that cleaning it again changes nothing.
     pub(crate) fn carry(&mut self, member: &Member<'a>) {
-        let Value::Object(object) = member.value else {
-            return self.keep_unknown(Cow::Borrowed(UNREAD), &member.value, member.raw);
+        let Value::Object(object) = member.value() else {
+            return self.keep_unknown(Cow::Borrowed(UNREAD), &member.value(), member.raw);
         };
         let mut members = Members::open(object);
         while let Some(Ok(Some(member))) = members.as_mut().map(Members::next_member) {
-            self.values.push((member.name.decode(), member.raw));
+            self.values.push((member.name().decode(), member.raw));
             self.carried += 1;
         }
     }

@@ -6,8 +6,11 @@ mod reader;
 mod text;
 mod value;
 
+use std::ops::Range;
+
 use reader::{Reader, State};
 pub use text::{Text, push_string, replace_lone_surrogates, without_byte_order_mark};
+use value::Tag;
 pub use value::{MAX_DEPTH, Member, SyntaxError, Value};
 
 /// Reads a whole text as one value; white space around it is skipped.
@@ -23,6 +26,17 @@ pub fn parse(text: &str) -> Result<Value<'_>, SyntaxError> {
 pub struct Members<'a> {
     reader: Reader<'a>,
     state: State,
+    /// Offset behind the brace.
+    first: usize,
+}
+
+/// What led to the value of a member: a comma, its name, a colon, and blanks. Objects of one writer have the same ones.
+#[derive(Clone, Debug, Default)]
+pub struct Lead {
+    /// Empty where nothing is known.
+    text: String,
+    name: Range<usize>,
+    is_first: bool,
 }
 
 impl<'a> Members<'a> {
@@ -38,7 +52,8 @@ impl<'a> Members<'a> {
 
     fn opened(mut reader: Reader<'a>) -> Option<Self> {
         reader.skip_space();
-        reader.eat(b'{').then_some(Self {
+        reader.eat(b'{').then(|| Self {
+            first: reader.offset(),
             reader,
             state: State::First,
         })
@@ -52,13 +67,66 @@ impl<'a> Members<'a> {
         if self.reader.peek() != Some(b'"') {
             return Err(self.reader.error("a name in double quotes"));
         }
-        let name = self.reader.text()?;
+        let from = self.reader.offset() + 1;
+        let is_name_escaped = self.reader.text()? == Tag::EscapedText;
+        let name = self.reader.text_from(from, self.reader.offset() - 1);
         self.reader.skip_space();
         if !self.reader.eat(b':') {
             return Err(self.reader.error("`:`"));
         }
-        let (value, raw) = self.reader.value()?;
-        Ok(Some(Member { name, value, raw }))
+        let (tag, raw) = self.reader.tagged()?;
+        Ok(Some(Member {
+            raw,
+            name,
+            is_name_escaped,
+            tag,
+        }))
+    }
+
+    /// Returns where the next member is looked for: how many bytes were read.
+    pub fn offset(&self) -> usize {
+        self.reader.offset()
+    }
+
+    /// Notes what stands between `from`, the [`offset`](Self::offset) in front of a member that was read, and its value.
+    pub fn note(&self, from: usize, member: &Member<'a>, lead: &mut Lead) {
+        let value = self.reader.offset() - member.raw.len();
+        lead.text.clear();
+        if member.is_name_escaped {
+            return;
+        }
+        let text = self.reader.text_from(from, value);
+        lead.text.push_str(text);
+        lead.is_first = from == self.first;
+        // The name's quote is the first one: before it are blanks and a comma.
+        let start = text.find('"').map_or(0, |quote| quote + 1);
+        lead.name = start..start + member.name.len();
+    }
+
+    /// Reads the next member into `member` if the same leads to it as did to another one, which is told by comparing bytes; false, and
+    /// nothing is read, if it is something else.
+    pub fn read_behind(
+        &mut self,
+        lead: &Lead,
+        member: &mut Member<'a>,
+    ) -> Result<bool, SyntaxError> {
+        let from = self.reader.offset();
+        let is_alike = (self.state == State::First) == lead.is_first
+            && self.state != State::Ended
+            && self.reader.pass(&lead.text);
+        if !is_alike {
+            return Ok(false);
+        }
+        self.state = State::Later;
+        member.name = self
+            .reader
+            .text_from(from + lead.name.start, from + lead.name.end);
+        member.is_name_escaped = false;
+        self.reader.skip_space();
+        let from = self.reader.offset();
+        member.tag = self.reader.scan()?;
+        member.raw = self.reader.text_from(from, self.reader.offset());
+        Ok(true)
     }
 
     /// Returns how many escapes so far were half of a surrogate pair alone; [`Text::decode`] reads each as U+FFFD.

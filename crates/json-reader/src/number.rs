@@ -44,8 +44,48 @@ pub fn scaled(text: &str, digits: u8) -> Option<i128> {
 
 /// Reads a finite number, rounded to the nearest double. `None` when it is not a number or overflows.
 pub fn float(text: &str) -> Option<f64> {
+    if let Some(value) = short_float(text) {
+        return Some(value);
+    }
     Decimal::parse(text)?;
     text.parse().ok().filter(|value: &f64| value.is_finite())
+}
+
+/// Reads a number of at most 15 digits without an exponent, as most are: such a whole number and such a power of ten are doubles, and so their
+/// quotient is the nearest one to the number (Clinger, How to read floating point numbers accurately, 1990).
+fn short_float(text: &str) -> Option<f64> {
+    const POWERS: [f64; 16] = [
+        1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+    ];
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    if digits.len() > 16 {
+        return None;
+    }
+    let (mut value, mut point) = (0_i64, None);
+    for (place, byte) in digits.bytes().enumerate() {
+        match byte {
+            b'0'..=b'9' => value = value * 10 + i64::from(byte - b'0'),
+            b'.' if point.is_none() && place > 0 => point = Some(place),
+            _ => return None,
+        }
+    }
+    let behind = point.map_or(Some(0), |point| {
+        Some(digits.len() - point - 1).filter(|behind| *behind > 0)
+    })?;
+    let has_digit = digits.len() > usize::from(point.is_some());
+    if !has_digit || digits.len() - usize::from(point.is_some()) > 15 {
+        return None;
+    }
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "15 digits are fewer than 53 bits"
+    )]
+    let value = value as f64 / POWERS.get(behind)?;
+    Some(if digits.len() < text.len() {
+        -value
+    } else {
+        value
+    })
 }
 
 /// Returns `whole.fraction` times ten to the `exponent`, when that is a whole number that fits 128 bits.
@@ -168,7 +208,10 @@ mod tests {
     fn floats_are_finite_decimals() {
         assert_eq!(float("-89.9787"), Some(-89.9787));
         assert_eq!(float("1e-400"), Some(0.0));
-        for text in ["NaN", "inf", "infinity", "1e400", "1_0", "", "."] {
+        assert_eq!(float("-0.0").map(f64::to_bits), Some((-0.0_f64).to_bits()));
+        for text in [
+            "NaN", "inf", "infinity", "1e400", "1_0", "", ".", "-", "1.", ".5", "1.2.3", "--1",
+        ] {
             assert_eq!(float(text), None, "{text}");
         }
     }
@@ -177,6 +220,11 @@ mod tests {
         #[test]
         fn every_integer_reads_back(value in any::<i64>()) {
             prop_assert_eq!(integer(&value.to_string()), Some(value));
+        }
+
+        #[test]
+        fn short_numbers_are_the_nearest_doubles(text in "-?[0-9]{1,16}(\\.[0-9]{1,15})?") {
+            prop_assert_eq!(float(&text).map(f64::to_bits), text.parse().ok().map(f64::to_bits));
         }
 
         #[test]

@@ -1,7 +1,7 @@
 //! The grammar, byte by byte; what it hands out is checked.
 
-use crate::text::{Text, hex4, low_surrogate, without_byte_order_mark};
-use crate::value::{MAX_DEPTH, SyntaxError, Value};
+use crate::text::{hex4, low_surrogate, without_byte_order_mark};
+use crate::value::{MAX_DEPTH, SyntaxError, Tag, Value};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
@@ -54,6 +54,18 @@ impl<'a> Reader<'a> {
     /// Moves forward to a place that is next to an ASCII byte.
     pub(super) fn move_to(&mut self, offset: usize) {
         self.at = offset.clamp(self.at, self.text.len());
+    }
+
+    /// Passes a text that is not empty, if it is next.
+    pub(super) fn pass(&mut self, text: &str) -> bool {
+        let is_there = !text.is_empty() && self.starts_with(text);
+        self.at += if is_there { text.len() } else { 0 };
+        is_there
+    }
+
+    /// Every place where this slices is next to an ASCII byte, so it is a character boundary.
+    pub(super) fn text_from(&self, from: usize, to: usize) -> &'a str {
+        self.text.get(from..to).unwrap_or_default()
     }
 
     fn starts_with(&self, word: &str) -> bool {
@@ -120,36 +132,37 @@ impl<'a> Reader<'a> {
         Ok(true)
     }
 
-    /// Every place where this slices is next to an ASCII byte, so it is a character boundary.
-    fn slice(&self, from: usize) -> &'a str {
-        self.text.get(from..self.at).unwrap_or_default()
-    }
-
     /// Reads one value and its text, white space before it skipped.
     pub(super) fn value(&mut self) -> Result<(Value<'a>, &'a str), SyntaxError> {
-        self.skip_space();
-        let from = self.at;
-        let value = match self.peek() {
-            Some(b'{') => {
-                self.skip_nested()?;
-                Value::Object(self.slice(from))
-            }
-            Some(b'[') => {
-                self.skip_nested()?;
-                Value::Array(self.slice(from))
-            }
-            _ => self.scalar()?,
-        };
-        Ok((value, self.slice(from)))
+        let (tag, raw) = self.tagged()?;
+        Ok((tag.value(raw), raw))
     }
 
-    fn scalar(&mut self) -> Result<Value<'a>, SyntaxError> {
+    /// Reads what one value is, and its text, white space before it skipped.
+    pub(super) fn tagged(&mut self) -> Result<(Tag, &'a str), SyntaxError> {
+        self.skip_space();
+        let from = self.at;
+        let tag = self.scan()?;
+        Ok((tag, self.text_from(from, self.at)))
+    }
+
+    /// Reads the value that starts here, and returns what it is.
+    pub(super) fn scan(&mut self) -> Result<Tag, SyntaxError> {
         match self.peek() {
-            Some(b'"') => self.text().map(Value::Text),
-            Some(b'-' | b'0'..=b'9') => self.number().map(Value::Number),
-            Some(b'n') => self.word("null", Value::Null),
-            Some(b't') => self.word("true", Value::Bool(true)),
-            Some(b'f') => self.word("false", Value::Bool(false)),
+            Some(b'{') => self.skip_nested().map(|()| Tag::Object),
+            Some(b'[') => self.skip_nested().map(|()| Tag::Array),
+            _ => self.scalar(),
+        }
+    }
+
+    #[inline]
+    fn scalar(&mut self) -> Result<Tag, SyntaxError> {
+        match self.peek() {
+            Some(b'"') => self.text(),
+            Some(b'-' | b'0'..=b'9') => self.number().map(|()| Tag::Number),
+            Some(b'n') => self.word("null", Tag::Null),
+            Some(b't') => self.word("true", Tag::True),
+            Some(b'f') => self.word("false", Tag::False),
             _ if self.starts_with("NaN") || self.starts_with("Infinity") => {
                 Err(self.error(NOT_A_NUMBER))
             }
@@ -157,16 +170,15 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn word(&mut self, word: &'static str, value: Value<'a>) -> Result<Value<'a>, SyntaxError> {
+    fn word(&mut self, word: &'static str, tag: Tag) -> Result<Tag, SyntaxError> {
         if !self.starts_with(word) {
             return Err(self.error("a value"));
         }
         self.at += word.len();
-        Ok(value)
+        Ok(tag)
     }
 
-    fn number(&mut self) -> Result<&'a str, SyntaxError> {
-        let from = self.at;
+    fn number(&mut self) -> Result<(), SyntaxError> {
         if self.starts_with("-Infinity") {
             return Err(self.error(NOT_A_NUMBER));
         }
@@ -181,7 +193,7 @@ impl<'a> Reader<'a> {
             let _ = self.eat(b'+') || self.eat(b'-');
             self.digits()?;
         }
-        Ok(self.slice(from))
+        Ok(())
     }
 
     fn digits(&mut self) -> Result<(), SyntaxError> {
@@ -197,20 +209,18 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads a string; the caller has seen its opening quote.
-    pub(super) fn text(&mut self) -> Result<Text<'a>, SyntaxError> {
+    pub(super) fn text(&mut self) -> Result<Tag, SyntaxError> {
         self.at += 1;
-        let from = self.at;
-        let mut is_escaped = false;
+        let mut tag = Tag::Text;
         loop {
             self.at += plain_prefix(self.bytes().get(self.at..).unwrap_or_default());
             match self.peek() {
                 Some(b'"') => {
-                    let raw = self.slice(from);
                     self.at += 1;
-                    return Ok(Text { raw, is_escaped });
+                    return Ok(tag);
                 }
                 Some(b'\\') => {
-                    is_escaped = true;
+                    tag = Tag::EscapedText;
                     self.escape()?;
                 }
                 Some(_) => return Err(self.error("an escaped control character")),
@@ -335,13 +345,16 @@ fn plain_prefix(bytes: &[u8]) -> usize {
     const ONES: u64 = u64::MAX / 255;
     const HIGH: u64 = ONES * 0x80;
     let has_zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;
-    let (chunks, rest) = bytes.as_chunks::<8>();
-    for (index, chunk) in chunks.iter().enumerate() {
+    let special_of = |chunk: &[u8; 8]| {
         let word = u64::from_le_bytes(*chunk);
         let control = word.wrapping_sub(ONES * 0x20) & !word & HIGH;
-        let special = control
+        control
             | has_zero(word ^ (ONES * u64::from(b'"')))
-            | has_zero(word ^ (ONES * u64::from(b'\\')));
+            | has_zero(word ^ (ONES * u64::from(b'\\')))
+    };
+    let (chunks, rest) = bytes.as_chunks::<8>();
+    for (index, chunk) in chunks.iter().enumerate() {
+        let special = special_of(chunk);
         if special != 0 {
             // A borrow may mark a byte above the first special one, never one below it.
             return index * 8 + special.trailing_zeros() as usize / 8;

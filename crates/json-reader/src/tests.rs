@@ -8,7 +8,7 @@ fn members(text: &str) -> Result<Vec<(String, String)>, SyntaxError> {
     let mut members = Members::open(text).expect("an object");
     let mut found = Vec::new();
     while let Some(member) = members.next_member()? {
-        found.push((member.name.decode().into_owned(), member.raw.to_owned()));
+        found.push((member.name().decode().into_owned(), member.raw.to_owned()));
     }
     Ok(found)
 }
@@ -93,7 +93,7 @@ fn half_of_a_surrogate_pair_is_read_as_the_replacement_character() {
         let row = format!(r#"{{"a":"{escaped}","b":[{{"c":"{escaped}"}}]}}"#);
         let mut members = Members::open(&row).unwrap();
         let member = members.next_member().unwrap().unwrap();
-        let Value::Text(text) = member.value else {
+        let Value::Text(text) = member.value() else {
             panic!()
         };
         assert_eq!(text.decode(), meant);
@@ -249,5 +249,122 @@ proptest! {
         let Value::Text(back) = parse(&json).unwrap() else { panic!() };
         prop_assert_eq!(back.decode(), text.as_str());
         prop_assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
+    }
+}
+
+/// What a text holds, or where it stops to be an object.
+type Read = Result<Vec<(String, String, bool)>, SyntaxError>;
+
+/// Reads an object as a reader does that knows other objects: by their leads where they are alike. Those of this one are noted.
+fn read_knowing(text: &str, leads: &mut Vec<Lead>) -> Read {
+    let mut members = Members::open(text).expect("an object");
+    let mut found = Vec::new();
+    'members: loop {
+        let mut member = Member::NOTHING;
+        let mut is_read = false;
+        for lead in &*leads {
+            if members.read_behind(lead, &mut member)? {
+                is_read = true;
+                break;
+            }
+        }
+        if !is_read {
+            let from = members.offset();
+            let Some(next) = members.next_member()? else {
+                break 'members;
+            };
+            member = next;
+            let mut lead = Lead::default();
+            members.note(from, &member, &mut lead);
+            leads.push(lead);
+        }
+        let name = member.name().decode().into_owned();
+        found.push((name, member.raw.to_owned(), member.is_nested()));
+    }
+    Ok(found)
+}
+
+fn read(text: &str) -> Read {
+    let mut members = Members::open(text).expect("an object");
+    let mut found = Vec::new();
+    while let Some(member) = members.next_member()? {
+        let is_nested = matches!(member.value(), Value::Array(_) | Value::Object(_));
+        let name = member.name().decode().into_owned();
+        found.push((name, member.raw.to_owned(), is_nested));
+    }
+    Ok(found)
+}
+
+/// Objects of few names and values, in any spelling, and damaged at some places.
+fn objects() -> impl Strategy<Value = Vec<String>> {
+    let space = || prop_oneof![4 => Just(""), 1 => Just(" "), 1 => Just("\n ")];
+    let name = prop_oneof![
+        Just(r#""a""#),
+        Just(r#""ab""#),
+        Just(r#""\u0061""#),
+        Just(r#""é""#),
+        Just(r#""""#),
+        Just(r#""a,\"b\":""#)
+    ];
+    let value = prop_oneof![
+        Just("1"),
+        Just("-0.5e3"),
+        Just("null"),
+        Just("true"),
+        Just(r#""x""#),
+        Just(r#""x\"y""#),
+        Just(r#"{"a":[1]}"#),
+        Just("[]"),
+        Just("tru"),
+        Just(r#""x"#),
+    ];
+    let member = (space(), name, space(), space(), value, space());
+    let member = member.prop_map(|(a, name, b, c, value, d)| format!("{a}{name}{b}:{c}{value}{d}"));
+    let comma = prop_oneof![12 => Just(","), 1 => Just(""), 1 => Just(",,"), 1 => Just("}")];
+    let members = proptest::collection::vec((member, comma), 0..5);
+    let end = prop_oneof![8 => Just("}"), 1 => Just(""), 1 => Just("}x"), 1 => Just(",}")];
+    let object = (members, end).prop_map(|(members, end)| {
+        let mut text = "{".to_owned();
+        for (place, (member, comma)) in members.iter().enumerate() {
+            text.push_str(if place > 0 { comma } else { "" });
+            text.push_str(member);
+        }
+        text + end
+    });
+    proptest::collection::vec(object, 1..6)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn what_is_known_of_other_objects_changes_nothing(objects in objects()) {
+        let mut leads = Vec::new();
+        for text in &objects {
+            prop_assert_eq!(read_knowing(text, &mut leads), read(text), "{}", text);
+        }
+    }
+
+    #[test]
+    fn a_plain_text_and_a_number_are_what_the_value_is(objects in objects()) {
+        for text in &objects {
+            let mut members = Members::open(text).unwrap();
+            while let Ok(Some(member)) = members.next_member() {
+                let value = member.value();
+                let plain = match value {
+                    Value::Text(text) => match text.decode() {
+                        Cow::Borrowed(plain) => Some(plain),
+                        Cow::Owned(_) => None,
+                    },
+                    _ => None,
+                };
+                prop_assert_eq!(member.plain_text(), plain);
+                let number = match value {
+                    Value::Number(number) => Some(number),
+                    _ => None,
+                };
+                prop_assert_eq!(member.number(), number);
+            }
+        }
     }
 }

@@ -137,6 +137,7 @@ impl Fields {
     }
 
     /// Returns a field's name.
+    #[inline]
     pub fn name(&self, field: FieldId) -> &str {
         self.names.get(field.place()).map_or("", String::as_str)
     }
@@ -152,6 +153,7 @@ impl Fields {
     }
 
     /// Returns what the table at this place does with a field.
+    #[inline]
     pub fn role(&self, table: usize, field: FieldId) -> Role {
         let roles = self.roles.get(table);
         let role = roles.and_then(|roles| roles.get(field.place()));
@@ -176,6 +178,7 @@ impl FieldSet {
 
     /// Notes that the row has a field. A clean column counts as the fields that it is made of, so that a clean row has as many as it was
     /// posted with.
+    #[inline]
     pub fn note(&mut self, fields: &Fields, field: FieldId) {
         self.has.push(field);
         for (word, bits) in fields.marks.get(field.place()).into_iter().flatten() {
@@ -186,6 +189,7 @@ impl FieldSet {
     }
 
     /// Returns the noted fields, in their order.
+    #[inline]
     pub fn noted(&self) -> &[FieldId] {
         &self.has
     }

@@ -78,7 +78,7 @@ impl Model {
 
     /// Returns the table that is called `name` and nothing else.
     pub fn named(&self, name: &str) -> Option<&Table> {
-        self.table(name.parse().ok()?)
+        self.tables.iter().find(|table| table.kind.as_str() == name)
     }
 
     /// Returns the kind that a topic, a stream or a client's partition key names.

@@ -233,8 +233,8 @@ pub(crate) fn records_member<'a>(
         .next_member()
         .map_err(|error| not_json("The body", text, error))?
     {
-        if names.contains(&&*member.name.decode()) {
-            set(&mut found, member.value, "The body", "records")?;
+        if names.contains(&&*member.name().decode()) {
+            set(&mut found, member.value(), "The body", "records")?;
         }
     }
     match found.unwrap_or(Value::Null) {

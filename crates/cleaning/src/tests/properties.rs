@@ -263,6 +263,33 @@ proptest! {
     }
 
     #[test]
+    fn the_rows_before_change_nothing(
+        rows in proptest::collection::vec((row(), declared(), 0..3_u8), 1..12),
+    ) {
+        let mut cleaner = Cleaner::new(Arc::clone(model()));
+        for (row, declared, style) in &rows {
+            let text = match style {
+                0 => row.to_string(),
+                1 => serde_json::to_string_pretty(row).unwrap(),
+                // As Python's json writes it.
+                _ => {
+                    let fields = row.as_object().unwrap().iter();
+                    let fields: Vec<_> = fields.map(|(name, value)| format!("{}: {value}", json!(name))).collect();
+                    format!("{{{}}}", fields.join(", "))
+                }
+            };
+            let mut changes = RuleCounts::default();
+            let after_others = cleaner.clean(&text, *declared, &mut changes);
+            match (after_others, clean(&text, *declared)) {
+                (Ok(row), Ok(alone)) => {
+                    prop_assert_eq!((row.kind, row.to_json(), changes), (alone.kind, alone.json.as_str(), alone.changes));
+                }
+                (row, alone) => prop_assert_eq!(row.map(|row| row.kind).err(), alone.err()),
+            }
+        }
+    }
+
+    #[test]
     fn the_order_of_the_fields_does_not_matter(row in row(), declared in declared()) {
         let fields: Vec<String> =
             row.as_object().unwrap().iter().map(|(name, value)| format!("{}:{value}", json!(name))).collect();

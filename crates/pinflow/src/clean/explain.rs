@@ -113,7 +113,7 @@ fn raw_member<'a>(object: &'a str, name: &str) -> Option<&'a str> {
     let mut members = Members::open(object)?;
     let mut found = None;
     while let Ok(Some(member)) = members.next_member() {
-        if member.name.decode() == name {
+        if member.name().decode() == name {
             found = Some(member.raw);
         }
     }
@@ -125,7 +125,7 @@ fn member(object: &str, name: &str) -> Option<String> {
     let mut members = Members::open(object)?;
     let mut found = None;
     while let Ok(Some(member)) = members.next_member() {
-        if member.name.decode() == name {
+        if member.name().decode() == name {
             found = Some(shown(&member));
         }
     }
@@ -134,7 +134,7 @@ fn member(object: &str, name: &str) -> Option<String> {
 
 /// Text is shown as it is meant, with escapes only where it must have them.
 fn shown(member: &json_reader::Member<'_>) -> String {
-    let json_reader::Value::Text(text) = member.value else {
+    let json_reader::Value::Text(text) = member.value() else {
         return member.raw.to_owned();
     };
     let mut shown = String::new();

@@ -96,15 +96,15 @@ fn posted(clean: &str) -> String {
     let mut kept = Vec::new();
     let mut members = Members::open(clean);
     while let Some(Ok(Some(member))) = members.as_mut().map(Members::next_member) {
-        match member.value {
-            Value::Object(object) if member.name.decode() == UNREAD => {
+        match member.value() {
+            Value::Object(object) if member.name().decode() == UNREAD => {
                 let mut values = Members::open(object);
                 while let Some(Ok(Some(value))) = values.as_mut().map(Members::next_member) {
-                    unread.push((value.name.decode(), value.raw));
+                    unread.push((value.name().decode(), value.raw));
                 }
             }
             Value::Null => {}
-            _ => kept.push((member.name.decode(), member.raw)),
+            _ => kept.push((member.name().decode(), member.raw)),
         }
     }
     let is_new = |name: &str| kept.iter().all(|(known, _)| known != name);
@@ -210,7 +210,7 @@ fn members(row: &str) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     let mut members = Members::open(row);
     while let Some(Ok(Some(member))) = members.as_mut().map(Members::next_member) {
-        found.insert(member.name.decode().into_owned(), member.raw.to_owned());
+        found.insert(member.name().decode().into_owned(), member.raw.to_owned());
     }
     found
 }

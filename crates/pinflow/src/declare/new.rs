@@ -162,7 +162,7 @@ fn read(text: &str) -> anyhow::Result<Vec<Field>> {
             .next_member()
             .with_context(|| format!("line {number} is not JSON"))?
         {
-            let name = member.name.decode();
+            let name = member.name().decode();
             let place = fields.iter().position(|field| field.name == name);
             let place = place.unwrap_or_else(|| {
                 fields.push(Field {
@@ -175,7 +175,7 @@ fn read(text: &str) -> anyhow::Result<Vec<Field>> {
                 fields.len() - 1
             });
             if let Some(field) = fields.get_mut(place) {
-                field.add(&member.value, member.raw);
+                field.add(&member.value(), member.raw);
             }
         }
         if rows == MAX_ROWS {

@@ -235,10 +235,10 @@ impl Times {
 fn time_field(record: &[u8], name: &str) -> Option<i64> {
     let mut members = Members::open(str::from_utf8(record).ok()?)?;
     while let Ok(Some(member)) = members.next_member() {
-        if member.name.decode() != name {
+        if member.name().decode() != name {
             continue;
         }
-        return match &member.value {
+        return match &member.value() {
             Value::Text(text) => {
                 let text = text.decode();
                 let time: Option<Timestamp> = text.parse().ok();

@@ -78,10 +78,10 @@ pub(super) fn key(line: &[u8], table: &Table) -> Result<Option<RowKey>, String> 
     // The first of the names that is readable counts, and of a name that stands twice the last value.
     let mut keys = vec![None; names.len()];
     while let Some(member) = members.next_member().map_err(not_json)? {
-        let name = member.name.decode();
+        let name = member.name().decode();
         for (key, known) in keys.iter_mut().zip(&names) {
             if name == known.as_str() {
-                let value = column.and_then(|column| column.key_value(&member.value));
+                let value = column.and_then(|column| column.key_value(&member.value()));
                 *key = value.map(event_model::KeyValue::into_owned);
             }
         }

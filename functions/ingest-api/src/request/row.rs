@@ -64,10 +64,10 @@ impl Rows<'_> {
             .next_member()
             .map_err(|error| not_json(what, row, error))?
         {
-            if let Some(field) = fields.find(&member.name.decode()) {
+            if let Some(field) = fields.find(&member.name().decode()) {
                 known.note(fields, field);
                 if fields.is_key(field) {
-                    values.push((field, member.value));
+                    values.push((field, member.value()));
                 }
             }
         }

@@ -46,8 +46,8 @@ fn value(index: usize, record: &str) -> Result<Option<Value<'_>>, Problem> {
         .next_member()
         .map_err(|error| not_json(&what, record, error))?
     {
-        if member.name.decode() == "value" {
-            set(&mut value, member.value, &what, "value")?;
+        if member.name().decode() == "value" {
+            set(&mut value, member.value(), &what, "value")?;
         }
     }
     Ok(value)

@@ -48,9 +48,9 @@ impl<'a, 'm> Put<'a, 'm> {
             .next_member()
             .map_err(|error| not_json(what, text, error))?
         {
-            match &*member.name.decode() {
-                "Data" | "data" => set(&mut data, member.value, what, "Data")?,
-                "PartitionKey" | "partition-key" => match member.value {
+            match &*member.name().decode() {
+                "Data" | "data" => set(&mut data, member.value(), what, "Data")?,
+                "PartitionKey" | "partition-key" => match member.value() {
                     Value::Text(text) => {
                         let declared = rows.model.labelled(&text.decode());
                         set(&mut key, declared, what, "PartitionKey")?;

@@ -64,11 +64,11 @@ fn refuse_other_wires(body: &str, model: &Model) -> Result<(), Problem> {
     };
     let mut meant = None;
     while let Ok(Some(member)) = members.next_member() {
-        let name = member.name.decode();
+        let name = member.name().decode();
         if model.fields().find(&name).is_some() {
             return Ok(());
         }
-        meant = match (&*name, member.value) {
+        meant = match (&*name, member.value()) {
             ("records", Value::Array(records)) if records.contains("\"value\"") => {
                 Some("POST /topics/{topic}")
             }
