@@ -15,7 +15,12 @@ use crate::{ArrivalHour, CleanWriter, LakeError, Lineage};
 pub struct PartitionedWriter<T> {
     model: Arc<Model>,
     partitions: Vec<Partition<T>>,
+    /// The hour of the row before, and its number since 1970: rows of an hour come together.
+    hour: Option<(i64, ArrivalHour)>,
 }
+
+/// Microseconds of an hour.
+const HOUR_MICROS: i64 = 3_600_000_000;
 
 /// One object while it is filled.
 #[derive(Debug)]
@@ -38,6 +43,7 @@ impl<T> PartitionedWriter<T> {
         Self {
             model,
             partitions: Vec::new(),
+            hour: None,
         }
     }
 
@@ -53,7 +59,12 @@ impl<T> PartitionedWriter<T> {
         state: impl FnOnce() -> T,
     ) -> Result<&mut T, LakeError> {
         let kind = row.kind();
-        let hour = ArrivalHour::of(lineage.arrival_micros);
+        let number = lineage.arrival_micros.div_euclid(HOUR_MICROS);
+        let hour = match &self.hour {
+            Some((last, hour)) if *last == number => *hour,
+            _ => ArrivalHour::of(lineage.arrival_micros),
+        };
+        self.hour = Some((number, hour));
         let found = self.partitions.iter().position(|partition| {
             partition.kind == kind && partition.hour == hour && partition.shard == *lineage.shard
         });

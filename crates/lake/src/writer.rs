@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;
+use std::hash::Hash;
 use std::sync::Arc;
 
 use arrow::array::{
     Array as _, ArrayRef, AsArray as _, Int32Builder, RecordBatch, StringBuilder,
     TimestampMicrosecondBuilder,
 };
-use arrow::datatypes::{Int64Type, SchemaRef};
+use arrow::datatypes::{DataType, Int32Type, Int64Type, SchemaRef};
 use arrow::error::ArrowError;
 use bytes::Bytes;
 use cleaning::{Row, RuleCounts, TableBuilder, TableColumns, timestamp_type};
@@ -139,10 +140,18 @@ fn write(batch: &RecordBatch, metadata: Vec<KeyValue>) -> Result<Bytes, LakeErro
         .set_created_by("pinflow".to_owned())
         .set_key_value_metadata((!metadata.is_empty()).then_some(metadata));
     for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
-        if !repeats(column) {
-            let path = ColumnPath::from(field.name().as_str());
-            properties = properties.set_column_dictionary_enabled(path, false);
+        let path = ColumnPath::from(field.name().as_str());
+        if *field.data_type() == DataType::Utf8 {
+            // The least and the greatest of a batch's texts leave out no object of a query.
+            properties =
+                properties.set_column_statistics_enabled(path.clone(), EnabledStatistics::None);
         }
+        properties = match variety(column) {
+            // What is left of it is a few bytes, and a compressor costs more than they do.
+            Variety::One => properties.set_column_compression(path, Compression::UNCOMPRESSED),
+            Variety::Few => properties,
+            Variety::Many => properties.set_column_dictionary_enabled(path, false),
+        };
     }
     // Without the embedded Arrow schema an object is a kilobyte smaller, and every reader derives the same types.
     let options = ArrowWriterOptions::new()
@@ -157,23 +166,47 @@ fn write(batch: &RecordBatch, metadata: Vec<KeyValue>) -> Result<Bytes, LakeErro
         .map_err(LakeError::WriteParquet)
 }
 
-/// Rows that are looked at to tell whether a column's values repeat.
+/// How many different values a column has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Variety {
+    /// One, or only nulls.
+    One,
+    /// So few that a dictionary of them pays.
+    Few,
+    /// Others: most keys, names and addresses are there once, and to look each of them up takes longer than to write it.
+    Many,
+}
+
+/// Rows that are looked at to tell few values from many.
 const SAMPLED_ROWS: usize = 128;
 
-/// Tells whether a dictionary of a column's values pays, by its first rows: most keys, names and addresses are there once, and to look each
-/// of them up takes longer than to write it.
-fn repeats(column: &ArrayRef) -> bool {
-    let sample = column.slice(0, column.len().min(SAMPLED_ROWS));
-    let (values, distinct) = if let Some(texts) = sample.as_string_opt::<i32>() {
-        let distinct: HashSet<&str> = texts.iter().flatten().collect();
-        (texts.len() - texts.null_count(), distinct.len())
-    } else if let Some(numbers) = sample.as_primitive_opt::<Int64Type>() {
-        let distinct: HashSet<i64> = numbers.iter().flatten().collect();
-        (numbers.len() - numbers.null_count(), distinct.len())
+fn variety(column: &ArrayRef) -> Variety {
+    if column.null_count() == column.len() {
+        return Variety::One;
+    }
+    if let Some(texts) = column.as_string_opt::<i32>() {
+        return variety_of(texts.iter());
+    }
+    match column.data_type() {
+        DataType::Int32 => variety_of(column.as_primitive::<Int32Type>().iter()),
+        DataType::Int64 => variety_of(column.as_primitive::<Int64Type>().iter()),
+        _ => Variety::Few,
+    }
+}
+
+fn variety_of<T: Eq + Hash>(values: impl Iterator<Item = Option<T>> + Clone) -> Variety {
+    let sample = values.clone().take(SAMPLED_ROWS);
+    let mut sampled = 0;
+    let distinct: HashSet<T> = sample.flatten().inspect(|_| sampled += 1).collect();
+    // Only what begins with one value is looked at whole.
+    let mut pairs = values.clone().zip(values.skip(1));
+    if distinct.len() <= 1 && pairs.all(|(value, next)| value == next) {
+        Variety::One
+    } else if distinct.len() * 2 <= sampled || sampled < 2 {
+        Variety::Few
     } else {
-        return true;
-    };
-    distinct * 2 <= values || values < 2
+        Variety::Many
+    }
 }
 
 fn arrow_error(error: ArrowError) -> LakeError {
