@@ -86,7 +86,7 @@ impl PartitionKey {
         };
         let is_packed = || {
             let keys = place
-                .split_once("-of-")
+                .rsplit_once('-')
                 .and_then(|(_, keys)| keys.parse().ok());
             keys.is_some_and(|keys| Self::new(Some(kind), value, bytes).packed(keys).0 == key)
         };

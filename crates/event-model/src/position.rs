@@ -76,10 +76,14 @@ impl SequenceNumber {
         text.as_bytes()
             .chunks(STEP_DIGITS)
             .try_fold(Self::ZERO, |number, chunk| {
-                let value = chunk
+                let (eights, rest) = chunk.as_chunks::<8>();
+                let value = eights.iter().fold(0, |value, digits| {
+                    value * 100_000_000 + eight_digits(*digits)
+                });
+                let value = rest
                     .iter()
-                    .fold(0, |value, digit| value * 10 + u64::from(digit - b'0'));
-                let factor = chunk.iter().fold(1, |factor, _| factor * 10);
+                    .fold(value, |value, digit| value * 10 + u64::from(digit - b'0'));
+                let factor = POWERS_OF_TEN.get(chunk.len()).copied().unwrap_or(STEP);
                 step(number, factor, value)
             })
     }
@@ -115,6 +119,25 @@ impl SequenceNumber {
 fn low_half(wide: u128) -> u64 {
     wide as u64
 }
+
+/// Returns the number of eight decimal digits: neighbours are joined to pairs, these to fours, and these to one number.
+const fn eight_digits(digits: [u8; 8]) -> u64 {
+    let ones = u64::from_le_bytes(digits) - 0x3030_3030_3030_3030;
+    let pairs = (ones * 10 + (ones >> 8)) & 0x00ff_00ff_00ff_00ff;
+    let fours = (pairs * 100 + (pairs >> 16)) & 0x0000_ffff_0000_ffff;
+    (fours * 10_000 + (fours >> 32)) & 0xffff_ffff
+}
+
+/// 1, 10, 100 and so on, up to a step.
+const POWERS_OF_TEN: [u64; STEP_DIGITS + 1] = {
+    let mut powers = [1; STEP_DIGITS + 1];
+    let mut at = 1;
+    while at < powers.len() {
+        powers[at] = powers[at - 1] * 10;
+        at += 1;
+    }
+    powers
+};
 
 /// Decimal digits that fit one multiplication.
 const STEP_DIGITS: usize = 18;

@@ -9,14 +9,13 @@
 
 mod trusted;
 
-use std::ops::Range;
-use std::str::Utf8Error;
-
 use base64_simd::STANDARD;
 use memchr::memchr;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
+use std::borrow::Cow;
+use std::ops::Range;
 
 use trusted::{Trusted, ends_number, unescaped};
 
@@ -109,9 +108,6 @@ impl<'de> Deserialize<'de> for KinesisEvent {
 /// Why a payload is not an event of Kinesis records.
 #[derive(Debug, thiserror::Error)]
 pub enum EventError {
-    /// It is no text, and so no JSON.
-    #[error("it is not UTF-8 from byte {} on", .0.valid_up_to())]
-    NotUtf8(#[from] Utf8Error),
     /// A part of a record is not there.
     #[error("missing field `{0}`")]
     Missing(&'static str),
@@ -162,10 +158,12 @@ impl KinesisEvent {
     ///
     /// What is missing, or is something else.
     pub fn from_json(payload: &[u8]) -> Result<Self, EventError> {
-        let text = str::from_utf8(payload)?;
         let mut event = Self::default();
-        event.data.reserve(text.len() / 2);
-        let mut json = Trusted { json: text, at: 0 };
+        event.data.reserve(payload.len() / 2);
+        let mut json = Trusted {
+            json: payload,
+            at: 0,
+        };
         let mut has_records = false;
         let mut shape = Shape::default();
         let mut found = Found::with_capacity(Part::ALL.len());
@@ -179,9 +177,9 @@ impl KinesisEvent {
                 if !shape.find(json, &mut found) {
                     let from = json.at;
                     find_parts(json, &mut found)?;
-                    shape = Shape::of(text, from..json.at, &found);
+                    shape = Shape::of(payload, from..json.at, &found);
                 }
-                event.add_record(text, &found)
+                event.add_record(payload, &found)
             })
         })?;
         if has_records {
@@ -192,26 +190,23 @@ impl KinesisEvent {
     }
 
     /// Adds a record by its parts in the event's text.
-    fn add_record(&mut self, json: &str, found: &Found) -> Result<(), EventError> {
+    fn add_record(&mut self, json: &[u8], found: &Found) -> Result<(), EventError> {
         let mut places = Places::default();
         let mut is_found = [false; Part::ALL.len()];
         for (part, range) in found {
             let raw = json.get(range.clone()).unwrap_or_default();
-            let text = unescaped(raw).ok_or(EventError::NotA(part.name(), "text"))?;
+            let text = || unescaped(raw).ok_or(EventError::NotA(part.name(), "text"));
             match part {
                 Part::EventId => {
-                    places.shard = self.shard(text.split(':').next().unwrap_or_default());
+                    places.shard = self.shard(text()?.split(':').next().unwrap_or_default());
                 }
-                Part::Sequence => places.sequence = self.add(&text),
-                Part::PartitionKey => places.partition_key = self.add(&text),
+                Part::Sequence => places.sequence = self.add(&*text()?),
+                Part::PartitionKey => places.partition_key = self.add(&*text()?),
                 Part::Data => {
-                    let start = self.data.len();
-                    let decoded = STANDARD.decode_append(text.as_bytes(), &mut self.data);
-                    decoded.map_err(|_| EventError::NotA(part.name(), "base64"))?;
-                    places.data = start..self.data.len();
+                    places.data = self.decode(raw)?;
                 }
                 Part::Arrival => {
-                    let seconds = text.parse();
+                    let seconds = text()?.parse();
                     let seconds = seconds.map_err(|_| EventError::NotA(part.name(), "a number"))?;
                     places.arrival_micros = micros(seconds);
                 }
@@ -226,6 +221,20 @@ impl KinesisEvent {
         }
         self.records.push(places);
         Ok(())
+    }
+
+    /// Adds what a text in base64 means; it may be escaped, as a slash is by some.
+    fn decode(&mut self, raw: &[u8]) -> Result<Range<usize>, EventError> {
+        let start = self.data.len();
+        if STANDARD.decode_append(raw, &mut self.data).is_err() {
+            self.data.truncate(start);
+            let decoded = match unescaped(raw) {
+                Some(Cow::Owned(text)) => STANDARD.decode_append(&text, &mut self.data).ok(),
+                _ => None,
+            };
+            decoded.ok_or(EventError::NotA(Part::Data.name(), "base64"))?;
+        }
+        Ok(start..self.data.len())
     }
 
     /// Adds the name of a shard, unless the record before has it: a batch is of one shard.
@@ -277,14 +286,14 @@ fn find_parts(json: &mut Trusted<'_>, found: &mut Found) -> Result<(), EventErro
 #[derive(Debug, Default)]
 struct Shape<'j> {
     /// Each part, and the text before it.
-    parts: Vec<(&'j str, Part)>,
+    parts: Vec<(&'j [u8], Part)>,
     /// The text behind the last one.
-    end: &'j str,
+    end: &'j [u8],
 }
 
 impl<'j> Shape<'j> {
     /// Returns the shape of the record that is at a place of the event; none if a part is missing, or is there twice.
-    fn of(json: &'j str, record: Range<usize>, found: &Found) -> Self {
+    fn of(json: &'j [u8], record: Range<usize>, found: &Found) -> Self {
         if found.len() != Part::ALL.len() {
             return Self::default();
         }
@@ -316,9 +325,9 @@ impl<'j> Shape<'j> {
             let Some(length) = length else {
                 return false;
             };
-            // A quote that is escaped ends nothing.
+            // A quote that is escaped ends nothing; base64 has none.
             let value = ahead.rest().get(..length).unwrap_or_default();
-            if memchr(b'\\', value).is_some() {
+            if *part != Part::Data && memchr(b'\\', value).is_some() {
                 return false;
             }
             ahead.at += length;

@@ -144,8 +144,16 @@ fn an_event_that_is_cut_or_spoiled_is_no_event() {
         let cut = &json.as_bytes()[..end];
         assert!(KinesisEvent::from_json(cut).is_err(), "{end}");
     }
-    let error = KinesisEvent::from_json(b"\xff").unwrap_err();
-    assert_eq!(error.to_string(), "it is not UTF-8 from byte 0 on");
+    for (spoiled, error) in [
+        (&b"\xff"[..], "`the event` is not an object"),
+        (
+            b"{\"Records\": [{\"kinesis\": {\"partitionKey\": \"\xff\"}}]}",
+            "`partitionKey` is not text",
+        ),
+    ] {
+        let found = KinesisEvent::from_json(spoiled).unwrap_err();
+        assert_eq!(found.to_string(), error);
+    }
 }
 
 proptest! {

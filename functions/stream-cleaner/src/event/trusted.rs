@@ -7,8 +7,9 @@ use memchr::{memchr, memchr2};
 
 use super::{EventError, Part};
 
-/// Returns the text that is meant by what is between the quotes of a string; none for half of a surrogate pair.
-pub(super) fn unescaped(raw: &str) -> Option<Cow<'_, str>> {
+/// Returns the text that is meant by what is between the quotes of a string; none for half of a surrogate pair, and for what is no UTF-8.
+pub(super) fn unescaped(raw: &[u8]) -> Option<Cow<'_, str>> {
+    let raw = str::from_utf8(raw).ok()?;
     if memchr(b'\\', raw.as_bytes()).is_none() {
         return Some(Cow::Borrowed(raw));
     }
@@ -23,13 +24,13 @@ pub(super) fn ends_number(byte: u8) -> bool {
 /// JSON that somebody else wrote, and is trusted to be it: a walk over it looks for the ends of its values, and at nothing between them. What is
 /// none comes to an error or to records that it has not, and always to an end.
 pub(super) struct Trusted<'j> {
-    pub(super) json: &'j str,
+    pub(super) json: &'j [u8],
     pub(super) at: usize,
 }
 
 impl<'j> Trusted<'j> {
     pub(super) fn rest(&self) -> &'j [u8] {
-        self.json.as_bytes().get(self.at..).unwrap_or_default()
+        self.json.get(self.at..).unwrap_or_default()
     }
 
     /// Passes white space, and returns the byte behind it.
@@ -93,8 +94,8 @@ impl<'j> Trusted<'j> {
     }
 
     /// Passes a text, if it is next.
-    pub(super) fn pass(&mut self, text: &str) -> bool {
-        let is_there = self.rest().starts_with(text.as_bytes());
+    pub(super) fn pass(&mut self, text: &[u8]) -> bool {
+        let is_there = self.rest().starts_with(text);
         self.at += if is_there { text.len() } else { 0 };
         is_there
     }
