@@ -60,7 +60,10 @@ async fn a_batch_of_fewer_records_between_the_same_bounds_takes_nothing_away() {
             (kept, 2 - kept),
             "{sequences:?}"
         );
-        assert_eq!(summary.to_emf(Metrics::All).contains(r#""objects_kept":2"#), kept == 2);
+        assert_eq!(
+            summary.to_emf(Metrics::All).contains(r#""objects_kept":2"#),
+            kept == 2
+        );
         let lake = stack.lake();
         assert_eq!(
             lake.clean[&Kind::named("user")].len(),

@@ -12,8 +12,10 @@ use lake::reader::read_positions;
 use lambda_runtime::{Context, Diagnostic};
 
 use cleaning::Tally;
+use serde_json::json;
 
 use super::*;
+use crate::Metrics;
 use crate::event::EventRecord;
 
 /// The function over mocked rules of S3, and the summaries that it publishes.
@@ -182,7 +184,11 @@ async fn a_batch_of_which_nothing_is_written_is_retried_whole() {
     assert_eq!(failures(&response), ["11"]);
     let summary = summaries.lock().unwrap().remove(0);
     assert_eq!((summary.objects, summary.objects_failed), (0, 2));
-    assert!(summary.to_emf(Metrics::All).contains("\"objects_failed\":2"));
+    assert!(
+        summary
+            .to_emf(Metrics::All)
+            .contains("\"objects_failed\":2")
+    );
 }
 
 #[tokio::test]
