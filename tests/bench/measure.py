@@ -6,8 +6,10 @@ function's own, whatever else the machine does. Waiting is not told: the embedde
 
 import argparse
 import datetime
+import gzip
 import json
 import platform
+import random
 import statistics
 import subprocess
 import tempfile
@@ -15,21 +17,25 @@ import time
 from pathlib import Path
 
 from bench.daily import DAYS, generate
+from botocore.config import Config
 from support.functions import cpu_ms, cpu_ns, kinesis_event, running, unpack
 from support.rows import generated_rows
-from support.stack import BUCKET, KINDS, ROOT, embedded_stack, pinflow_binary
+from support.stack import BUCKET, KINDS, ROOT, STREAM, aws_session, embedded_stack, pinflow_binary
 
 OUTPUT = ROOT / "crates" / "cost" / "src" / "measurements.rs"
 ROUNDS = 7
-# The clock of /proc ticks every 10 ms: a round takes as many invocations as come to this much of it.
-ROUND_MS = 250
-MAX_INVOCATIONS = 1_000
+ROUND_INVOCATIONS = 10
 STARTS = 9
 # Longer than any start takes, so that the processor time is all of it.
 START_SECONDS = 1
 INGEST_ROWS = (1, 10, 100, 500)
 # Records of 10,000 rows as they are posted do not fit into the 6 MB of an event: the last event has as many as fit.
 CLEANER_ROWS = (100, 1_000, 10_000)
+# How ingest-api packs rows, and of how many rows an event of full compressed records surely is less.
+PACKINGS = ("off", "lines", "gzip")
+PACKED_ROWS = 150_000
+# Rows of a request and partition keys, by which compressed records are of 1 row, of some 8, 31 and 125, and of 500.
+RATIO_RECORDS = ((1, 16), (500, 64), (500, 16), (500, 4), (500, 1))
 DAILY_POSTS = (10_000, 100_000, 1_000_000)
 DAILY_SECONDS = 900
 
@@ -38,18 +44,13 @@ def invocation(function, event):
     """Returns the median processor time and wall time of an invocation, in ms."""
     for _ in range(10):
         function.invoke(event)
-    count = 10
     cpu, wall = [], []
-    while len(cpu) < ROUNDS:
-        before, started = cpu_ms(function.process), time.monotonic()
-        for _ in range(count):
+    for _ in range(ROUNDS):
+        before, started = cpu_ns(function.process), time.monotonic()
+        for _ in range(ROUND_INVOCATIONS):
             function.invoke(event)
-        spent = cpu_ms(function.process) - before
-        if spent < ROUND_MS and count < MAX_INVOCATIONS:
-            count = min(count * 4, MAX_INVOCATIONS)
-            continue
-        cpu.append(spent / count)
-        wall.append((time.monotonic() - started) * 1000 / count)
+        cpu.append((cpu_ns(function.process) - before) / 1_000_000 / ROUND_INVOCATIONS)
+        wall.append((time.monotonic() - started) * 1000 / ROUND_INVOCATIONS)
     return statistics.median(cpu), statistics.median(wall)
 
 
@@ -66,45 +67,92 @@ def start(binary, url):
 
 def ingest_events(rows):
     """Yields (rows, events): a request for each kind, as API Gateway hands them over."""
-    sample = json.loads((ROOT / "events" / "ingest-api" / "events-row.json").read_text())
     for count in INGEST_ROWS:
-        events = []
-        for kind in KINDS:
-            body = "[" + ",".join([row for its, row in rows if its == kind][:count]) + "]"
-            path = f"/events/{kind}"
-            event = sample | {"rawPath": path, "body": body, "isBase64Encoded": False}
-            event["headers"] = sample["headers"] | {"content-length": str(len(body.encode()))}
-            event["requestContext"] = json.loads(json.dumps(sample["requestContext"]))
-            event["requestContext"]["http"]["path"] = path
-            events.append(json.dumps(event).encode())
-        yield count, events
+        yield count, [ingest_event(kind, [row for its, row in rows if its == kind][:count]) for kind in KINDS]
 
 
-def cleaner_event(rows, count):
-    """Returns an event of so many records, or of as many as fit, and how many they are."""
-    return kinesis_event((f"{kind}/{number}", row.encode()) for number, (kind, row) in enumerate(rows[:count]))
+def ingest_event(kind, rows):
+    """Returns the request that posts rows of a kind, as API Gateway hands it over."""
+    sample = json.loads((ROOT / "events" / "ingest-api" / "events-row.json").read_text())
+    body, path = f"[{','.join(rows)}]", f"/events/{kind}"
+    sample |= {"rawPath": path, "body": body, "isBase64Encoded": False}
+    sample["headers"]["content-length"] = str(len(body.encode()))
+    sample["requestContext"]["http"]["path"] = path
+    return json.dumps(sample).encode()
 
 
-def measure_ingest(pinflow, rows):
+def single_records(rows):
+    """Returns a record for each row: its key, its bytes, and how many rows and bytes of rows it holds."""
+    records = enumerate((kind, row.encode()) for kind, row in rows)
+    return [(f"{kind}/{number}", row, 1, len(row)) for number, (kind, row) in records]
+
+
+def packed_records(pinflow, rows, packing, count=500, keys=16):
+    """Returns the records that ingest-api makes of requests of so many rows: as `single_records`."""
+    records = []
+    with tempfile.TemporaryDirectory() as folder, embedded_stack(pinflow, folder) as url:
+        environment = {"PACKING": packing, "PACKING_KEYS": str(keys)}
+        with running(unpack("ingest-api", folder), url, environment=environment) as function:
+            for kind in KINDS:
+                of_kind = [row for its, row in rows if its == kind]
+                for first in range(0, len(of_kind), count):
+                    answer = function.invoke(ingest_event(kind, of_kind[first : first + count]))
+                    if answer["statusCode"] != 200:
+                        raise OSError(f"ingest-api answered {answer}")
+        for key, data in stream_records(url):
+            lines = gzip.decompress(data) if data.startswith(b"\x1f\x8b") else data
+            of_record = lines.split(b"\n")
+            records.append((key, data, len(of_record), sum(map(len, of_record))))
+    # As they come from clients of each table, and not one table after the other.
+    random.Random(1).shuffle(records)
+    return records
+
+
+def stream_records(url):
+    """Yields the key and the bytes of each record of the stream."""
+    # A shard is read five times a second, and 2 MB a second, by the mapping, too.
+    patient = Config(retries={"mode": "standard", "total_max_attempts": 30})
+    kinesis = aws_session(url).client("kinesis", endpoint_url=url, config=patient)
+    for shard in kinesis.list_shards(StreamName=STREAM)["Shards"]:
+        start = {"ShardId": shard["ShardId"], "ShardIteratorType": "TRIM_HORIZON"}
+        answer = {"NextShardIterator": kinesis.get_shard_iterator(StreamName=STREAM, **start)["ShardIterator"], "Records": [None]}
+        while answer["Records"]:
+            answer = kinesis.get_records(ShardIterator=answer["NextShardIterator"], Limit=10_000)
+            yield from ((record["PartitionKey"], record["Data"]) for record in answer["Records"])
+
+
+def cleaner_event(records, rows):
+    """Returns an event of records of so many rows, or of as many as fit, and how many rows and bytes of rows these are."""
+    taken, held = [], 0
+    for record in records:
+        if held >= rows:
+            break
+        taken.append(record)
+        held += record[2]
+    event, fitting = kinesis_event((key, data) for key, data, *_ in taken)
+    return event, sum(record[2] for record in taken[:fitting]), sum(record[3] for record in taken[:fitting])
+
+
+def measure_ingest(pinflow, rows, packing):
     points, folder = [], tempfile.TemporaryDirectory()
     with folder, embedded_stack(pinflow, folder.name) as url:
         binary = unpack("ingest-api", folder.name)
-        with running(binary, url) as function:
+        with running(binary, url, environment={"PACKING": packing}) as function:
             for count, events in ingest_events(rows):
                 of_kinds = [invocation(function, event) for event in events]
                 points.append((count, *map(statistics.mean, zip(*of_kinds, strict=True))))
-                print(f"ingest-api: {points[-1]}", flush=True)
+                print(f"ingest-api, {packing}: {points[-1]}", flush=True)
             memory = function.peak_memory_bytes()
         return points, start(binary, url), memory
 
 
-def measure_cleaner(pinflow, rows):
+def measure_cleaner(pinflow, records, sizes):
     points, folder = [], tempfile.TemporaryDirectory()
     with folder, embedded_stack(pinflow, folder.name) as url:
         binary = unpack("stream-cleaner", folder.name)
         with running(binary, url) as function:
-            for count in CLEANER_ROWS:
-                event, fitting = cleaner_event(rows, count)
+            for count in sizes:
+                event, fitting, row_bytes = cleaner_event(records, count)
                 points.append((fitting, *invocation(function, event)))
                 print(f"stream-cleaner: {points[-1]}", flush=True)
             memory = function.peak_memory_bytes()
@@ -114,8 +162,14 @@ def measure_cleaner(pinflow, rows):
         for path in objects:
             kind = path.parts[path.parts.index("clean") + 1]
             largest[kind] = max(largest.get(kind, 0), path.stat().st_size)
-        stored = sum(largest.values()) / sum(len(row.encode()) for _, row in rows[:fitting])
+        stored = sum(largest.values()) / row_bytes
         return points, start(binary, url), memory, stored
+
+
+def gzip_ratio(records):
+    """Returns how many rows a record has, and its bytes for each byte of them."""
+    rows, row_bytes = (sum(record[place] for record in records) for place in (2, 3))
+    return rows / len(records), sum(len(record[1]) for record in records) / row_bytes
 
 
 def measure_daily(pinflow, sizes):
@@ -172,18 +226,23 @@ def number(value, digits=3):
     return whole + ("." + "_".join(groups) if fraction else "")
 
 
-def written(ingest, cleaner, daily, row_bytes):
-    def points(values):
-        lines = [
-            f"            Point {{\n                rows: {number(rows, 1)},\n                cpu_ms: {number(cpu)},\n            }},"
-            for rows, cpu, _ in values
-        ]
-        return "\n".join(lines)
+def written(ingest, cleaner, ratios, daily, row_bytes):
+    def functions(measured):
+        of_packing = []
+        for packing, (points, init, memory, *_) in measured.items():
+            lines = "".join(f"Point {{ rows: {number(rows, 1)}, cpu_ms: {number(cpu)} }}," for rows, cpu, _ in points)
+            peak = number(memory / 1_000_000, 1)
+            of_packing.append(f"{packing}: Function {{ init_cpu_ms: {number(init, 1)}, peak_memory_mb: {peak}, points: &[{lines}] }},")
+        return "ByPacking {" + "".join(of_packing) + "}"
+
+    shrunk = "".join(f"Ratio {{ rows: {number(rows, 1)}, ratio: {number(ratio)} }}," for rows, ratio in ratios)
 
     fixed, new_row, table_row = daily_points(daily[0])
     tables = ["//! | invocation | rows | processor ms | wall ms |", "//! |---|---:|---:|---:|"]
-    for name, values in (("ingest-api, a request", ingest[0]), ("stream-cleaner, a batch", cleaner[0])):
-        tables += [f"//! | {name} | {rows:,} | {cpu:.2f} | {wall:.2f} |" for rows, cpu, wall in values]
+    for name, measured in (("ingest-api, a request", ingest), ("stream-cleaner, a batch", cleaner)):
+        for packing, values in measured.items():
+            name_of = name if packing == "off" else f"{name}, {packing}"
+            tables += [f"//! | {name_of} | {rows:,} | {cpu:.2f} | {wall:.2f} |" for rows, cpu, wall in values[0]]
     for posts, first, second in daily[0]:
         tables.append(f"//! | daily-batch, a first day | {posts * len(KINDS):,} | {first:,.0f} | |")
         tables.append(f"//! | daily-batch, the next day | {posts // 100 * len(KINDS):,} | {second:,.0f} | |")
@@ -194,27 +253,16 @@ def written(ingest, cleaner, daily, row_bytes):
 //!
 {tables}
 
-use crate::measured::{{DailyBatch, Function, Measurements, Point}};
+use crate::measured::{{ByPacking, DailyBatch, Function, Measurements, Point, Ratio}};
 
 /// The measurements that bills are computed from.
 pub const MEASUREMENTS: Measurements = Measurements {{
     date: "{datetime.date.today()}",
     row_bytes: {number(row_bytes, 1)},
-    clean_bytes_per_byte: {number(cleaner[3])},
-    ingest_api: Function {{
-        init_cpu_ms: {number(ingest[1], 1)},
-        peak_memory_mb: {number(ingest[2] / 1_000_000, 1)},
-        points: &[
-{points(ingest[0])}
-        ],
-    }},
-    stream_cleaner: Function {{
-        init_cpu_ms: {number(cleaner[1], 1)},
-        peak_memory_mb: {number(cleaner[2] / 1_000_000, 1)},
-        points: &[
-{points(cleaner[0])}
-        ],
-    }},
+    clean_bytes_per_byte: {number(cleaner["off"][3])},
+    ingest_api: {functions(ingest)},
+    stream_cleaner: {functions(cleaner)},
+    gzip_ratios: &[{shrunk}],
     daily_batch: DailyBatch {{
         init_cpu_ms: {number(daily[1], 1)},
         peak_memory_mb: {number(daily[2] / 1_000_000, 1)},
@@ -234,11 +282,16 @@ def main():
         parser.error("--posts takes at least two sizes")
     pinflow = pinflow_binary()
     rows = generated_rows(pinflow, -(-max(*CLEANER_ROWS, INGEST_ROWS[-1] * len(KINDS)) // len(KINDS)))
+    many = generated_rows(pinflow, PACKED_ROWS // len(KINDS))
     row_bytes = statistics.mean(len(row.encode()) for _, row in rows)
-    ingest = measure_ingest(pinflow, rows)
-    cleaner = measure_cleaner(pinflow, rows)
+    ingest = {packing: measure_ingest(pinflow, rows, packing) for packing in PACKINGS}
+    cleaner = {"off": measure_cleaner(pinflow, single_records(rows), CLEANER_ROWS)}
+    for packing in PACKINGS[1:]:
+        cleaner[packing] = measure_cleaner(pinflow, packed_records(pinflow, many, packing), (*CLEANER_ROWS, PACKED_ROWS))
+    ratios = [gzip_ratio(packed_records(pinflow, rows, "gzip", *sizes)) for sizes in RATIO_RECORDS]
+    print(f"gzip: {ratios}", flush=True)
     daily = measure_daily(pinflow, sorted(options.posts))
-    OUTPUT.write_text(written(ingest, cleaner, daily, row_bytes))
+    OUTPUT.write_text(written(ingest, cleaner, ratios, daily, row_bytes))
     subprocess.run(["rustfmt", "--edition", "2024", "--config", "style_edition=2024", OUTPUT], check=True)
     print(f"Wrote {OUTPUT.relative_to(ROOT)}")
 

@@ -1,8 +1,9 @@
 //! What a day costs, from what the daily run knows of the day.
 
 use crate::bill::{Bill, Service};
-use crate::load::{Settings, Stream, Wire};
+use crate::load::{Monitoring, Settings, Stream, Wire};
 use crate::measured::{Architecture, Measurements, billed_ms};
+use crate::records::{Packing, Records};
 use crate::usage::{Kept, Usage};
 use crate::{prices, stack};
 
@@ -77,6 +78,10 @@ impl Day {
             architecture: self.architecture,
             stream,
             retention_hours: f64::from(self.retention_hours),
+            packing: Packing::Off,
+            window_seconds: stack::BATCHING_WINDOW_SECONDS,
+            monitoring: Monitoring::Full,
+            logs_requests: true,
             is_traced: false,
             age_days: 0.0,
         };
@@ -87,12 +92,13 @@ impl Day {
         let bytes = measured.row_bytes;
         let rows_a_batch = rows / objects.max(1.0);
         let cold = stack::COLD_STARTS;
-        let ingest_api = &measured.ingest_api;
-        let cleaner = &measured.stream_cleaner;
+        let ingest_api = &measured.ingest_api.off;
+        let cleaner = &measured.stream_cleaner.off;
         let usage = Usage {
             hours,
             rows,
             row_bytes: bytes,
+            records: Records { rows: 1.0, bytes },
             body_ratio: 1.0,
             requests: rows,
             answer_bytes: rows * Wire::Events.answer_bytes(1.0),
@@ -148,7 +154,7 @@ fn as_f64(number: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::measured::{DailyBatch, Function, Point};
+    use crate::measured::{ByPacking, DailyBatch, Function, Point};
 
     const FUNCTION: Function = Function {
         init_cpu_ms: 0.0,
@@ -158,12 +164,18 @@ mod tests {
             cpu_ms: 0.0,
         }],
     };
+    const FUNCTIONS: ByPacking = ByPacking {
+        off: FUNCTION,
+        lines: FUNCTION,
+        gzip: FUNCTION,
+    };
     const MEASURED: Measurements = Measurements {
         date: "2026-01-01",
         row_bytes: 400.0,
         clean_bytes_per_byte: 0.25,
-        ingest_api: FUNCTION,
-        stream_cleaner: FUNCTION,
+        ingest_api: FUNCTIONS,
+        stream_cleaner: FUNCTIONS,
+        gzip_ratios: &[],
         daily_batch: DailyBatch {
             init_cpu_ms: 0.0,
             peak_memory_mb: 0.0,

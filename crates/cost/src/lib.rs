@@ -8,6 +8,7 @@ mod load;
 pub mod measured;
 pub mod measurements;
 pub mod prices;
+mod records;
 pub mod stack;
 mod usage;
 
@@ -15,7 +16,8 @@ pub use alternatives::{Firehose, firehose, old_stack};
 pub use bill::{Bill, Line, Service};
 pub use day::{Day, DayCost};
 pub use limits::pinflow;
-pub use load::{Load, Settings, Stream, Wire};
+pub use load::{Load, Monitoring, Settings, Stream, Wire};
 pub use measured::Architecture;
 pub use measurements::MEASUREMENTS;
+pub use records::{Packing, Records};
 pub use usage::{Kept, Usage};

@@ -3,6 +3,7 @@
 use crate::bill::{Bill, count};
 use crate::load::{Load, Settings, Stream};
 use crate::measured::{Measurements, billed_ms};
+use crate::records::Records;
 use crate::stack;
 use crate::usage::Usage;
 
@@ -38,13 +39,15 @@ pub(crate) fn note(
         ));
     }
     if let Stream::Provisioned { shards } = settings.stream {
-        let full = load.shard_share() / shards;
+        let records = Records::of(load, settings.packing, measured);
+        let share = load.shard_share(&records);
+        let full = share / shards;
         if full > stack::SHARD_HEADROOM {
             bill.notes.push(format!(
                 "The stream is {:.0} % full, so that a burst is throttled: {} shards leave the headroom that an uneven load needs \
                  (from {:.0} % on).",
                 full * 100.0,
-                count((load.shard_share() / stack::SHARD_HEADROOM).ceil()),
+                count((share / stack::SHARD_HEADROOM).ceil()),
                 stack::SHARD_HEADROOM * 100.0
             ));
         }
@@ -85,9 +88,10 @@ pub(crate) fn note_about_the_day(
 
 impl Load {
     /// Returns how many shards the load fills.
-    pub(crate) fn shard_share(&self) -> f64 {
-        let bytes = self.rows_per_second * self.row_bytes / stack::SHARD_IN_BYTES;
-        bytes.max(self.rows_per_second / stack::SHARD_IN_RECORDS)
+    pub(crate) fn shard_share(&self, records: &Records) -> f64 {
+        let a_second = self.rows_per_second / records.rows;
+        let bytes = a_second * records.bytes / stack::SHARD_IN_BYTES;
+        bytes.max(a_second / stack::SHARD_IN_RECORDS)
     }
 }
 

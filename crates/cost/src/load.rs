@@ -1,6 +1,7 @@
 //! What is posted, and what of the stack can be chosen.
 
 use crate::measured::Architecture;
+use crate::records::{Packing, Records};
 use crate::stack;
 
 /// What clients post, evenly over the month.
@@ -67,6 +68,49 @@ pub enum Stream {
     },
 }
 
+/// How much is watched (the Terraform variable `monitoring`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Monitoring {
+    /// Every alarm, a metric of each number, and a dashboard.
+    Full,
+    /// The alarms that say that a record is refused, unread, rejected, lost or counted twice, and their metrics.
+    Lean,
+}
+
+impl Monitoring {
+    /// Returns how many metrics alarms look at.
+    pub fn alarm_metrics(self) -> f64 {
+        match self {
+            Self::Full => stack::ALARM_METRICS,
+            Self::Lean => stack::LEAN_ALARM_METRICS,
+        }
+    }
+
+    /// Returns how many custom metrics the API and the event source mapping send while rows arrive.
+    pub(crate) fn api_metrics(self) -> f64 {
+        match self {
+            Self::Full => stack::API_METRICS,
+            Self::Lean => stack::LEAN_API_METRICS,
+        }
+    }
+
+    /// Returns how many custom metrics a working stream-cleaner sends.
+    pub(crate) fn stream_cleaner_metrics(self) -> f64 {
+        match self {
+            Self::Full => stack::STREAM_CLEANER_METRICS,
+            Self::Lean => stack::LEAN_STREAM_CLEANER_METRICS,
+        }
+    }
+
+    /// Returns how many dashboards there are.
+    pub(crate) fn dashboards(self) -> f64 {
+        match self {
+            Self::Full => stack::DASHBOARDS,
+            Self::Lean => 0.0,
+        }
+    }
+}
+
 /// What of the stack can be chosen.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Settings {
@@ -76,6 +120,14 @@ pub struct Settings {
     pub stream: Stream,
     /// Hours that the stream keeps a record.
     pub retention_hours: f64,
+    /// How ingest-api packs the rows of a request into records.
+    pub packing: Packing,
+    /// Longest that records wait until stream-cleaner gets them, in seconds.
+    pub window_seconds: f64,
+    /// How much is watched.
+    pub monitoring: Monitoring,
+    /// Whether each request has its lines in the logs.
+    pub logs_requests: bool,
     /// Whether X-Ray traces requests and batches.
     pub is_traced: bool,
     /// How long the stack has taken the load, in days.
@@ -84,13 +136,13 @@ pub struct Settings {
 
 impl Load {
     /// Returns how many shards take the load.
-    pub fn shards(&self) -> f64 {
-        self.shard_share().ceil().max(1.0)
+    pub fn shards(&self, records: &Records) -> f64 {
+        self.shard_share(records).ceil().max(1.0)
     }
 
     /// Returns how many shards an on-demand stream has for the load: it doubles before it is full.
-    pub fn on_demand_shards(&self) -> f64 {
-        (self.shards() * 2.0).max(stack::ON_DEMAND_SHARDS)
+    pub fn on_demand_shards(&self, records: &Records) -> f64 {
+        (self.shards(records) * 2.0).max(stack::ON_DEMAND_SHARDS)
     }
 
     /// Returns the rows of the curated tables once the stack is so old.
@@ -100,12 +152,13 @@ impl Load {
     }
 
     /// Returns the rows of an event of stream-cleaner: those of the window, or as many as fit.
-    pub(crate) fn rows_per_batch(&self, shards: f64) -> f64 {
-        let record = (self.row_bytes / 3.0).ceil() * 4.0 + stack::EVENT_RECORD_BYTES;
+    pub(crate) fn rows_per_batch(&self, records: &Records, settings: &Settings) -> f64 {
+        let record = (records.bytes / 3.0).ceil() * 4.0 + stack::EVENT_RECORD_BYTES;
         let fitting = (stack::MAX_EVENT_BYTES / record).floor();
-        let arriving = self.rows_per_second / shards * stack::BATCHING_WINDOW_SECONDS;
+        let shards = settings.stream.shards();
+        let arriving = self.rows_per_second / shards * settings.window_seconds;
         let most = fitting.clamp(1.0, stack::MAX_BATCH_RECORDS);
-        arriving.clamp(1.0, most)
+        arriving.clamp(records.rows, most * records.rows)
     }
 }
 

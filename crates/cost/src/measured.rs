@@ -1,6 +1,7 @@
 //! What a function needs for its work, and how long Lambda bills it for that.
 
 use crate::prices;
+use crate::records::Packing;
 
 /// What the packaged functions were measured to need.
 #[derive(Clone, Copy, Debug)]
@@ -12,9 +13,11 @@ pub struct Measurements {
     /// Bytes of a clean object for each byte of the rows in it.
     pub clean_bytes_per_byte: f64,
     /// By rows of a request.
-    pub ingest_api: Function,
-    /// By records of a batch.
-    pub stream_cleaner: Function,
+    pub ingest_api: ByPacking,
+    /// By rows of a batch.
+    pub stream_cleaner: ByPacking,
+    /// Bytes of a compressed record for each byte of its rows, by how many they are.
+    pub gzip_ratios: &'static [Ratio],
     /// By rows of a day.
     pub daily_batch: DailyBatch,
 }
@@ -28,6 +31,55 @@ pub struct Function {
     pub peak_memory_mb: f64,
     /// Processor time by rows, in their order.
     pub points: &'static [Point],
+}
+
+/// A function, by how the rows of a request are packed into records.
+#[derive(Clone, Copy, Debug)]
+pub struct ByPacking {
+    /// A record for each row.
+    pub off: Function,
+    /// A row a line.
+    pub lines: Function,
+    /// The same, compressed.
+    pub gzip: Function,
+}
+
+impl ByPacking {
+    /// Returns what was measured with such records.
+    pub fn with(&self, packing: Packing) -> &Function {
+        match packing {
+            Packing::Off => &self.off,
+            Packing::Lines { .. } => &self.lines,
+            Packing::Gzip { .. } => &self.gzip,
+        }
+    }
+}
+
+/// How far records of so many rows shrink.
+#[derive(Clone, Copy, Debug)]
+pub struct Ratio {
+    /// Rows of a record.
+    pub rows: f64,
+    /// Bytes of the compressed record for each byte of its rows.
+    pub ratio: f64,
+}
+
+impl Measurements {
+    /// Returns the bytes of a compressed record of so many rows for each byte of them: between two that were measured it is on the line through
+    /// them.
+    pub fn gzip_ratio(&self, rows: f64) -> f64 {
+        let Some(last) = self.gzip_ratios.last() else {
+            return 1.0;
+        };
+        let pair = self.gzip_ratios.windows(2).find_map(|pair| match pair {
+            [first, last] if rows <= last.rows => Some((first, last)),
+            _ => None,
+        });
+        pair.map_or(last.ratio, |(first, last)| {
+            let share = ((rows - first.rows) / (last.rows - first.rows)).max(0.0);
+            first.ratio + share * (last.ratio - first.ratio)
+        })
+    }
 }
 
 /// Processor time of an invocation with so many rows.
@@ -163,27 +215,29 @@ mod tests {
     #[test]
     fn what_was_measured_fits_into_the_memory_that_is_paid_for() {
         let measured = crate::MEASUREMENTS;
-        for (needed, paid) in [
-            (
-                measured.ingest_api.peak_memory_mb,
-                stack::INGEST_API_MEMORY_MB,
-            ),
-            (
-                measured.stream_cleaner.peak_memory_mb,
-                stack::STREAM_CLEANER_MEMORY_MB,
-            ),
-            (
-                measured.daily_batch.peak_memory_mb,
-                stack::DAILY_BATCH_MEMORY_MB,
-            ),
+        // Lambda's MB are of 2^20 bytes, and its own processes take some.
+        let fits = |needed: f64, paid: f64| assert!(needed < paid * 0.9, "{needed} MB of {paid}");
+        fits(
+            measured.daily_batch.peak_memory_mb,
+            stack::DAILY_BATCH_MEMORY_MB,
+        );
+        for (functions, paid) in [
+            (measured.ingest_api, stack::INGEST_API_MEMORY_MB),
+            (measured.stream_cleaner, stack::STREAM_CLEANER_MEMORY_MB),
         ] {
-            // Lambda's MB are of 2^20 bytes, and its own processes take some.
-            assert!(needed < paid * 0.9, "{needed} MB of {paid}");
+            for function in [functions.off, functions.lines, functions.gzip] {
+                fits(function.peak_memory_mb, paid);
+                assert!(function.points.is_sorted_by(|a, b| a.rows < b.rows));
+                assert!(function.points.iter().all(|point| point.cpu_ms > 0.0));
+            }
         }
-        for function in [measured.ingest_api, measured.stream_cleaner] {
-            assert!(function.points.is_sorted_by(|a, b| a.rows < b.rows));
-            assert!(function.points.iter().all(|point| point.cpu_ms > 0.0));
+        let ratios = measured.gzip_ratios;
+        assert!(ratios.is_sorted_by(|a, b| a.rows < b.rows && a.ratio > b.ratio));
+        let ratio = |rows| (measured.gzip_ratio(rows) * 1e6).round();
+        for known in ratios {
+            assert!((ratio(known.rows) - (known.ratio * 1e6).round()).abs() < 1.0);
         }
+        assert!(ratio(0.0) >= ratio(1.0) && ratio(1e9) < ratio(2.0));
     }
 
     #[test]

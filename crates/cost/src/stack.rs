@@ -11,7 +11,7 @@ pub const DAILY_BATCH_EPHEMERAL_MB: f64 = 4_096.0;
 /// Timeout of daily-batch, in seconds (Lambda's longest).
 pub const DAILY_BATCH_TIMEOUT_SECONDS: f64 = 900.0;
 
-/// Longest that records wait until stream-cleaner gets them, in seconds.
+/// Longest that records wait until stream-cleaner gets them, in seconds, where nothing else is said.
 pub const BATCHING_WINDOW_SECONDS: f64 = 60.0;
 /// Most records of an event (a limit of the event source mapping).
 pub const MAX_BATCH_RECORDS: f64 = 10_000.0;
@@ -37,12 +37,18 @@ pub const TABLE_FILE_BYTES: f64 = 134_217_728.0;
 
 /// Metrics that alarms look at: one each, but for the five that compare two.
 pub const ALARM_METRICS: f64 = 33.0;
+/// Those of lean monitoring: one each, but for three that compare two.
+pub const LEAN_ALARM_METRICS: f64 = 16.0;
 /// Dashboards.
 pub const DASHBOARDS: f64 = 1.0;
 /// Metrics that a working stream-cleaner sends: counts, and one for each code and rule that occurs. Counted high.
 pub const STREAM_CLEANER_METRICS: f64 = 30.0;
 /// Metrics of the API's route in use, and of the event source mapping.
 pub const API_METRICS: f64 = 8.0;
+/// Those of the event source mapping alone.
+pub const LEAN_API_METRICS: f64 = 2.0;
+/// Metrics of stream-cleaner that alarms look at, while nothing fails.
+pub const LEAN_STREAM_CLEANER_METRICS: f64 = 2.0;
 /// Metrics that daily-batch sends, in one hour of a day.
 pub const DAILY_BATCH_METRICS: f64 = 17.0;
 
@@ -88,6 +94,8 @@ pub const S3_REQUESTS_A_KMS_REQUEST: f64 = 100.0;
 /// Traces that X-Ray records where tracing is active: the first of each second, and this share of the others.
 pub const TRACED: f64 = 0.05;
 
+/// Bytes of the place of a row in its record, in an answer.
+pub const ANSWER_SUB_NUMBER_BYTES: f64 = 16.0;
 /// Bytes of an answer beside what it says of each row: its headers, and those of API Gateway.
 pub const ANSWER_BYTES: f64 = 220.0;
 /// Requests a second that the API takes, where `api_throttle` says nothing else.

@@ -3,8 +3,9 @@
 mod kept;
 mod lines;
 
-use crate::load::{Load, Settings};
+use crate::load::{Load, Settings, Wire};
 use crate::measured::{Function, Measurements, billed_ms};
+use crate::records::{Packing, Records};
 use crate::{prices, stack};
 
 pub use kept::Kept;
@@ -20,6 +21,8 @@ pub struct Usage {
     pub rows: f64,
     /// Bytes of a row.
     pub row_bytes: f64,
+    /// What a record of the stream is.
+    pub records: Records,
     /// Bytes of a body as it is sent, for each byte of its rows.
     pub body_ratio: f64,
     /// Requests to the API.
@@ -50,8 +53,8 @@ impl Usage {
     /// Computes what a month of a load uses, by what the functions were measured to need.
     pub fn month(load: &Load, settings: &Settings, measured: &Measurements) -> Self {
         let rows = load.rows_per_second * prices::SECONDS_A_MONTH;
-        let shards = settings.stream.shards();
-        let rows_per_batch = load.rows_per_batch(shards);
+        let records = Records::of(load, settings.packing, measured);
+        let rows_per_batch = load.rows_per_batch(&records, settings);
         let batches = rows / rows_per_batch;
         let objects_a_batch =
             rows_per_batch.min(stack::KINDS) + (rows_per_batch * stack::REJECTED).min(1.0);
@@ -66,6 +69,12 @@ impl Usage {
             billed_ms(wait_ms, cpu_ms + cold_cpu_ms, memory_mb)
         };
         let requests = rows / load.rows_per_request;
+        // An answer that names each row names its place in the record, too.
+        let places = if settings.packing != Packing::Off && load.wire == Wire::Events {
+            stack::ANSWER_SUB_NUMBER_BYTES
+        } else {
+            0.0
+        };
         let daily = &measured.daily_batch;
         let reports_cpu_ms = table_rows * daily.table_row_cpu_ms;
         let run_cpu_ms = daily.init_cpu_ms
@@ -80,18 +89,20 @@ impl Usage {
             hours: prices::HOURS_A_MONTH,
             rows,
             row_bytes: load.row_bytes,
+            records,
             body_ratio: load.body_ratio,
             requests,
-            answer_bytes: requests * load.wire.answer_bytes(load.rows_per_request),
+            answer_bytes: requests
+                * (load.wire.answer_bytes(load.rows_per_request) + places * load.rows_per_request),
             request_ms: ms(
-                &measured.ingest_api,
+                measured.ingest_api.with(settings.packing),
                 load.rows_per_request,
                 stack::INGEST_API_WAIT_MS,
                 stack::INGEST_API_MEMORY_MB,
             ),
             batches,
             batch_ms: ms(
-                &measured.stream_cleaner,
+                measured.stream_cleaner.with(settings.packing),
                 rows_per_batch,
                 stack::STREAM_CLEANER_WAIT_MS,
                 stack::STREAM_CLEANER_MEMORY_MB,

@@ -70,7 +70,7 @@ fn write(
     measured: &Measurements,
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
-    let (load, shown) = options.load(model)?;
+    let (load, shown) = options.load(model, measured)?;
     let bills = bills(options, &load, measured);
     if options.json {
         return Ok(writeln!(out, "{}", to_json(&bills))?);
@@ -112,7 +112,7 @@ fn write(
 /// Returns the bills, each with its name: of the stack at the age that is asked for and after a year, and of what else could do its work.
 fn bills(options: &CostOptions, load: &Load, measured: &Measurements) -> Vec<(String, Bill)> {
     let mut bills = Vec::new();
-    let settings = options.settings(load);
+    let settings = options.settings(load, measured);
     for settings in &settings {
         for age_days in options.ages() {
             let settings = Settings {

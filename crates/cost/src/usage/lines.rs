@@ -120,7 +120,9 @@ impl Usage {
 
     fn add_kinesis(&self, bill: &mut Bill, settings: &Settings) {
         let retention = settings.retention_hours;
-        let bytes_an_hour = self.rows * self.row_bytes / self.hours;
+        let records = self.rows / self.records.rows;
+        let record_bytes = self.records.bytes;
+        let bytes_an_hour = records * record_bytes / self.hours;
         let kept_gb =
             |from: f64, to: f64| bytes_an_hour * (retention.min(to) - from).max(0.0) / prices::GB;
         let months = self.hours / prices::HOURS_A_MONTH;
@@ -136,13 +138,13 @@ impl Usage {
                     ),
                     shard_hours * prices::kinesis::SHARD_HOUR,
                 );
-                let units = (self.row_bytes / prices::kinesis::PUT_UNIT_BYTES)
+                let units = (record_bytes / prices::kinesis::PUT_UNIT_BYTES)
                     .ceil()
                     .max(1.0);
                 bill.add(
                     Service::Kinesis,
-                    format!("{} PUT payload units of 25 KB", count(self.rows * units)),
-                    self.rows * units * prices::kinesis::PUT_UNIT,
+                    format!("{} PUT payload units of 25 KB", count(records * units)),
+                    records * units * prices::kinesis::PUT_UNIT,
                 );
                 if retention > 24.0 {
                     bill.add(
@@ -159,13 +161,13 @@ impl Usage {
                     self.hours * prices::kinesis::STREAM_HOUR,
                 );
                 let unit = prices::kinesis::ON_DEMAND_RECORD_BYTES;
-                let gb_in = self.rows * (self.row_bytes / unit).ceil() * unit / prices::GB;
+                let gb_in = records * (record_bytes / unit).ceil() * unit / prices::GB;
                 bill.add(
                     Service::Kinesis,
                     format!("{} GB in, by the KB of a record", count(gb_in)),
                     gb_in * prices::kinesis::ON_DEMAND_IN_GB,
                 );
-                let gb_out = self.rows * self.row_bytes / prices::GB;
+                let gb_out = records * record_bytes / prices::GB;
                 bill.add(
                     Service::Kinesis,
                     format!("{} GB out, to stream-cleaner", count(gb_out)),
@@ -269,7 +271,12 @@ impl Usage {
 
         let months = self.hours / prices::HOURS_A_MONTH;
         let batches = if has_cleaner { self.batches } else { 0.0 };
-        let bytes = self.requests * stack::REQUEST_LOG_BYTES
+        let request_bytes = if settings.logs_requests {
+            stack::REQUEST_LOG_BYTES
+        } else {
+            0.0
+        };
+        let bytes = self.requests * request_bytes
             + batches * stack::BATCH_LOG_BYTES
             + self.runs * stack::RUN_LOG_BYTES;
         let gb = bytes / prices::GB;
@@ -285,28 +292,29 @@ impl Usage {
         );
         let mut metrics = stack::DAILY_BATCH_METRICS / 24.0;
         if self.rows > 0.0 {
-            metrics += stack::API_METRICS;
+            metrics += settings.monitoring.api_metrics();
             if has_cleaner {
-                metrics += stack::STREAM_CLEANER_METRICS;
+                metrics += settings.monitoring.stream_cleaner_metrics();
             }
         }
-        let alarms = stack::ALARM_METRICS;
+        let alarms = settings.monitoring.alarm_metrics();
+        let dashboards = settings.monitoring.dashboards();
         bill.add_with_free(
             Service::CloudWatch,
             format!(
                 "{} custom metrics, alarms on {}, {} dashboard",
                 count(metrics),
                 count(alarms),
-                count(stack::DASHBOARDS)
+                count(dashboards)
             ),
             months
                 * (metrics * cloudwatch::METRIC_MONTH
                     + alarms * cloudwatch::ALARM_MONTH
-                    + stack::DASHBOARDS * cloudwatch::DASHBOARD_MONTH),
+                    + dashboards * cloudwatch::DASHBOARD_MONTH),
             months
                 * (metrics.min(free::METRICS) * cloudwatch::METRIC_MONTH
                     + alarms.min(free::ALARMS) * cloudwatch::ALARM_MONTH
-                    + stack::DASHBOARDS.min(free::DASHBOARDS) * cloudwatch::DASHBOARD_MONTH),
+                    + dashboards.min(free::DASHBOARDS) * cloudwatch::DASHBOARD_MONTH),
         );
         if !settings.is_traced {
             return;

@@ -1,44 +1,61 @@
 use super::*;
 use crate::alternatives::{Firehose, firehose, old_stack};
 use crate::bill::{Bill, Service};
-use crate::load::{Stream, Wire};
-use crate::measured::{Architecture, DailyBatch, Point};
+use crate::load::{Monitoring, Stream, Wire};
+use crate::measured::{Architecture, ByPacking, DailyBatch, Point, Ratio};
+use crate::records::Packing;
+
+/// 1 ms, and 0.1 ms for each row.
+const INGEST_API: Function = Function {
+    init_cpu_ms: 0.0,
+    peak_memory_mb: 20.0,
+    points: &[
+        Point {
+            rows: 0.0,
+            cpu_ms: 1.0,
+        },
+        Point {
+            rows: 100.0,
+            cpu_ms: 11.0,
+        },
+    ],
+};
+
+/// 0.01 ms for each row.
+const STREAM_CLEANER: Function = Function {
+    init_cpu_ms: 0.0,
+    peak_memory_mb: 40.0,
+    points: &[
+        Point {
+            rows: 0.0,
+            cpu_ms: 0.0,
+        },
+        Point {
+            rows: 10_000.0,
+            cpu_ms: 100.0,
+        },
+    ],
+};
 
 /// Measurements in round numbers, so that a bill can be computed by hand.
 const MEASURED: Measurements = Measurements {
     date: "2026-01-01",
     row_bytes: 1_000.0,
     clean_bytes_per_byte: 0.25,
-    // 1 ms, and 0.1 ms for each row.
-    ingest_api: Function {
-        init_cpu_ms: 0.0,
-        peak_memory_mb: 20.0,
-        points: &[
-            Point {
-                rows: 0.0,
-                cpu_ms: 1.0,
-            },
-            Point {
-                rows: 100.0,
-                cpu_ms: 11.0,
-            },
-        ],
+    ingest_api: ByPacking {
+        off: INGEST_API,
+        lines: INGEST_API,
+        gzip: INGEST_API,
     },
-    // 0.01 ms for each row.
-    stream_cleaner: Function {
-        init_cpu_ms: 0.0,
-        peak_memory_mb: 40.0,
-        points: &[
-            Point {
-                rows: 0.0,
-                cpu_ms: 0.0,
-            },
-            Point {
-                rows: 10_000.0,
-                cpu_ms: 100.0,
-            },
-        ],
+    stream_cleaner: ByPacking {
+        off: STREAM_CLEANER,
+        lines: STREAM_CLEANER,
+        gzip: STREAM_CLEANER,
     },
+    gzip_ratios: &[Ratio {
+        rows: 1.0,
+        ratio: 0.2,
+    }],
     daily_batch: DailyBatch {
         init_cpu_ms: 500.0,
         peak_memory_mb: 200.0,
@@ -61,13 +78,21 @@ const fn load(rows_per_second: f64) -> Load {
     }
 }
 
+fn alone(load: &Load) -> Records {
+    Records::of(load, Packing::Off, &MEASURED)
+}
+
 fn provisioned(load: &Load) -> Settings {
     Settings {
         architecture: Architecture::Arm64,
         stream: Stream::Provisioned {
-            shards: load.shards(),
+            shards: load.shards(&alone(load)),
         },
         retention_hours: 24.0,
+        packing: Packing::Off,
+        window_seconds: stack::BATCHING_WINDOW_SECONDS,
+        monitoring: Monitoring::Full,
+        logs_requests: true,
         is_traced: false,
         age_days: 90.0,
     }
@@ -76,7 +101,7 @@ fn provisioned(load: &Load) -> Settings {
 fn on_demand(load: &Load) -> Settings {
     Settings {
         stream: Stream::OnDemand {
-            shards: load.on_demand_shards(),
+            shards: load.on_demand_shards(&alone(load)),
         },
         ..provisioned(load)
     }
@@ -375,7 +400,10 @@ fn shards_are_for_bytes_and_for_records() {
             row_bytes,
             ..load(rows_per_second)
         };
-        (load.shards(), load.on_demand_shards())
+        (
+            load.shards(&alone(&load)),
+            load.on_demand_shards(&alone(&load)),
+        )
     };
     assert_eq!(shards(0.0, 400.0), (1.0, 4.0));
     assert_eq!(shards(1_000.0, 400.0), (1.0, 4.0));
@@ -396,6 +424,85 @@ fn traces_are_paid_for_where_they_are_made() {
     // 10 requests a second: one traced, and 5 % of nine; each batch, and each run.
     let traces = 2_628_000.0 * (1.0 + 9.0 * 0.05) + 262.8e6 / 3_464.0 + DAYS;
     assert!((usd(true) - usd(false) - traces * 5e-6).abs() < 1e-6);
+}
+
+#[test]
+fn packed_rows_pay_for_their_bytes_and_make_larger_objects() {
+    // 1,000 rows a second in requests of 500, of which 125 have each of 4 partition keys: 102 of 1,000 bytes fit into 100 KiB.
+    let load = Load {
+        rows_per_request: 500.0,
+        ..load(1_000.0)
+    };
+    let with = |packing| {
+        let settings = Settings {
+            packing,
+            ..provisioned(&load)
+        };
+        let usage = Usage::month(&load, &settings, &MEASURED);
+        (usage, usage.bill(&settings))
+    };
+    let rows = 2_628e6;
+    let partition_keys = 4.0;
+    let (off, _) = with(Packing::Off);
+    let (lines, bill) = with(Packing::Lines { partition_keys });
+    // 102,101 bytes are four units of 25 KB; 46 such records fit into 6 MB.
+    assert_costs(
+        &bill,
+        Service::Kinesis,
+        730.0 * 0.015 + rows / 102.0 * 4.0 * 0.014e-6,
+    );
+    assert!(
+        (lines.batches - rows / 102.0 / 46.0).abs() < 1.0,
+        "{lines:?}"
+    );
+    assert!(lines.objects < off.objects);
+    // A fifth of their bytes: 125 rows are one unit, and the 60,000 rows of a minute fit into an event.
+    let (gzip, bill) = with(Packing::Gzip { partition_keys });
+    assert_costs(
+        &bill,
+        Service::Kinesis,
+        730.0 * 0.015 + rows / 125.0 * 0.014e-6,
+    );
+    assert!(
+        (gzip.batches - rows / (186.0 * 125.0)).abs() < 1.0,
+        "{gzip:?}"
+    );
+}
+
+#[test]
+fn what_is_not_watched_is_not_paid_for() {
+    let load = load(100.0);
+    let full = provisioned(&load);
+    let cloudwatch = |settings: &Settings| bill(&load, settings).service(Service::CloudWatch);
+    let saved = |settings: Settings| cloudwatch(&full).unwrap() - cloudwatch(&settings).unwrap();
+    let lean = saved(Settings {
+        monitoring: Monitoring::Lean,
+        ..full
+    });
+    // 17 metrics with alarms, 6 of the API, 28 of stream-cleaner, and the dashboard.
+    let by_hand = 17.0 * 0.10 + 34.0 * 0.30 + 3.00;
+    assert!((lean - by_hand).abs() < 1e-6, "{lean}");
+    let silent = saved(Settings {
+        logs_requests: false,
+        ..full
+    });
+    let gb = 26.28e6 * 2_000.0 / GB;
+    let by_hand = gb * (0.50 + 0.03 * 0.15 * 30.0 / 30.4);
+    assert!((silent - by_hand).abs() < 1e-6, "{silent}");
+}
+
+#[test]
+fn a_longer_wait_makes_fewer_objects_until_an_event_is_full() {
+    let objects = |rows, window_seconds| {
+        let load = load(rows);
+        let settings = Settings {
+            window_seconds,
+            ..provisioned(&load)
+        };
+        Usage::month(&load, &settings, &MEASURED).objects
+    };
+    assert!((objects(10.0, 60.0) / objects(10.0, 300.0) - 5.0).abs() < 1e-9);
+    assert!((objects(900.0, 60.0) / objects(900.0, 300.0) - 1.0).abs() < 1e-9);
 }
 
 #[test]

@@ -1,5 +1,5 @@
 use clap::Parser as _;
-use cost::measured::{DailyBatch, Function, Point};
+use cost::measured::{ByPacking, DailyBatch, Function, Point};
 
 use super::*;
 use crate::cli::{Cli, Command};
@@ -19,13 +19,20 @@ const FUNCTION: Function = Function {
     peak_memory_mb: 20.0,
     points: &POINTS,
 };
+const FUNCTIONS: ByPacking = ByPacking {
+    off: FUNCTION,
+    lines: FUNCTION,
+    gzip: FUNCTION,
+};
+
 /// Measurements of this test, so that others change nothing of what it shows.
 const MEASURED: Measurements = Measurements {
     date: "2026-01-01",
     row_bytes: 300.0,
     clean_bytes_per_byte: 0.2,
-    ingest_api: FUNCTION,
-    stream_cleaner: FUNCTION,
+    ingest_api: FUNCTIONS,
+    stream_cleaner: FUNCTIONS,
+    gzip_ratios: &[],
     daily_batch: DailyBatch {
         init_cpu_ms: 20.0,
         peak_memory_mb: 500.0,

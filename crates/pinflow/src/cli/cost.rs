@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
-use cost::{Architecture, Load, MEASUREMENTS, Settings, Stream, Wire, stack};
+use cost::measured::Measurements;
+use cost::{
+    Architecture, Load, MEASUREMENTS, Monitoring, Packing, Records, Settings, Stream, Wire, stack,
+};
 use jiff::civil::Date;
 
 use crate::bill::Sample;
@@ -18,7 +21,7 @@ const YEAR_DAYS: f64 = 365.0;
 #[derive(Debug, Args)]
 pub(crate) struct CostOptions {
     /// Show what this day cost, from the usage in its summary.json, instead of a month's bill
-    #[arg(long, value_name = "DATE", conflicts_with_all = ["rows_per_second", "row_bytes", "rows_per_request", "gzip", "stream", "shards", "table_rows", "repeated_keys", "age_days", "wire", "clean_ratio", "measure", "json", "tracing"])]
+    #[arg(long, value_name = "DATE", conflicts_with_all = ["rows_per_second", "row_bytes", "rows_per_request", "gzip", "stream", "shards", "table_rows", "repeated_keys", "age_days", "wire", "clean_ratio", "measure", "json", "packing", "packing_keys", "window_s", "monitoring", "no_request_logs", "tracing"])]
     pub(crate) day: Option<Date>,
     #[command(flatten)]
     pub(crate) lake: LakeOptions,
@@ -64,6 +67,21 @@ pub(crate) struct CostOptions {
     /// Measure the bytes of a row and of its clean object on rows of your own: NDJSON, a row a line, as it is posted
     #[arg(long, value_name = "FILE", conflicts_with_all = ["row_bytes", "clean_ratio"])]
     pub(crate) measure: Option<PathBuf>,
+    /// How ingest-api packs the rows of a request to /events into records (the Terraform variable `packing`)
+    #[arg(long, value_enum, default_value_t = PackedForm::Off)]
+    pub(crate) packing: PackedForm,
+    /// Partition keys that packed rows of a table are spread over
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    pub(crate) packing_keys: u16,
+    /// Seconds that records wait until stream-cleaner gets them (the Terraform variable `stream_batching_window_s`)
+    #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u16).range(0..=300))]
+    pub(crate) window_s: u16,
+    /// How much is watched (the Terraform variable `monitoring`)
+    #[arg(long, value_enum, default_value_t = MonitoringName::Full)]
+    pub(crate) monitoring: MonitoringName,
+    /// Requests have no lines in the logs (the Terraform variable `request_logs`)
+    #[arg(long)]
+    pub(crate) no_request_logs: bool,
     /// X-Ray traces requests and batches (the Terraform variable `tracing`)
     #[arg(long)]
     pub(crate) tracing: bool,
@@ -83,6 +101,26 @@ pub(crate) enum WireName {
     Kinesis,
     /// The old clients of Kafka
     Kafka,
+}
+
+/// How rows are packed into a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PackedForm {
+    /// A record for each row
+    Off,
+    /// A row a line
+    Lines,
+    /// The same, compressed
+    Gzip,
+}
+
+/// How much is watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum MonitoringName {
+    /// Every alarm, a metric of each number, and a dashboard
+    Full,
+    /// The alarms of records that are refused, unread, rejected, lost or counted twice, and their metrics
+    Lean,
 }
 
 /// The functions' processor.
@@ -108,7 +146,11 @@ pub(crate) enum StreamName {
 
 impl CostOptions {
     /// Returns what is posted, and in words where the size of its rows comes from.
-    pub(crate) fn load(&self, model: &Arc<Model>) -> anyhow::Result<(Load, String)> {
+    pub(crate) fn load(
+        &self,
+        model: &Arc<Model>,
+        measured: &Measurements,
+    ) -> anyhow::Result<(Load, String)> {
         let mut load = Load {
             rows_per_second: self.rows_per_second,
             row_bytes: f64::from(self.row_bytes),
@@ -139,9 +181,7 @@ impl CostOptions {
             None => "is that of generated rows in large objects; --measure FILE takes your own"
                 .to_owned(),
         };
-        let ratio = load
-            .clean_ratio
-            .unwrap_or(MEASUREMENTS.clean_bytes_per_byte);
+        let ratio = load.clean_ratio.unwrap_or(measured.clean_bytes_per_byte);
         let shown = format!(
             "A clean object has {ratio:.3} bytes for each byte of its rows, which {source}. {:.0} % of the rows are new versions of rows in the \
              tables.",
@@ -169,12 +209,20 @@ impl CostOptions {
     }
 
     /// Returns the stacks that were asked for, provisioned before on-demand.
-    pub(crate) fn settings(&self, load: &Load) -> Vec<Settings> {
+    pub(crate) fn settings(&self, load: &Load, measured: &Measurements) -> Vec<Settings> {
+        let partition_keys = f64::from(self.packing_keys);
+        let packing = match self.packing {
+            PackedForm::Off => Packing::Off,
+            PackedForm::Lines => Packing::Lines { partition_keys },
+            PackedForm::Gzip => Packing::Gzip { partition_keys },
+        };
+        let records = Records::of(load, packing, measured);
+        let shards = self.shards.map(f64::from);
         let provisioned = Stream::Provisioned {
-            shards: self.shards.map_or_else(|| load.shards(), f64::from),
+            shards: shards.unwrap_or_else(|| load.shards(&records)),
         };
         let on_demand = Stream::OnDemand {
-            shards: load.on_demand_shards(),
+            shards: load.on_demand_shards(&records),
         };
         let streams = match self.stream {
             StreamName::Provisioned => vec![provisioned],
@@ -185,6 +233,13 @@ impl CostOptions {
             architecture: self.architecture(),
             stream,
             retention_hours: f64::from(self.retention_hours),
+            packing,
+            window_seconds: f64::from(self.window_s),
+            monitoring: match self.monitoring {
+                MonitoringName::Full => Monitoring::Full,
+                MonitoringName::Lean => Monitoring::Lean,
+            },
+            logs_requests: !self.no_request_logs,
             is_traced: self.tracing,
             age_days: f64::from(self.age_days),
         });
