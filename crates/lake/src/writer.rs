@@ -169,7 +169,7 @@ fn write(batch: &RecordBatch, metadata: Vec<KeyValue>) -> Result<Bytes, LakeErro
 /// How many different values a column has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Variety {
-    /// One, or only nulls.
+    /// One that is short, or only nulls.
     One,
     /// So few that a dictionary of them pays.
     Few,
@@ -180,12 +180,20 @@ enum Variety {
 /// Rows that are looked at to tell few values from many.
 const SAMPLED_ROWS: usize = 128;
 
+/// Most bytes of a text that is not worth compressing.
+const SHORT_TEXT: usize = 256;
+
 fn variety(column: &ArrayRef) -> Variety {
     if column.null_count() == column.len() {
         return Variety::One;
     }
     if let Some(texts) = column.as_string_opt::<i32>() {
-        return variety_of(texts.iter());
+        return match variety_of(texts.iter()) {
+            Variety::One if texts.iter().flatten().any(|text| text.len() > SHORT_TEXT) => {
+                Variety::Few
+            }
+            variety => variety,
+        };
     }
     match column.data_type() {
         DataType::Int32 => variety_of(column.as_primitive::<Int32Type>().iter()),

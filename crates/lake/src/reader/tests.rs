@@ -209,13 +209,45 @@ fn a_timestamp_is_an_int64_in_the_file() {
         .find(|column| column.path().string().starts_with("coordinates"))
         .unwrap();
     assert_eq!(coordinates.path().string(), "coordinates.list.element");
-    let column = file.metadata().row_group(0).column(0);
-    assert!(
-        column
-            .encodings()
-            .any(|encoding| encoding == Encoding::RLE_DICTIONARY)
-    );
-    assert!(column.compression().to_string().contains("ZSTD"));
+}
+
+#[test]
+fn a_column_is_encoded_and_compressed_by_how_many_values_it_has() {
+    let long = "x".repeat(10_000);
+    let rows: Vec<_> = (0..40)
+        .map(|ind| {
+            let few = ind % 4;
+            format!(
+                r#"{{"index": {ind}, "title": "t{ind}", "category": "c{few}", "unique_id": "one", "description": "{long}"}}"#
+            )
+        })
+        .collect();
+    let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
+    let object = write_parquet(&batch(Kind::named("pin"), &rows)).unwrap();
+    assert!(object.len() < 10_000, "{}", object.len());
+    let file = SerializedFileReader::new(object).unwrap();
+    let columns = file.metadata().row_group(0).columns();
+    let found = |name: &str| {
+        let column = columns
+            .iter()
+            .find(|column| column.column_path().string() == name);
+        let column = column.unwrap();
+        let mut encodings = column.encodings();
+        let has_dictionary = encodings.any(|encoding| encoding == Encoding::RLE_DICTIONARY);
+        let is_compressed = column.compression().to_string().contains("ZSTD");
+        (has_dictionary, is_compressed)
+    };
+    for (name, has_dictionary, is_compressed) in [
+        ("ind", false, true),
+        ("title", false, true),
+        ("category", true, true),
+        ("unique_id", true, false),
+        ("description", true, true),
+        ("_extra", true, false),
+        ("_rules", true, false),
+    ] {
+        assert_eq!(found(name), (has_dictionary, is_compressed), "{name}");
+    }
 }
 
 #[test]
