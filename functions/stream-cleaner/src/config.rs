@@ -99,7 +99,11 @@ mod tests {
             Config::from_vars(given).unwrap_err().to_string(),
             "set `METRICS` to `all` or `alarms`, or leave it out"
         );
-        let elsewhere = Config::from_vars(|_| Ok("nowhere".to_owned())).unwrap_err();
+        let given = |name: &str| match name {
+            "METRICS" => Err(VarError::NotPresent),
+            _ => Ok("nowhere".to_owned()),
+        };
+        let elsewhere = Config::from_vars(given).unwrap_err();
         assert_eq!(
             elsewhere.to_string(),
             "nowhere/tables: there is no table; write `<name>.yaml`, one file for each"

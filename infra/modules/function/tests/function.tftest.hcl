@@ -110,3 +110,11 @@ run "tracing_is_one_of_two" {
     tracing = "on"
   }
 }
+
+run "a_log_keeps_all_lines_or_those_of_what_goes_wrong" {
+  command         = plan
+  expect_failures = [var.log_level]
+  variables {
+    log_level = "DEBUG"
+  }
+}
