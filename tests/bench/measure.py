@@ -16,8 +16,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench.daily import DAYS, generate
 from botocore.config import Config
+
+from bench.daily import DAYS, generate
 from support.functions import cpu_ms, cpu_ns, kinesis_event, running, unpack
 from support.rows import generated_rows
 from support.stack import BUCKET, KINDS, ROOT, STREAM, aws_session, embedded_stack, pinflow_binary

@@ -80,7 +80,7 @@ impl TestStack {
             .map(|result| {
                 let mut position = position(&result["shard"], &result["sequence_number"]);
                 if let Some(place) = result.get("sub_number") {
-                    position.sequence += &format!(":{place}");
+                    position.sequence = format!("{}:{place}", position.sequence);
                 }
                 position
             })

@@ -166,17 +166,7 @@ impl Stack {
         let url = format!("http://127.0.0.1:{port}");
         let aws = sdk_config(&url, &secret);
 
-        let mut ingest_config = ingest_api::Config::new(&config.stream, Arc::clone(&config.model));
-        ingest_config.packing = config.packing;
-        let mut ingest = ingest_api::App::new(
-            aws_sdk_kinesis::Client::new(&aws),
-            ingest_config,
-            clock.clone(),
-            config.seed,
-        );
-        if let Some(api_keys) = api_keys {
-            ingest = ingest.with_api_keys(api_keys);
-        }
+        let ingest = ingest(&config, &aws, api_keys, clock.clone());
         let kinesis = Kinesis::new(
             store.clone(),
             config.stream.clone(),
@@ -320,6 +310,22 @@ impl Stack {
             (Ok(()), Ok(Ok(()))) => Ok(()),
             _ => Err(StackError::Panicked),
         }
+    }
+}
+
+fn ingest(
+    config: &StackConfig,
+    aws: &SdkConfig,
+    api_keys: Option<ApiKeys>,
+    clock: Clock,
+) -> ingest_api::App {
+    let mut settings = ingest_api::Config::new(&config.stream, Arc::clone(&config.model));
+    settings.packing = config.packing;
+    let kinesis = aws_sdk_kinesis::Client::new(aws);
+    let app = ingest_api::App::new(kinesis, settings, clock, config.seed);
+    match api_keys {
+        Some(api_keys) => app.with_api_keys(api_keys),
+        None => app,
     }
 }
 

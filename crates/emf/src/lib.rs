@@ -10,7 +10,7 @@ pub struct Metric {
     name: Cow<'static, str>,
     unit: &'static str,
     value: u64,
-    is_metric: bool,
+    is_sent: bool,
 }
 
 impl Metric {
@@ -34,7 +34,7 @@ impl Metric {
             name: name.into(),
             unit,
             value,
-            is_metric: true,
+            is_sent: true,
         }
     }
 
@@ -42,7 +42,7 @@ impl Metric {
     #[must_use]
     pub fn in_log_only(self) -> Self {
         Self {
-            is_metric: false,
+            is_sent: false,
             ..self
         }
     }
@@ -98,7 +98,7 @@ impl Source<'_> {
         };
         let names: Vec<Value> = metrics
             .iter()
-            .filter(|metric| metric.is_metric)
+            .filter(|metric| metric.is_sent)
             .map(|metric| json!({"Name": metric.name, "Unit": metric.unit}))
             .collect();
         let mut line = Map::new();

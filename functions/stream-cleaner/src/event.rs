@@ -200,8 +200,8 @@ impl KinesisEvent {
                 Part::EventId => {
                     places.shard = self.shard(text()?.split(':').next().unwrap_or_default());
                 }
-                Part::Sequence => places.sequence = self.add(&*text()?),
-                Part::PartitionKey => places.partition_key = self.add(&*text()?),
+                Part::Sequence => places.sequence = self.add(&text()?),
+                Part::PartitionKey => places.partition_key = self.add(&text()?),
                 Part::Data => {
                     places.data = self.decode(raw)?;
                 }

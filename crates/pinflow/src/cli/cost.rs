@@ -21,7 +21,7 @@ const YEAR_DAYS: f64 = 365.0;
 #[derive(Debug, Args)]
 pub(crate) struct CostOptions {
     /// Show what this day cost, from the usage in its summary.json, instead of a month's bill
-    #[arg(long, value_name = "DATE", conflicts_with_all = ["rows_per_second", "row_bytes", "rows_per_request", "gzip", "stream", "shards", "table_rows", "repeated_keys", "age_days", "wire", "clean_ratio", "measure", "json", "packing", "packing_keys", "window_s", "monitoring", "no_request_logs", "tracing"])]
+    #[arg(long, value_name = "DATE", conflicts_with_all = ["rows_per_second", "row_bytes", "rows_per_request", "gzip", "stream", "shards", "table_rows", "repeated_keys", "age_days", "wire", "clean_ratio", "measure", "json", "packing", "packing_keys", "window_s", "monitoring", "request_logs", "tracing"])]
     pub(crate) day: Option<Date>,
     #[command(flatten)]
     pub(crate) lake: LakeOptions,
@@ -79,9 +79,9 @@ pub(crate) struct CostOptions {
     /// How much is watched (the Terraform variable `monitoring`)
     #[arg(long, value_enum, default_value_t = MonitoringName::Full)]
     pub(crate) monitoring: MonitoringName,
-    /// Requests have no lines in the logs (the Terraform variable `request_logs`)
-    #[arg(long)]
-    pub(crate) no_request_logs: bool,
+    /// Whether requests have lines in the logs (the Terraform variable `request_logs`)
+    #[arg(long, value_enum, default_value_t = Switch::On)]
+    pub(crate) request_logs: Switch,
     /// X-Ray traces requests and batches (the Terraform variable `tracing`)
     #[arg(long)]
     pub(crate) tracing: bool,
@@ -112,6 +112,15 @@ pub(crate) enum PackedForm {
     Lines,
     /// The same, compressed
     Gzip,
+}
+
+/// Whether something is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Switch {
+    /// It is
+    On,
+    /// It is not
+    Off,
 }
 
 /// How much is watched.
@@ -239,7 +248,7 @@ impl CostOptions {
                 MonitoringName::Full => Monitoring::Full,
                 MonitoringName::Lean => Monitoring::Lean,
             },
-            logs_requests: !self.no_request_logs,
+            logs_requests: self.request_logs == Switch::On,
             is_traced: self.tracing,
             age_days: f64::from(self.age_days),
         });

@@ -63,8 +63,8 @@ fn cleaned(records: &[Put]) -> Vec<(String, String)> {
             let place = piece.sub_number.map(|place| format!(":{place}"));
             let row = match piece.outcome {
                 Ok(row) => {
-                    let cleaned = row.clean(&mut RuleCounts::default());
-                    format!("{} {}", row.kind(), cleaned.to_json())
+                    let columns = row.clean(&mut RuleCounts::default());
+                    format!("{} {}", row.kind(), columns.to_json())
                 }
                 Err(rejection) => rejection.code.as_str().to_owned(),
             };
