@@ -1,7 +1,9 @@
 //! The rules of each column: a posted value → a cell.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 
+use arrow::array::StringBuilder;
 use event_model::KeyValue;
 use json_reader::Value;
 use json_reader::number;
@@ -100,6 +102,9 @@ impl<'u, C: Changes> Columns<'_, 'u, '_, C> {
                         None => self.unreadable(Rule::TextTooLong, field),
                     };
                     return false;
+                }
+                if column.is_joined && self.joined_in_place(column, cells) {
+                    return true;
                 }
                 let text = match column.data_type {
                     ColumnType::Json => self.first_of(column, Self::json),
@@ -266,6 +271,37 @@ impl<'u, C: Changes> Columns<'_, 'u, '_, C> {
             Cow::Borrowed(text) => Cow::Borrowed(suffix(text, stripped.len())),
             Cow::Owned(_) => Cow::Owned(stripped.to_owned()),
         })
+    }
+
+    /// Joins texts where they stay, if they are plain ones that say something; false, and nothing is done, if some other value is there.
+    fn joined_in_place(&mut self, column: &'u Column, cells: &mut StringBuilder) -> bool {
+        let most = column.part_length();
+        let part = |field: &FieldId| match self.fields.member(*field) {
+            None => Some(None),
+            Some(member) => {
+                let text = member.plain_text()?;
+                let is_fine = says_nothing(column, text).is_none()
+                    && most.is_none_or(|most| !is_longer(text, most));
+                is_fine.then_some(Some(text))
+            }
+        };
+        let is_whole = column.own.is_none_or(|own| !self.fields.has(own))
+            && column.inputs.iter().all(|field| part(field).is_some());
+        let mut parts = column.inputs.iter().filter_map(|field| part(field)?);
+        let Some(first) = parts.next().filter(|_| is_whole) else {
+            return false;
+        };
+        // The builder takes any text, and its cell ends with an empty value.
+        let _ = cells.write_str(first);
+        for part in parts {
+            let _ = cells.write_str(" ");
+            let _ = cells.write_str(part);
+        }
+        cells.append_value("");
+        for field in column.inputs.iter().take(1) {
+            self.note(Rule::TextJoined, *field);
+        }
+        true
     }
 
     /// The texts of several fields, with one blank between those that are there.

@@ -83,6 +83,7 @@ pub(crate) fn load(folder: &Path) -> Result<Model, ModelError> {
     }
     let fields = Fields::new(&mut tables);
     Ok(Model {
+        rules: tables.iter().map(Table::rules).collect(),
         tables,
         fields,
         views,
