@@ -1,4 +1,4 @@
-"""What schemathesis must be told of the API's description: the formats of an encoded row, and lines of JSON."""
+"""Teaches schemathesis the formats in the API's description: an encoded row, and lines of JSON."""
 
 import base64
 import json

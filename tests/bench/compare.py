@@ -1,11 +1,11 @@
-"""Stands the packages beside what people would use instead, on the same bytes, in one run, in turn, on one core.
+"""Compares the packages with the tools that people would use instead, on the same bytes, in one run, in turn, on one core.
 
 - The whole job: Lambda's event in, objects in S3 out, by stream-cleaner and by handlers in Python with Polars and with pandas.
 - The engine alone: NDJSON in memory to cleaned Parquet, by ours, DuckDB, Polars and pandas; and by `arrow-json` without cleaning.
 - The stages of ours, in time and in instructions.
 - The door: ingest-api beside a handler in Python with boto3.
 
-Machines differ, and are busy: compare what stands in one table. Megabytes are of rows as they were posted.
+Machines differ, and are busy: compare figures of one table only. Megabytes are of rows as they were posted.
 """
 
 import argparse
@@ -57,7 +57,7 @@ STAGE_NAMES = {"compress": "parquet"}
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, help="a folder of real rows: pin.ndjson, geo.ndjson, user.ndjson")
-    parser.add_argument("--before", type=Path, help="bootstrap.zip of an earlier stream-cleaner, to stand beside this one")
+    parser.add_argument("--before", type=Path, help="bootstrap.zip of an earlier stream-cleaner, to compare with this one")
     parser.add_argument("--rounds", type=int, default=9)
     options = parser.parse_args()
     os.sched_setaffinity(0, {SUPPORT_CORE})

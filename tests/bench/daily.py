@@ -2,7 +2,7 @@
 
 For each size: a first day of that many posts, a second day with 1 % new posts, and a third one that posts 1 % again.
 Beside it, in the same run, DuckDB does the first day's work: keep the latest row of each `ind`, write the tables, join them,
-and count. Times are of one machine at one moment: compare what stands in one table.
+and count. Times are of one machine at one moment: compare figures of one table only.
 """
 
 import argparse

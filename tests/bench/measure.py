@@ -1,7 +1,7 @@
 """Measures what the packaged functions need, and writes it to `crates/cost/src/measurements.rs`.
 
 Each function is fed as Lambda feeds it, against the embedded stack: processor time (user and system) and memory are the
-function's own, whatever else the machine does. Waiting is not told: the embedded stack answers at once, and AWS does not.
+function's own, whatever else the machine does. Waiting is not reported: the embedded stack answers at once, and AWS does not.
 """
 
 import argparse

@@ -29,7 +29,7 @@ GOLDEN = Path(__file__).parent / "golden"
 # What Amazon Linux 2023 has, on which Lambda's `provided.al2023` runs.
 GLIBC_NEWEST = (2, 34)
 
-# Members of an answer whose values are different in each run or in each release, and what stands for them.
+# Members of an answer whose values are different in each run or in each release, and their placeholders.
 VARYING = {
     "SequenceNumber": "<sequence number>",
     "sequence_number": "<sequence number>",
@@ -117,10 +117,10 @@ class IngestApi:
         # What is not is a document that has tests of its own.
         body = json.loads(body) if is_json else body.split("\n", 1)[0]
         on_the_stream = [(shard, record) for shard in self.iterators for record in self.read_new(shard)]
-        told = sorted(positions(body))
+        answered = sorted(positions(body))
         stored = sorted((shard, record["SequenceNumber"]) for shard, record in on_the_stream)
-        if told != stored:
-            raise ValueError(f"the answer tells of {told}, and {stored} are on the stream")
+        if answered != stored:
+            raise ValueError(f"the answer names {answered}, and {stored} are on the stream")
         return {
             **{name: value for name, value in answer.items() if name != "body" and value},
             "body": normalised(body),
@@ -137,7 +137,7 @@ class IngestApi:
 
 
 def positions(value):
-    """Yields the positions of the stream that an answer tells, in whichever spelling."""
+    """Yields the positions of the stream that an answer contains, in whichever spelling."""
     if isinstance(value, list):
         for item in value:
             yield from positions(item)

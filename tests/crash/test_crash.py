@@ -188,8 +188,8 @@ def test_memory_does_not_grow_under_a_steady_load(report, pinflow, pytestconfig,
         with subprocess.Popen(post, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as poster:
             sizes = memory_over(stacks[0].pid, minutes * 60)
             poster.send_signal(signal.SIGINT)
-            told = poster.communicate(timeout=60)[0]
-    report.check("no post failed", " 0 failed" in told, told)
+            printed = poster.communicate(timeout=60)[0]
+    report.check("no post failed", " 0 failed" in printed, printed)
     # The first fifth warms caches and allocators up.
     early, late = (statistics.median(part) for part in (sizes[4:8], sizes[-4:]))
     report.check(f"{minutes:g} min: {early:.0f} MB early, {late:.0f} MB late", late <= early * 1.15 + 8, sizes)

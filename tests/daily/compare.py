@@ -166,7 +166,7 @@ def compact(table):
 
 
 def check_same_tables(report, label, db, lake, other):
-    """Compares the tables of two lakes but for the columns that tell where a row came from."""
+    """Compares the tables of two lakes except for the lineage columns."""
     for kind in KINDS:
         with report.group(f"{label}: curated/{kind}"):
             for name, folder in (("one", lake), ("two", other)):

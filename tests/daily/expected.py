@@ -31,7 +31,7 @@ REPORTS = (
 
 @dataclass(frozen=True)
 class Record:
-    """A record as it stands on the stream, or as it stood in an aggregate."""
+    """A record as it is on the stream, or as it was in an aggregate."""
 
     shard: str
     sequence: str
@@ -50,7 +50,7 @@ def stream_records(url):
         while iterator:
             answer = kinesis.get_records(ShardIterator=iterator)
             for found in answer["Records"]:
-                # Kinesis tells milliseconds, which a float of seconds holds within less than half of one.
+                # Kinesis reports milliseconds, which a float of seconds holds within less than half of one.
                 arrival_us = round(found["ApproximateArrivalTimestamp"].timestamp() * 1000) * 1000
                 sequence, key, data = found["SequenceNumber"], found["PartitionKey"], found["Data"]
                 records += taken_apart(Record(shard["ShardId"], sequence, arrival_us, key, data))

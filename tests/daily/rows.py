@@ -68,7 +68,7 @@ def awkward_row(dice, kind):
             "age": dice.choice(AGES),
             "date_joined": moment(dice, 2014, 2021),
         }
-    # A field that is missing is null, too; what tells the kind stays.
+    # A field that is missing is null, too; the fields that decide the kind stay.
     keep = ("index", "ind", "unique_id", "latitude", "first_name")
     return kind, {name: value for name, value in row.items() if name in keep or dice.random() < 0.97}
 

@@ -380,7 +380,7 @@ def rewrite(lake, kind, dice):
         while order:
             size = dice.randint(1, dice.choice(BATCH))
             batch, order = order[:size], order[size:]
-            # In the second copy the rows have another order, and the bounds tell of neighbours that had no row.
+            # In the second copy the rows have another order, and the bounds include neighbours that had no row.
             for widened in (0, 1):
                 write_clean(hour, shard, rows.take(dice.sample(batch, len(batch))), widened)
 

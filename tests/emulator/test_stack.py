@@ -292,7 +292,7 @@ def test_the_day_is_that_of_the_embedded_stack(report, day, folder):
 
 
 def table(lake, kind):
-    """Returns a curated table's rows without what tells where they came from."""
+    """Returns a curated table's rows without the lineage columns."""
     rows = deltalake.DeltaTable(lake / "curated" / kind).to_pyarrow_table().to_pylist()
     lineage = ("_shard", "_sequence", "_arrival")
     return sorted(({name: value for name, value in row.items() if name not in lineage} for row in rows), key=lambda row: row["ind"])
@@ -367,7 +367,7 @@ def as_text(value):
 
 
 def test_a_right_that_lacks_fails(pipeline, poster):
-    """A function that lacks its right must fail, or the emulator would not tell a missing right."""
+    """A function that lacks its right must fail, or the emulator would not notice a missing right."""
     iam, role = pipeline.aws.client("iam"), pipeline.outputs["function_names"]["ingest-api"]
     policy = iam.get_role_policy(RoleName=role, PolicyName="work")["PolicyDocument"]
     iam.delete_role_policy(RoleName=role, PolicyName="work")

@@ -112,7 +112,7 @@ PARTITION_KEYS = {"pin": "pinterest_data", "geo": "geolocation_data", "user": "u
 
 
 def record_with(data):
-    """Returns the body of a record on a stream whose name tells no kind, so that the partition key must."""
+    """Returns the body of a record on a stream whose name declares no kind, so that the partition key has to."""
     return lambda row, kind: {
         "StreamName": "Kinesis-Prod-Stream",
         "Data": data(row),

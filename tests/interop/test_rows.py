@@ -148,7 +148,7 @@ def test_quarantine_has_the_rows_that_the_rules_reject(report, database):
     """Each with its code and its whole payload."""
     db = database
     report.equal("records with an empty field", count(db, "FROM quarantine WHERE COLUMNS(* EXCLUDE (kind)) IS NULL"), 0)
-    # That a row was posted as another kind cannot be seen in the row, but the record tells what it was posted as.
+    # That a row was posted as another kind cannot be seen in the row, but the record says what it was posted as.
     wrong_kind = count(
         db,
         "FROM quarantine WHERE code = 'wrong_kind' "

@@ -1,4 +1,4 @@
-"""A proxy that spoils each n-th answer stands before a real stack: what `pinflow post` calls done must be stored."""
+"""A proxy in front of a real stack spoils each n-th answer: whatever `pinflow post` calls done must be stored."""
 
 import json
 import subprocess
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.interop
 POSTS = 120
 EVERY = 3
 PAGE = b"<html><body>We will be back soon</body></html>"
-# What stands in front of an API answers in its place: status, content type, body; None closes the connection.
+# Answers of a gateway or proxy in front of the API: status, content type, body; None closes the connection.
 SPOILED = [
     (200, "text/html", PAGE),
     (204, None, b""),

@@ -31,7 +31,7 @@ TABLE_OF = {"pin": "pinterest_data", "geo": "geolocation_data", "user": "user_da
 KEY_OF = {"pin": "index", "geo": "ind", "user": "ind"}
 TEXT = (str, type(None))
 MOMENT = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d")
-# What the columns take; the rest of the generated dirt cannot stand in a table.
+# Values that the columns take; a table cannot hold the rest of the generated dirt.
 FITS = {
     "pin": {"index": int, "downloaded": int} | dict.fromkeys(
         ("unique_id", "title", "description", "poster_name", "follower_count", "tag_list", "is_image_or_video",
@@ -78,7 +78,7 @@ def test_real_rows_come_as_from_a_folder(report, pinflow, server, folder, real_d
 
 
 def generated_rows(binary):
-    """Returns the generated rows that a table can hold, by kind; some keys stand there more than once."""
+    """Returns the generated rows that a table can hold, by kind; some keys are repeated."""
     rows = {kind: [] for kind in KINDS}
     for kind, line in posted_rows.generated_rows(binary, GENERATED_POSTS):
         try:
@@ -136,7 +136,7 @@ def wait_for(report, name, bucket, rows):
 
 
 def clean_rows(bucket, kind):
-    """Returns a query for the clean rows as they were accepted, without what tells of their way."""
+    """Returns a query for the clean rows as they were accepted, without the lineage columns."""
     objects = ", ".join(f"'{path}'" for path in sorted(bucket.glob(f"clean/{kind}/date=*/hour=*/*.parquet")))
     return (
         "SELECT * EXCLUDE (_shard, _sequence, _arrival) FROM (SELECT DISTINCT ON (_shard, _sequence) * "
@@ -331,7 +331,7 @@ def test_failures_say_what_to_do(report, pinflow, server, folder):
             report.check(f"{name}: {done.stderr.strip()[:110]}", done.returncode == 1 and part in done.stderr,
                          f"{done.returncode}: {done.stderr}")  # fmt: skip
             secret = PASSWORD in done.stderr + done.stdout or "s3cret" in done.stderr + done.stdout
-            report.check(f"{name}: the password is not told", not secret, done.stderr)
+            report.check(f"{name}: the password is not shown", not secret, done.stderr)
         report.equal("failures: nothing is posted", bodies, [])
 
 
@@ -341,7 +341,7 @@ def test_a_table_that_is_missing_is_told_and_the_others_are_posted(report, pinfl
     with recorder() as (url, bodies):
         done = post(pinflow, url, "--mysql", creds, "--order", "table", "--posts", 1, cwd=folder)
     report.equal("the rows of the others are posted", (accepted(done), len(bodies)), ((1, 1), 1))
-    report.check("the missing one is told", "/half has no table for user (" in done.stderr, done.stderr)
+    report.check("the missing one is reported", "/half has no table for user (" in done.stderr, done.stderr)
     report.check("with the name that it might have", "user_data" in done.stderr, done.stderr)
     report.check("the others are not", "for pin" not in done.stderr and "for geo" not in done.stderr, done.stderr)
 
@@ -371,7 +371,7 @@ def test_rows_that_go_while_they_are_read_hide_no_others(report, pinflow, server
         report.equal("rows that go: every geo row is posted once", sorted(row["ind"] for row in of_kind("geo")), list(rows))
         names = [row["first_name"] for row in of_kind("user")]
         report.equal("rows that go: every user row is posted once", sorted(names), sorted(f"n{ind}" for ind in rows))
-        # Two rows of a key are versions, wherever they stand.
+        # Two rows of a key are versions, wherever they are.
         report.check("rows that go: versions keep their order",
                      all(names.index(f"n{ind}") < names.index(f"n{ind + 1}") for ind in rows if ind % 2 == 0), names)  # fmt: skip
 
@@ -395,7 +395,7 @@ def test_a_run_whose_server_is_killed_goes_on(report, pinflow, server, folder, g
         posts, first_rows = accepted(done)
         report.check(f"a killed server: {err.strip()[:110]}",
                      done.returncode == 1 and "went away" in err and KILL_AFTER_POSTS <= posts < longest, done)  # fmt: skip
-        report.check("a killed server: what was posted is told, and the next post",
+        report.check("a killed server: what was posted is reported, and the next post",
                      f"The next post is {posts + 1}; the same command with --resume goes on" in out, out)  # fmt: skip
         again = post(pinflow, url, *arguments, "--resume", cwd=folder)
         report.check("a server that is still gone: nothing is posted",

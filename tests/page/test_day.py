@@ -51,8 +51,8 @@ def test_the_page_of_a_day_renders_by_itself(report, browser, day):
     names = sorted(path.stem for path in reports.glob("*.csv"))
     report.equal("a report for each query", names, REPORTS)
     drawings = re.findall(r"<svg[^>]*>", dom)
-    told = [drawing for drawing in drawings if 'role="img"' in drawing and "aria-label" in drawing]
-    report.check(f"{len(drawings)} drawings have a text", len(told) == len(drawings) >= len(names), drawings[:1])
+    labelled = [drawing for drawing in drawings if 'role="img"' in drawing and "aria-label" in drawing]
+    report.check(f"{len(drawings)} drawings have a text", len(labelled) == len(drawings) >= len(names), drawings[:1])
     text = html.unescape(re.sub(r"<[^>]*>", "\n", dom))
     lines = {line.strip() for line in text.splitlines()}
     for name in names:

@@ -103,7 +103,7 @@ def settled(url):
 
 
 def check_lines(report, dom, url):
-    """Runs the lines that the page tells, as a shell does."""
+    """Runs the lines that the page shows, as a shell does."""
     text = dom.texts.get("posts", "")
     lines = ["curl" + part for part in text.split("curl")[1:]]
     report.equal("page: lines for curl", len(lines), 3)

@@ -55,7 +55,7 @@ def cpu_ns(process):
 
 def cpu_ms(process):
     """Returns the processor time that a process has taken (Linux only)."""
-    # The name stands in parentheses, and may hold a blank.
+    # The name is in parentheses, and may contain a blank.
     fields = Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) * TICK_MS
 

@@ -9,7 +9,7 @@ def key_of(kind, row):
 
 
 def lines_of(path):
-    """Returns the rows of a file of a data folder, as they stand there."""
+    """Returns the rows of a file of a data folder, as they are written."""
     # Not `splitlines`, which also splits at separators that JSON text may hold.
     return [line for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
 

@@ -38,7 +38,7 @@ impl Metric {
         }
     }
 
-    /// Makes it a number that only stands in the log line, where queries find it: CloudWatch bills each metric, and no member of a line.
+    /// Keeps the number in the log line only, where queries find it: CloudWatch bills each metric, and no member of a line.
     #[must_use]
     pub fn in_log_only(self) -> Self {
         Self {

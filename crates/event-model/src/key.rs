@@ -63,7 +63,7 @@ impl PartitionKey {
         })
     }
 
-    /// Returns the key that stands for this one where several rows share a record: one of `keys` of its kind (`<kind>/<n>-of-<keys>`), always
+    /// Returns the key that replaces this one where several rows share a record: one of `keys` of its kind (`<kind>/<n>-of-<keys>`), always
     /// the same, so that one row's versions stay in order.
     #[must_use]
     pub fn packed(&self, keys: NonZeroU16) -> Self {

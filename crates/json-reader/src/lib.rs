@@ -88,7 +88,7 @@ impl<'a> Members<'a> {
         self.reader.offset()
     }
 
-    /// Notes what stands between `from`, the [`offset`](Self::offset) in front of a member that was read, and its value.
+    /// Records the text between `from`, the [`offset`](Self::offset) in front of a member that was read, and its value.
     pub fn note(&self, from: usize, member: &Member<'a>, lead: &mut Lead) {
         let value = self.reader.offset() - member.raw.len();
         lead.text.clear();

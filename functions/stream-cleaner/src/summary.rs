@@ -87,7 +87,7 @@ impl BatchSummary {
 
     /// Returns the summary as lines in CloudWatch's embedded metric format: one, and one for each table that got rows.
     ///
-    /// With [`Metrics::Alarms`], only what alarms look at is a metric; the other numbers stand in the same lines.
+    /// With [`Metrics::Alarms`], only what alarms look at is a metric; the other numbers are in the same lines.
     /// A code or a rule that did not occur has no metric: CloudWatch bills each metric by the hours in which it has data.
     pub fn to_emf(&self, wanted: Metrics) -> String {
         let rejected = self.tally.rejected.iter();
