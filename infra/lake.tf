@@ -157,7 +157,7 @@ data "aws_iam_policy_document" "tls" {
 # Batches that stream-cleaner's mapping gives up, for 365 days. What made them fail may be the lake's bucket or its key: this one has neither,
 # and is encrypted with the key that S3 keeps for it.
 resource "aws_s3_bucket" "failed_batches" {
-  # checkov:skip=CKV2_AWS_62:An alarm tells of each batch.
+  # checkov:skip=CKV2_AWS_62:An alarm reports each batch.
   # checkov:skip=CKV_AWS_18:As for the lake.
   # checkov:skip=CKV_AWS_144:As for the lake.
   # checkov:skip=CKV_AWS_145:The lake's key may be what failed.

@@ -16,7 +16,7 @@ use crate::support::{TIME_LIMIT, TestStack, files, now};
 const FUNCTION: &str = "pinflow-daily-batch";
 
 /// Lambda starts an event again under the same request id when the function died: the run that it left behind is its own, so that the
-/// second try neither waits for its expiry nor is told that somebody else has the day.
+/// second try neither waits for its expiry nor hears that somebody else has the day.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_asynchronous_run_that_dies_is_taken_over_by_its_second_try() {
     let folder = tempfile::tempdir().unwrap();

@@ -26,7 +26,7 @@ async fn so_is_every_row_of_a_record_that_holds_several() {
     }
 }
 
-/// Posts good rows and bad ones, and looks for each where its client was told that it is.
+/// Posts good rows and bad ones, and looks for each at the position in its answer.
 async fn accounts_for_all(packing: Option<Packing>) {
     let adjust = |config: &mut StackConfig| config.packing = packing;
     let stack = TestStack::start_in(tempfile::tempdir().unwrap(), adjust).await;

@@ -155,7 +155,7 @@ impl<'a> Row<'_, 'a> {
     }
 
     /// Appends the row's cells to the builder of its table, and passes each change to `changes`. The builder of another table takes
-    /// nothing: it is told so by `false`.
+    /// nothing, which `false` reports.
     pub fn append(&self, builder: &mut TableBuilder, changes: &mut impl Changes) -> bool {
         let Some(table) = self.table().filter(|table| table.kind == builder.kind()) else {
             return false;

@@ -183,7 +183,7 @@ impl<'p> Payload<'p> {
     }
 }
 
-/// Returns the rows of a text that holds several, and what stands between them where they are broken; `None` for a text
+/// Returns the rows of a text that holds several, and the text between them where they are broken; `None` for a text
 /// without any row, or with nothing but one.
 ///
 /// A piece is broken up to the next line that starts a value; of a broken array, the rows before the break are taken.

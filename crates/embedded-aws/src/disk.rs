@@ -1,4 +1,4 @@
-//! A full disk: it is told once, and to whoever waits for it.
+//! A full disk: it is reported once, and to whoever waits for it.
 
 use std::io::{self, ErrorKind};
 use std::path::PathBuf;

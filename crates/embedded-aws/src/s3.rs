@@ -1,7 +1,7 @@
 //! S3 on a folder: objects are plain files under their keys, so any tool that reads files reads the lake.
 //!
 //! The protocol is s3s's; what becomes of a request is our own. Nothing is opened but what is in the stack's buckets:
-//! neither what stands beside them, nor what a symbolic link leads to. An object's own metadata is in an extended attribute of its
+//! neither what is beside them, nor what a symbolic link leads to. An object's own metadata is in an extended attribute of its
 //! file. Copies are left out. Versions that are not current are kept where the stack says so.
 
 use std::fs;

@@ -140,7 +140,7 @@ impl From<Option<Kind>> for Declared<'_> {
     }
 }
 
-/// What stands for the key of a row without one.
+/// The placeholder for the key of a row without one.
 fn hashed(bytes: &[u8]) -> String {
     format!("#{:016x}", fnv1a(bytes))
 }

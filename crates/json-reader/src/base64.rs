@@ -13,7 +13,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 /// A text that is not base64.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidBase64 {
-    /// At this byte stands what neither alphabet has, or what is no whole number of bytes ends.
+    /// This byte is one that neither alphabet has, or what is no whole number of bytes ends.
     #[error("not base64 from byte {0} on")]
     At(usize),
     /// It ends in the middle of a byte.

@@ -103,7 +103,7 @@ impl<'a> Members<'a> {
         lead.name = start..start + member.name.len();
     }
 
-    /// Reads the next member into `member` if the same leads to it as did to another one, which is told by comparing bytes; false, and
+    /// Reads the next member into `member` if the same leads to it as did to another one, which comparing bytes shows; false, and
     /// nothing is read, if it is something else.
     pub fn read_behind(
         &mut self,

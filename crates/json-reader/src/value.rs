@@ -32,7 +32,7 @@ pub enum Value<'a> {
     Object(&'a str),
 }
 
-/// What a value is, told from its text.
+/// The type of a value's text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Tag {
     Null,

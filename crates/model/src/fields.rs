@@ -221,13 +221,13 @@ impl FieldSet {
         if tied == 1 {
             return Some(first);
         }
-        let is_told = |table: &usize| {
+        let is_recognised = |table: &usize| {
             let telling = fields.telling.get(*table).map_or(&[][..], Vec::as_slice);
             self.count(fields, *table) == most
                 && telling.iter().any(|field| self.has_field(fields, *field))
         };
-        let mut told = (0..fields.kinds.len()).filter(is_told);
-        told.next().filter(|_| told.next().is_none())
+        let mut recognised = (0..fields.kinds.len()).filter(is_recognised);
+        recognised.next().filter(|_| recognised.next().is_none())
     }
 
     /// Tells whether the row has a field, or a clean column that is made of it.

@@ -15,7 +15,7 @@ pub const LATITUDE_MAX: f64 = 90.0;
 /// Degrees of longitude to either side of Greenwich.
 pub const LONGITUDE_MAX: f64 = 180.0;
 
-/// A table: its columns, and how its rows are told and merged.
+/// A table: its columns, and how its rows are recognised and merged.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Table {
     /// The table's name, which is that of its file.

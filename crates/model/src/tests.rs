@@ -66,7 +66,7 @@ fn the_last_part_of_a_label_tells_the_kind() {
     }
 }
 
-fn told(model: &Model, names: &[&str]) -> (Option<Kind>, FieldSet) {
+fn recognised(model: &Model, names: &[&str]) -> (Option<Kind>, FieldSet) {
     let fields = model.fields();
     let mut set = FieldSet::default();
     set.clear(fields);
@@ -95,16 +95,20 @@ fn the_table_with_the_most_fields_is_the_rows() {
         (&["index", "ind", "board"], None),
         (&[], None),
     ] {
-        assert_eq!(told(&model, names).0, kind.map(Kind::named), "{names:?}");
+        assert_eq!(
+            recognised(&model, names).0,
+            kind.map(Kind::named),
+            "{names:?}"
+        );
     }
     let place = |name: &str| model.place(Kind::named(name)).unwrap();
-    let (_, pin_as_user) = told(&model, &["title", "description", "age"]);
+    let (_, pin_as_user) = recognised(&model, &["title", "description", "age"]);
     assert_eq!(
         pin_as_user.other_than(model.fields(), place("user")),
         Some(place("pin"))
     );
     assert_eq!(pin_as_user.other_than(model.fields(), place("pin")), None);
-    let (_, as_many) = told(&model, &["title", "age"]);
+    let (_, as_many) = recognised(&model, &["title", "age"]);
     assert_eq!(as_many.other_than(model.fields(), place("user")), None);
 }
 
@@ -116,7 +120,7 @@ fn a_table_of_more_than_64_fields_is_told_too() {
     }
     let folder = folder(&[("tables/wide.yaml", &wide), ("tables/board.yaml", BOARD)]);
     let model = Model::load(folder.path()).unwrap();
-    let (kind, set) = told(&model, &["c0", "c1", "c80", "c149", "size"]);
+    let (kind, set) = recognised(&model, &["c0", "c1", "c80", "c149", "size"]);
     assert_eq!(kind, Some(Kind::named("wide")));
     assert_eq!(
         set.count(model.fields(), model.place(Kind::named("wide")).unwrap()),

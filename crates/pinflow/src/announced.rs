@@ -1,4 +1,4 @@
-//! Objects that are written long after their rows arrived, so that the merge has to be told of them.
+//! Objects that are written long after their rows arrived, so that the merge has to learn of them.
 
 use aws_access::{Bucket, BucketError};
 use bytes::Bytes;

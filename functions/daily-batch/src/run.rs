@@ -221,7 +221,7 @@ impl Runner {
         let tables = match self.tables(days_run).await {
             Ok(tables) => tables,
             Err(error) => {
-                // The newest version tells whether it is the lake that cannot be read.
+                // The newest version shows whether it is the lake that cannot be read.
                 for kind in self.lake.kinds() {
                     CuratedTable::open(&self.lake, kind).await?;
                 }

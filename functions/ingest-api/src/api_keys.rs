@@ -85,7 +85,7 @@ pub enum InvalidApiKeys {
     /// A key can be guessed.
     #[error("API key {0} has fewer than {MIN_KEY_CHARS} characters; make a longer one")]
     TooShort(usize),
-    /// What stands before a key's colon is no name. The key is not shown.
+    /// The text before a key's colon is no name. The key is not shown.
     #[error(
         "the name of API key {0} has other characters than A-Z a-z 0-9 . _ -, or none, or more than {MAX_NAME_CHARS}; write NAME:KEY, or the key alone, without a colon"
     )]

@@ -12,7 +12,7 @@ CREATE MACRO trimmed(value) AS
 CREATE MACRO kept_unless(value, markers) AS
     CASE WHEN NOT list_contains(markers, value) THEN kept(value) END;
 
--- The pattern stands before the cast because a cast also takes `inf`, `nan` and `1_000`.
+-- The pattern comes before the cast because a cast also takes `inf`, `nan` and `1_000`.
 CREATE MACRO decimal_number(value) AS
     CASE WHEN regexp_full_match(trim(value), '-?\d+(\.\d+)?([eE][+-]?\d+)?') THEN TRY_CAST(trim(value) AS DOUBLE) END;
 

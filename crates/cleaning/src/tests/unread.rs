@@ -66,7 +66,7 @@ fn each_value_without_a_column_is_kept_as_it_was_posted() {
             r#"{"ind":1,"latitude":1,"longitude":2,"coordinates":[3,4]}"#,
             r#"{"coordinates":[3,4]}"#,
         ),
-        // A member that stands more than once.
+        // A member that is repeated.
         (
             Kind::named("pin"),
             r#"{"index":1,"title":"a","title":"b"}"#,

@@ -55,7 +55,7 @@ pub(crate) struct CostOptions {
     /// Share of the rows that are a new version of a row in the tables: a merge copies the files that have one
     #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = parse_share)]
     pub(crate) repeated_keys: f64,
-    /// Days that the stack has taken the load; the bill after a year stands beside it
+    /// Days that the stack has taken the load; the bill after a year is shown beside it
     #[arg(long, value_name = "DAYS", default_value_t = 90, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) age_days: u16,
     /// Protocol of the clients, by which answers have their length

@@ -183,7 +183,7 @@ fn read(text: &str) -> anyhow::Result<Vec<Field>> {
         }
     }
     ensure!(rows > 0, "there is no row; write one JSON object a line");
-    // A key stands in each row.
+    // Each row has a key.
     for field in &mut fields {
         if field.values < rows {
             field.distinct.clear();

@@ -13,7 +13,7 @@ use crate::table;
 /// Posts among which a row is looked for that the rules accept.
 const EXAMPLES: usize = 100;
 
-/// Writes the columns, how rows are told and merged, and an example.
+/// Writes the columns, how rows are recognised and merged, and an example.
 pub(super) fn write(model: &Arc<Model>, kind: Kind, out: &mut dyn Write) -> io::Result<()> {
     let Some(of_model) = model.table(kind) else {
         return Ok(());

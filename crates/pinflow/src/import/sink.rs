@@ -178,7 +178,7 @@ impl SinkObject {
         }))
     }
 
-    /// Returns what stands for the shard in the rows' positions: `kafka-<topic>-<partition>`.
+    /// Returns the name that replaces the shard in the rows' positions: `kafka-<topic>-<partition>`.
     ///
     /// Of a topic whose name is too long for it, the first letters and a hash.
     pub(super) fn shard(&self) -> ShardId {

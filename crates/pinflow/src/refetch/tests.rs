@@ -29,7 +29,7 @@ async fn what_the_lake_lost_comes_back_from_the_stream() {
     assert_eq!(ran.exit, Ok(Exit::Success), "{ran:?}");
     assert!(ran.out.contains("30 records into 30 rows"), "{ran:?}");
     assert_eq!(clean_rows(&stack), before);
-    // Its date may be sealed by now, so the merge is told.
+    // Its date may be sealed by now, so the merge gets an announcement.
     assert_eq!(
         stack.objects("pinflow-lake/replays").len(),
         stack.objects("pinflow-lake/clean").len()

@@ -8,13 +8,13 @@ use model::Table;
 
 use super::{PostedRow, RowKey, SourceError, read_file};
 
-/// Most bad lines of a file that are told.
+/// Most bad lines of a file that are reported.
 const MAX_TOLD: usize = 20;
 
 /// Reads the rows of a table from `<table>.ndjson`, each with its key if it has one; no rows where there is no such file. Blank lines
 /// are skipped.
 ///
-/// All lines that are no JSON object are told at once; each other one is posted as it is, for the API to judge.
+/// All lines that are no JSON object are reported at once; each other one is posted as it is, for the API to judge.
 pub(super) fn read(folder: &Path, table: &Table) -> Result<Vec<PostedRow>, SourceError> {
     let path = path(folder, table);
     let file = read_file(&path)?;
@@ -75,7 +75,7 @@ pub(super) fn key(line: &[u8], table: &Table) -> Result<Option<RowKey>, String> 
     let names: Vec<&String> = column.map_or_else(Vec::new, |column| {
         column.from.iter().chain([&column.name]).collect()
     });
-    // The first of the names that is readable counts, and of a name that stands twice the last value.
+    // The first of the names that is readable counts, and the last value of a repeated name.
     let mut keys = vec![None; names.len()];
     while let Some(member) = members.next_member().map_err(not_json)? {
         let name = member.name().decode();

@@ -1,4 +1,4 @@
-//! Clean rows of sealed dates → the archive, in which each record stands once; and the end of the clean objects that it has.
+//! Clean rows of sealed dates → the archive, which contains each record once; and the end of the clean objects that it has.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 

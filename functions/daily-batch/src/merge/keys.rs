@@ -1,4 +1,4 @@
-//! What tells the rows of a table apart: its key, or what stands for it where each record is kept.
+//! What tells the rows of a table apart: its key, or its replacement where each record is kept.
 
 use std::fmt::{self, Write as _};
 

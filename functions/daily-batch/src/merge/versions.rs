@@ -406,7 +406,7 @@ mod tests {
                 assert_eq!(undecided == [1], is_undecided, "{one:?} {other:?}");
             }
         }
-        // A key is told once, and it is its latest version that matters.
+        // A key is reported once, and it is its latest version that matters.
         let mut keys = vec![of(0, 9, 1), of(0, 8, 2), of(0, 7, 3), of(0, 1, 0)];
         assert_eq!(
             keep_latest(&mut keys, &latest_rules(), &mut MergeCounts::default()),

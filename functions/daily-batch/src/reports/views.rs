@@ -109,7 +109,7 @@ fn config() -> SessionConfig {
     let mut config = SessionConfig::new()
         .with_target_partitions(workers())
         .with_information_schema(false);
-    // What is wrong with a query is told with its line and column.
+    // An error of a query is reported with its line and column.
     config.options_mut().sql_parser.collect_spans = true;
     config
 }
@@ -327,7 +327,7 @@ async fn needed(
             outside(report).map(|(_, sql)| sql),
         ];
         for sql in queries.into_iter().flatten() {
-            // A report that cannot be planned is told of when it is made.
+            // A report that cannot be planned is reported when it is made.
             let Ok(frame) = context.sql(sql).await else {
                 continue;
             };

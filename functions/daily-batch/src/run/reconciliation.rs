@@ -190,7 +190,7 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// Finds the minutes in which the difference grew for good; `None` when they cannot be told.
+    /// Finds the minutes in which the difference grew for good; `None` when they cannot be determined.
     async fn steps(
         &self,
         days: &[DayCounts],

@@ -71,16 +71,16 @@ impl Rows<'_> {
                 }
             }
         }
-        let told = || {
+        let by_fields = || {
             let place = known.tell(fields)?;
             self.model.tables().get(place).map(|table| table.kind)
         };
-        let kind = self.kind.or_else(told);
+        let kind = self.kind.or_else(by_fields);
         let key_of = |table: &Table| -> Option<KeyValue<'_>> {
             let column = table.key_column()?;
             let mut names = column.inputs.iter().chain(&column.own);
             names.find_map(|name| {
-                // Of a name that stands twice, the last value counts.
+                // If a name is repeated, the last value counts.
                 let (_, value) = values.iter().rev().find(|(field, _)| field == name)?;
                 column.key_value(value)
             })

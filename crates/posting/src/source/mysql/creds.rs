@@ -79,7 +79,7 @@ impl Creds {
         Self::parse(&text, path)
     }
 
-    /// Tells whether the server is on this machine, so that nobody stands between.
+    /// Tells whether the server is on this machine, so that nobody is in between.
     pub(super) fn is_loopback(&self) -> bool {
         let address = self.host.parse::<std::net::IpAddr>();
         self.host == "localhost" || address.is_ok_and(|address| address.is_loopback())

@@ -1,4 +1,4 @@
-//! Slices, sealed dates, announced objects, and bytes that are told by a digest of our own.
+//! Slices, sealed dates, announced objects, and bytes that a digest of our own identifies.
 
 use event_model::metadata::DIGEST;
 use lake::key::Announcement;

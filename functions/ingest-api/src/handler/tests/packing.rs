@@ -1,4 +1,4 @@
-//! Rows that share a record: each is cleaned as its own record would have been, at the position that its client was told.
+//! Rows that share a record: each is cleaned as its own record would have been, at the position that its client received.
 
 use std::io::Read as _;
 use std::num::NonZeroU16;
@@ -20,7 +20,7 @@ fn packing(keys: u16, is_compressed: bool) -> Packing {
     }
 }
 
-/// A record as it is on the stream: its key, its data, and the number that its row was told.
+/// A record as it is on the stream: its key, its data, and the number in its row's answer.
 type Put = (String, Vec<u8>, u64);
 
 /// Sends a request to an app that packs, whose stream stores or fails each record as `failure` says.
