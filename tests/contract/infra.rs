@@ -259,6 +259,18 @@ fn the_bill_is_that_of_this_stack() {
         let alarms = alarms as f64;
         assert!((alarms - billed).abs() < 0.5, "{alarms} metrics");
     }
+    for (packed, billed) in [
+        (
+            ingest_api::Packing::LINES_MAX_BYTES,
+            cost::stack::PACKED_LINES_MAX_BYTES,
+        ),
+        (
+            ingest_api::Packing::GZIP_MAX_BYTES,
+            cost::stack::PACKED_GZIP_MAX_BYTES,
+        ),
+    ] {
+        assert_eq!(packed.to_string(), billed.to_string());
+    }
     let lake = read("infra/lake.tf");
     for (line, days) in [
         ("  clean_days = ", cost::stack::CLEAN_DAYS),

@@ -172,13 +172,12 @@ impl FieldReader {
         place: usize,
         member: &mut Member<'a>,
     ) -> Result<Next, SyntaxError> {
-        match self.next.get(place) {
-            Some(followers) => match followers.read(members, member)? {
-                Some(field) => Ok(Next::Field(field)),
-                None => self.other_member(members, place, member),
-            },
-            None => self.other_member(members, place, member),
+        if let Some(followers) = self.next.get(place)
+            && let Some(field) = followers.read(members, member)?
+        {
+            return Ok(Next::Field(field));
         }
+        self.other_member(members, place, member)
     }
 
     /// Reads a member that no row before had at this place.

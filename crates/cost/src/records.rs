@@ -2,6 +2,7 @@
 
 use crate::load::{Load, Wire};
 use crate::measured::Measurements;
+use crate::stack;
 
 /// How ingest-api packs the rows of a request (the Terraform variable `packing`).
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -19,10 +20,6 @@ pub enum Packing {
         partition_keys: f64,
     },
 }
-
-/// Most bytes of the rows of a packed record: `LINES_MAX_BYTES` and `GZIP_MAX_BYTES` of ingest-api.
-const LINES_MAX_BYTES: f64 = 102_400.0;
-const GZIP_MAX_BYTES: f64 = 524_288.0;
 
 /// What a record of a load is, on the average.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -45,13 +42,13 @@ impl Records {
         };
         match packing {
             Packing::Lines { partition_keys } if is_packed => {
-                let rows = rows(partition_keys, LINES_MAX_BYTES);
+                let rows = rows(partition_keys, stack::PACKED_LINES_MAX_BYTES);
                 // A line end behind each row but the last.
                 let bytes = rows * (load.row_bytes + 1.0) - 1.0;
                 Self { rows, bytes }
             }
             Packing::Gzip { partition_keys } if is_packed => {
-                let rows = rows(partition_keys, GZIP_MAX_BYTES);
+                let rows = rows(partition_keys, stack::PACKED_GZIP_MAX_BYTES);
                 let bytes = rows * load.row_bytes * measured.gzip_ratio(rows);
                 Self { rows, bytes }
             }

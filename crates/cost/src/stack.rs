@@ -118,6 +118,10 @@ pub const ON_DEMAND_SHARDS: f64 = 4.0;
 pub const SHARD_IN_BYTES: f64 = 1_048_576.0;
 /// Records a second that a shard takes (a limit of Kinesis).
 pub const SHARD_IN_RECORDS: f64 = 1_000.0;
+/// Most bytes of the rows of a packed record that is not compressed.
+pub const PACKED_LINES_MAX_BYTES: f64 = 102_400.0;
+/// Most bytes of the rows of one that is, before they are.
+pub const PACKED_GZIP_MAX_BYTES: f64 = 524_288.0;
 /// Kinds of rows; a batch makes one clean object of each.
 pub const KINDS: f64 = 3.0;
 

@@ -10,12 +10,6 @@ pub struct Text<'a> {
 }
 
 impl<'a> Text<'a> {
-    /// The string of no characters.
-    pub const EMPTY: Self = Self {
-        raw: "",
-        is_escaped: false,
-    };
-
     /// Returns the text between the quotes, escapes and all.
     pub fn raw(&self) -> &'a str {
         self.raw

@@ -13,13 +13,6 @@ use flate2::write::GzEncoder;
 use crate::producer::{Failure, Outcome};
 use crate::request::Entry;
 
-/// Most bytes of the rows of a record that is not compressed: four of the units of 25 KB that Kinesis bills by, and little enough that
-/// records fill the 6 MB of an event of stream-cleaner well.
-const LINES_MAX_BYTES: usize = 4 * 25 * 1024;
-
-/// Most bytes of the rows of a record that is compressed, before they are: some 90 KB of generated rows afterwards.
-const GZIP_MAX_BYTES: usize = 512 * 1024;
-
 /// How rows are packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Packing {
@@ -30,14 +23,21 @@ pub struct Packing {
 }
 
 impl Packing {
+    /// Most bytes of the rows of a record that is not compressed: four of the units of 25 KB that Kinesis bills by, and few enough that
+    /// records fill the 6 MB of an event of stream-cleaner well.
+    pub const LINES_MAX_BYTES: usize = 4 * 25 * 1024;
+
+    /// Most bytes of the rows of a record that is compressed, before they are: some 90 KB of generated rows afterwards.
+    pub const GZIP_MAX_BYTES: usize = 512 * 1024;
+
     /// The number of partition keys where nothing else is said: 500 rows of 700 bytes, a full request, make 16 records of a unit of 25 KB each.
     pub const DEFAULT_PARTITION_KEYS: NonZeroU16 = NonZeroU16::new(16).unwrap();
 
     fn max_bytes(self) -> usize {
         if self.is_compressed {
-            GZIP_MAX_BYTES
+            Self::GZIP_MAX_BYTES
         } else {
-            LINES_MAX_BYTES
+            Self::LINES_MAX_BYTES
         }
     }
 }
