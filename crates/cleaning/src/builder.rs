@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanBuilder, Date32Builder, Decimal128Builder, Float64Builder, Int32Builder,
-    Int64Builder, ListBuilder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder,
+    ArrayBuilder as _, ArrayRef, BooleanBuilder, Date32Builder, Decimal128Builder, Float64Builder,
+    Int32Builder, Int64Builder, ListBuilder, RecordBatch, StringBuilder,
+    TimestampMicrosecondBuilder, new_null_array,
 };
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use event_model::Kind;
-use model::{Column, ColumnType, Table};
+use model::{Column, ColumnType, FieldId, Table};
 
 use crate::{EXTRA, UNREAD};
 
@@ -17,9 +18,36 @@ use crate::{EXTRA, UNREAD};
 pub struct TableBuilder {
     pub(crate) kind: Kind,
     pub(crate) columns: Vec<ColumnBuilder>,
-    pub(crate) extra: StringBuilder,
-    pub(crate) unread: StringBuilder,
+    extra: RareTexts,
+    unread: RareTexts,
     rows: usize,
+}
+
+/// Texts of a column that few rows have: nothing is done for a row without one.
+#[derive(Debug, Default)]
+struct RareTexts {
+    texts: Vec<(usize, String)>,
+}
+
+impl RareTexts {
+    fn append(&mut self, row: usize, text: Option<String>) {
+        if let Some(text) = text {
+            self.texts.push((row, text));
+        }
+    }
+
+    fn finish(self, rows: usize) -> ArrayRef {
+        if self.texts.is_empty() {
+            return new_null_array(&DataType::Utf8, rows);
+        }
+        let mut builder = StringBuilder::with_capacity(rows, 0);
+        for (row, text) in self.texts {
+            builder.append_nulls(row - builder.len());
+            builder.append_value(text);
+        }
+        builder.append_nulls(rows - builder.len());
+        Arc::new(builder.finish())
+    }
 }
 
 /// What a builder has gathered.
@@ -35,7 +63,8 @@ pub struct TableColumns {
 
 #[derive(Debug)]
 pub(crate) enum ColumnBuilder {
-    Text(StringBuilder),
+    /// Texts; and the field, where the column is one field as it is, as most are.
+    Text(StringBuilder, Option<FieldId>),
     Int32(Int32Builder),
     Int64(Int64Builder),
     Float64(Float64Builder),
@@ -53,11 +82,10 @@ impl TableBuilder {
         Self {
             kind: table.kind,
             columns: columns
-                .map(|column| ColumnBuilder::new(column.data_type, capacity))
+                .map(|column| ColumnBuilder::new(column, capacity))
                 .collect(),
-            // Few rows have either.
-            extra: StringBuilder::with_capacity(capacity, 0),
-            unread: StringBuilder::with_capacity(capacity, 0),
+            extra: RareTexts::default(),
+            unread: RareTexts::default(),
             rows: 0,
         }
     }
@@ -73,9 +101,9 @@ impl TableBuilder {
     }
 
     /// Notes what a row has beside its columns, which ends it.
-    pub(crate) fn end_row(&mut self, extra: Option<&str>, unread: Option<&str>) {
-        self.extra.append_option(extra);
-        self.unread.append_option(unread);
+    pub(crate) fn end_row(&mut self, extra: Option<String>, unread: Option<String>) {
+        self.extra.append(self.rows, extra);
+        self.unread.append(self.rows, unread);
         self.rows += 1;
     }
 
@@ -83,8 +111,8 @@ impl TableBuilder {
     pub fn finish(mut self) -> TableColumns {
         TableColumns {
             columns: self.columns.iter_mut().map(ColumnBuilder::finish).collect(),
-            extra: Arc::new(self.extra.finish()),
-            unread: Arc::new(self.unread.finish()),
+            extra: self.extra.finish(self.rows),
+            unread: self.unread.finish(self.rows),
         }
     }
 }
@@ -144,12 +172,12 @@ fn point_element() -> Field {
 const TEXT_BYTES: usize = 16;
 
 impl ColumnBuilder {
-    fn new(data_type: ColumnType, capacity: usize) -> Self {
-        match data_type {
-            ColumnType::Text | ColumnType::Json => Self::Text(StringBuilder::with_capacity(
-                capacity,
-                capacity * TEXT_BYTES,
-            )),
+    fn new(column: &Column, capacity: usize) -> Self {
+        match column.data_type {
+            ColumnType::Text | ColumnType::Json => Self::Text(
+                StringBuilder::with_capacity(capacity, capacity * TEXT_BYTES),
+                plain_field(column),
+            ),
             ColumnType::Int32 => Self::Int32(Int32Builder::with_capacity(capacity)),
             ColumnType::Int64 => Self::Int64(Int64Builder::with_capacity(capacity)),
             ColumnType::Float64 => Self::Float64(Float64Builder::with_capacity(capacity)),
@@ -173,7 +201,7 @@ impl ColumnBuilder {
 
     fn finish(&mut self) -> ArrayRef {
         match self {
-            Self::Text(builder) => Arc::new(builder.finish()),
+            Self::Text(builder, _) => Arc::new(builder.finish()),
             Self::Int32(builder) => Arc::new(builder.finish()),
             Self::Int64(builder) => Arc::new(builder.finish()),
             Self::Float64(builder) => Arc::new(builder.finish()),
@@ -183,5 +211,14 @@ impl ColumnBuilder {
             Self::Decimal(builder) => Arc::new(builder.finish()),
             Self::Point(builder) => Arc::new(builder.finish()),
         }
+    }
+}
+
+/// Returns the field of a text that is one field as it is.
+fn plain_field(column: &Column) -> Option<FieldId> {
+    let is_plain = column.data_type == ColumnType::Text && column.strip_prefix.is_none();
+    match (column.inputs.as_slice(), column.own) {
+        (&[field], None) if is_plain => Some(field),
+        _ => None,
     }
 }

@@ -69,7 +69,7 @@ impl<'u, C: Changes> Columns<'_, 'u, '_, C> {
         }
         match (cells, value) {
             (ColumnBuilder::Int64(cells), KeyValue::Integer(value)) => cells.append_value(*value),
-            (ColumnBuilder::Text(cells), KeyValue::Text(value)) => cells.append_value(value),
+            (ColumnBuilder::Text(cells, _), KeyValue::Text(value)) => cells.append_value(value),
             // The model has no other keys.
             (cells, _) => null(cells),
         }
@@ -85,8 +85,8 @@ impl<'u, C: Changes> Columns<'_, 'u, '_, C> {
             }};
         }
         match cells {
-            ColumnBuilder::Text(cells) => {
-                if let Some((field, text)) = self.plain_text(column) {
+            ColumnBuilder::Text(cells, plain) => {
+                if let Some((field, text)) = self.plain_text(*plain) {
                     let rule = says_nothing(column, text);
                     if rule.is_none() && !is_too_long(column, text) {
                         cells.append_value(text);
@@ -211,7 +211,7 @@ fn is_too_long(column: &Column, text: &str) -> bool {
 
 fn null(cells: &mut ColumnBuilder) {
     match cells {
-        ColumnBuilder::Text(cells) => cells.append_null(),
+        ColumnBuilder::Text(cells, _) => cells.append_null(),
         ColumnBuilder::Int64(cells) => cells.append_null(),
         // Only these are keys.
         _ => {}

@@ -35,7 +35,7 @@ pub fn decode(payload: &[u8]) -> Result<Cow<'_, str>, Rejection> {
 }
 
 fn utf8(bytes: &[u8]) -> Result<&str, Rejection> {
-    str::from_utf8(bytes).map_err(|error| {
+    simdutf8::compat::from_utf8(bytes).map_err(|error| {
         let message = format!(
             "the payload is not UTF-8 from byte {} on",
             error.valid_up_to()

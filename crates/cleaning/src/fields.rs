@@ -4,101 +4,77 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use event_model::{Declared, KeyValue, PartitionKey};
-use json_reader::{Elements, Lead, Member, Members, SyntaxError, Value};
-use model::{ColumnType, FieldId, FieldSet, Model, Role, Table};
+use json_reader::{Elements, Lead, MemberPlace, Members, Place, SyntaxError, Value};
+use model::{ColumnType, FieldId, Model, Table};
 
+use crate::layout::{Layouts, Next};
 use crate::unread::{UNREAD, Unread};
 use crate::{Rejection, RejectionCode, extra};
 
-/// Reads rows into their fields; it keeps what one row teaches for the next.
+/// Reads rows into their fields; it keeps what one row teaches for the next, and the room that it took.
 #[derive(Debug)]
 pub(crate) struct FieldReader {
     model: Arc<Model>,
-    /// What was read at each place: first of all, behind a field that no table knows, and behind each field.
-    next: Vec<Followers>,
-    /// Room of the row before.
-    members: Vec<Member<'static>>,
-    /// For each field, the place of its member behind the first one of the row; 0 for none. It is small, because it is emptied for each row.
-    slots: Vec<usize>,
-    set: FieldSet,
-}
-
-/// Fields that rows had at one place, and what led to them. Rows of several tables are mixed, and each table's rows are alike.
-#[derive(Clone, Debug, Default)]
-struct Followers {
-    known: Vec<(FieldId, Lead)>,
-    /// The one that is replaced next.
-    oldest: usize,
-}
-
-/// Fields that are kept of a place.
-const FOLLOWERS_MAX: usize = 4;
-
-/// What is next in a row.
-enum Next {
-    Field(FieldId),
-    /// A member that no table has a field for.
-    Unknown,
-    End,
-}
-
-/// The place of the first member, and of one behind a field that no table knows.
-const FIRST: usize = 0;
-const BEHIND_UNKNOWN: usize = 1;
-
-impl Followers {
-    /// Reads the next member, if it is one of the known ones.
-    #[inline]
-    fn read<'a>(
-        &self,
-        members: &mut Members<'a>,
-        member: &mut Member<'a>,
-    ) -> Result<Option<FieldId>, SyntaxError> {
-        for (field, lead) in &self.known {
-            if members.read_behind(lead, member)? {
-                return Ok(Some(*field));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Returns the room of a field that is to be known from now on.
-    fn room(&mut self, field: FieldId) -> Option<&mut Lead> {
-        if self.known.len() < FOLLOWERS_MAX {
-            self.known.push((field, Lead::default()));
-            return self.known.last_mut().map(|(_, lead)| lead);
-        }
-        let (known, lead) = self.known.get_mut(self.oldest)?;
-        self.oldest = (self.oldest + 1) % FOLLOWERS_MAX;
-        *known = field;
-        Some(lead)
-    }
-}
-
-/// A row's fields as posted. If a name is repeated, the last value counts, as in every JSON reader in wide use.
-#[derive(Debug)]
-pub(crate) struct Fields<'r, 'a> {
-    reader: &'r mut FieldReader,
-    text: &'a str,
-    /// Of the known fields, in their order in the row.
-    members: Vec<Member<'a>>,
-    unknown: Vec<Member<'a>>,
+    layouts: Layouts,
+    /// Values of the known fields, in their order in the row.
+    values: Vec<Place>,
+    unknown: Vec<MemberPlace>,
     /// Earlier values of known fields that are repeated.
-    repeated: Vec<(FieldId, Member<'a>)>,
+    repeated: Vec<(FieldId, Place)>,
     /// What the row has under the name of `_unread`.
-    unread: Vec<Member<'a>>,
+    unread: Vec<MemberPlace>,
     lone_surrogates: u32,
     /// Whether a known field has an object or an array.
     has_nested: bool,
 }
 
+/// A row's fields as posted. If a name is repeated, the last value counts, as in every JSON reader in wide use.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fields<'r, 'a> {
+    reader: &'r FieldReader,
+    text: &'a str,
+}
+
+/// A posted value.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Posted<'a> {
+    text: &'a str,
+    place: Place,
+}
+
+impl<'a> Posted<'a> {
+    pub(crate) fn value(self) -> Value<'a> {
+        self.place.value(self.text)
+    }
+
+    /// Returns the value as it is spelled in the text.
+    pub(crate) fn raw(self) -> &'a str {
+        self.place.raw(self.text)
+    }
+
+    /// Returns the value, if it is a string without escapes, as most are.
+    #[inline]
+    pub(crate) fn plain_text(self) -> Option<&'a str> {
+        self.place.plain_text(self.text)
+    }
+
+    /// Returns the spelling of the value, if it is a number.
+    #[inline]
+    pub(crate) fn number(self) -> Option<&'a str> {
+        self.place.number(self.text)
+    }
+}
+
 impl FieldReader {
     pub(crate) fn new(model: Arc<Model>) -> Self {
         Self {
-            next: vec![Followers::default(); BEHIND_UNKNOWN + 1 + model.fields().count()],
-            members: Vec::new(),
-            slots: vec![0; model.fields().count()],
-            set: FieldSet::default(),
+            layouts: Layouts::new(&model),
+            values: Vec::new(),
+            unknown: Vec::new(),
+            repeated: Vec::new(),
+            unread: Vec::new(),
+            lone_surrogates: 0,
+            has_nested: false,
             model,
         }
     }
@@ -128,156 +104,109 @@ impl FieldReader {
                 "JSON, but not an object",
             ));
         };
-        // The room of the row before, which is empty: nothing is allocated.
-        let row_members = std::mem::take(&mut self.members);
-        self.slots.fill(0);
-        self.set.clear(self.model.fields());
-        let mut fields = Fields {
-            reader: self,
-            text,
-            members: row_members,
-            unknown: Vec::new(),
-            repeated: Vec::new(),
-            unread: Vec::new(),
-            lone_surrogates: 0,
-            has_nested: false,
-        };
-        let mut place = FIRST;
+        self.start();
+        self.read_members(text, &mut members).map_err(not_json)?;
+        self.lone_surrogates = members.lone_surrogates();
+        self.layouts.end(&self.model, !self.repeated.is_empty());
+        Ok(Fields { reader: self, text })
+    }
+
+    fn start(&mut self) {
+        self.layouts.start(&self.model);
+        self.values.clear();
+        self.unknown.clear();
+        self.repeated.clear();
+        self.unread.clear();
+        self.has_nested = false;
+    }
+
+    /// Reads the members up to the end of the text.
+    fn read_members(&mut self, text: &str, members: &mut Members<'_>) -> Result<(), SyntaxError> {
         loop {
-            // It is read where it stays: to copy it would wait for what was just written.
-            let member = fields.members.push_mut(Member::NOTHING);
-            let next = fields.reader.next_member(&mut members, place, member);
-            match next.map_err(not_json)? {
+            let from = members.offset();
+            match self.layouts.pass(members) {
+                Next::Known => {
+                    let value = members.value()?;
+                    self.has_nested |= value.is_nested();
+                    self.values.push(value);
+                }
                 Next::Field(field) => {
-                    place = BEHIND_UNKNOWN + 1 + field.place();
-                    fields.add_last(field);
+                    let value = members.value()?;
+                    self.add(field, value, |lead| members.note(from, value, lead));
                 }
                 Next::Unknown => {
-                    place = BEHIND_UNKNOWN;
-                    fields.put_last_aside();
+                    let Some(member) = members.next_place()? else {
+                        return Ok(());
+                    };
+                    let name = member.member(text).name().decode();
+                    if let Some(field) = self.model.fields().find(&name) {
+                        let value = member.value;
+                        self.add(field, value, |lead| members.note(from, value, lead));
+                    } else if name == UNREAD {
+                        self.unread.push(member);
+                    } else {
+                        self.unknown.push(member);
+                    }
                 }
-                Next::End => break,
             }
         }
-        fields.members.pop();
-        fields.lone_surrogates = members.lone_surrogates();
-        Ok(fields)
     }
 
-    /// Reads the next member, and finds its field, if it is a known one.
-    #[inline]
-    fn next_member<'a>(
-        &mut self,
-        members: &mut Members<'a>,
-        place: usize,
-        member: &mut Member<'a>,
-    ) -> Result<Next, SyntaxError> {
-        if let Some(followers) = self.next.get(place)
-            && let Some(field) = followers.read(members, member)?
-        {
-            return Ok(Next::Field(field));
+    /// Adds a value of a field that no row before had in this place.
+    fn add(&mut self, field: FieldId, value: Place, note: impl FnOnce(&mut Lead)) {
+        self.has_nested |= value.is_nested();
+        let earlier = self
+            .layouts
+            .add(&self.model, field, self.values.len(), note);
+        if let Some(earlier) = earlier.and_then(|earlier| self.values.get(earlier)) {
+            self.repeated.push((field, *earlier));
         }
-        self.other_member(members, place, member)
-    }
-
-    /// Reads a member that no row before had at this place.
-    #[cold]
-    fn other_member<'a>(
-        &mut self,
-        members: &mut Members<'a>,
-        place: usize,
-        member: &mut Member<'a>,
-    ) -> Result<Next, SyntaxError> {
-        let from = members.offset();
-        let Some(next) = members.next_member()? else {
-            return Ok(Next::End);
-        };
-        *member = next;
-        let Some(field) = self.model.fields().find(&member.name().decode()) else {
-            return Ok(Next::Unknown);
-        };
-        let followers = self.next.get_mut(place);
-        if let Some(lead) = followers.and_then(|followers| followers.room(field)) {
-            members.note(from, member, lead);
-        }
-        Ok(Next::Field(field))
+        self.values.push(value);
     }
 }
 
-impl Drop for Fields<'_, '_> {
-    fn drop(&mut self) {
-        // The room is for the next row; what was in it is gone.
-        self.members.clear();
-        let room = std::mem::take(&mut self.members);
-        self.reader.members = room.into_iter().map(|_| Member::NOTHING).collect();
-    }
-}
-
-impl<'a> Fields<'_, 'a> {
-    /// Notes that the last member is that of a field.
-    #[inline]
-    fn add_last(&mut self, field: FieldId) {
-        match self.member(field) {
-            Some(earlier) => self.repeated.push((field, *earlier)),
-            None => self.reader.set.note(self.reader.model.fields(), field),
-        }
-        self.has_nested |= self.members.last().is_some_and(Member::is_nested);
-        if let Some(slot) = self.reader.slots.get_mut(field.place()) {
-            *slot = self.members.len();
-        }
-    }
-
-    /// Puts the last member to those that no table has a field for.
-    fn put_last_aside(&mut self) {
-        let Some(member) = self.members.pop() else {
-            return;
-        };
-        if member.name().decode() == UNREAD {
-            self.unread.push(member);
-        } else {
-            self.unknown.push(member);
-        }
-    }
-
-    pub(crate) fn model(&self) -> &Arc<Model> {
+impl<'r, 'a> Fields<'r, 'a> {
+    pub(crate) fn model(&self) -> &'r Arc<Model> {
         &self.reader.model
     }
 
-    pub(crate) fn table(&self, place: usize) -> Option<&Table> {
+    pub(crate) fn table(&self, place: usize) -> Option<&'r Table> {
         self.model().tables().get(place)
     }
 
     /// Returns the value posted for `field`, null when there is none.
     pub(crate) fn value(&self, field: FieldId) -> Value<'a> {
-        self.member(field).map_or(Value::Null, Member::value)
+        self.posted(field).map_or(Value::Null, Posted::value)
     }
 
     /// Returns the value posted for `field` as it is spelled in the text.
     pub(crate) fn raw(&self, field: FieldId) -> &'a str {
-        self.member(field).map_or("null", |member| member.raw)
+        self.posted(field).map_or("null", Posted::raw)
     }
 
     /// Returns whether `field` was posted at all.
     pub(crate) fn has(&self, field: FieldId) -> bool {
-        self.member(field).is_some()
+        self.reader.layouts.value(field).is_some()
     }
 
-    /// Returns the member posted for `field`.
+    /// Returns what was posted for `field`.
     #[inline]
-    pub(crate) fn member(&self, field: FieldId) -> Option<&Member<'a>> {
-        let place = self.reader.slots.get(field.place())?.checked_sub(1)?;
-        self.members.get(place)
+    pub(crate) fn posted(&self, field: FieldId) -> Option<Posted<'a>> {
+        let place = *self.reader.values.get(self.reader.layouts.value(field)?)?;
+        let text = self.text;
+        Some(Posted { text, place })
     }
 
     /// Returns how many escapes of the text are half of a surrogate pair.
     pub(crate) fn lone_surrogates(&self) -> u32 {
-        self.lone_surrogates
+        self.reader.lone_surrogates
     }
 
     /// Tells the place of the row's table, from what was declared and from the fields.
     pub(crate) fn tell_table(&self, declared: Declared<'_>) -> Result<usize, Rejection> {
         let model = &self.reader.model;
-        let (fields, set) = (model.fields(), &self.reader.set);
+        let (fields, layout) = (model.fields(), self.reader.layouts.current());
+        let set = layout.set();
         let declared = match declared {
             Declared::Nothing => None,
             Declared::Kind(kind) => Some(model.place(kind).ok_or_else(|| {
@@ -285,15 +214,16 @@ impl<'a> Fields<'_, 'a> {
                 Rejection::new(Some(kind), RejectionCode::UnknownKind, message)
             })?),
             Declared::Key(key) => PartitionKey::kind_name(key)
-                .and_then(|name| model.named(name))
-                .filter(|table| {
-                    let value = self.key(table).map(|(_, value)| value);
-                    PartitionKey::is_of(key, table.kind, value.as_ref(), self.text.as_bytes())
-                })
-                .and_then(|table| model.place(table.kind)),
+                .and_then(|name| model.place_named(name))
+                .filter(|place| {
+                    self.table(*place).is_some_and(|table| {
+                        let value = self.key(table).map(|(_, value)| value);
+                        PartitionKey::is_of(key, table.kind, value.as_ref(), self.text.as_bytes())
+                    })
+                }),
         };
         let Some(declared) = declared else {
-            return set.tell(fields).ok_or_else(|| {
+            return layout.told().ok_or_else(|| {
                 let message = format!(
                     "nothing declares the row, and its fields do not say whether it is a {} row",
                     model.names()
@@ -301,7 +231,12 @@ impl<'a> Fields<'_, 'a> {
                 Rejection::new(None, RejectionCode::UnknownKind, message)
             });
         };
-        let Some(other) = set.other_than(fields, declared) else {
+        let other = match layout.told() {
+            // What the fields tell has the most of them.
+            Some(told) if told == declared => None,
+            _ => set.other_than(fields, declared),
+        };
+        let Some(other) = other else {
             return Ok(declared);
         };
         let kind = |place: usize| model.tables().get(place).map(|table| table.kind);
@@ -323,15 +258,24 @@ impl<'a> Fields<'_, 'a> {
     /// Returns the key, and the field it is read from.
     pub(crate) fn key(&self, table: &Table) -> Option<(FieldId, KeyValue<'a>)> {
         let column = table.key_column()?;
-        let fields = column.inputs.iter().copied().chain(column.own);
-        let mut keys =
-            fields.filter_map(|field| Some((field, column.key_value(&self.value(field))?)));
-        keys.next()
+        for &field in column.inputs.iter().chain(&column.own) {
+            let Some(posted) = self.posted(field) else {
+                continue;
+            };
+            let key = match posted.number() {
+                Some(spelling) => column.key_of_number(spelling),
+                None => column.key_value(&posted.value()),
+            };
+            if let Some(key) = key {
+                return Some((field, key));
+            }
+        }
+        None
     }
 
     /// Rejects a row that has an object or an array where a scalar belongs.
     pub(crate) fn check_types(&self, table: &Table) -> Result<(), Rejection> {
-        if !self.has_nested {
+        if !self.reader.has_nested {
             return Ok(());
         }
         for column in &table.columns {
@@ -360,28 +304,30 @@ impl<'a> Fields<'_, 'a> {
 
     /// Keeps the values that no column can have, because a later one of the same name has its place.
     pub(crate) fn keep_repeated<'u>(&'u self, place: usize, unread: &mut Unread<'u>) {
-        for member in &self.unread {
-            unread.carry(member);
+        for member in &self.reader.unread {
+            unread.carry(member.member(self.text));
         }
-        for &(field, member) in &self.repeated {
-            if member.raw != self.raw(field) {
-                let model = self.model();
-                unread.keep(model, place, field, &member.value(), member.raw);
+        for &(field, earlier) in &self.reader.repeated {
+            let raw = earlier.raw(self.text);
+            if raw != self.raw(field) {
+                unread.keep(self.model(), place, field, &earlier.value(self.text), raw);
             }
         }
     }
 
     /// Returns the JSON object of the fields that the table does not know; earlier values of a repeated name are unread.
     pub(crate) fn extra<'u>(&'u self, place: usize, unread: &mut Unread<'u>) -> Option<String> {
-        let fields = self.model().fields();
-        let is_foreign = |field: &&FieldId| fields.role(place, **field) == Role::Unknown;
-        let known = self.reader.set.noted().iter();
-        let foreign = known
-            .filter(is_foreign)
-            .filter_map(|field| self.member(*field));
-        extra::object(self.unknown.iter().chain(foreign), unread, |raw| {
-            self.mended(raw)
-        })
+        let layout = self.reader.layouts.current();
+        let foreign = layout.foreign(self.model(), place);
+        let foreign = foreign.map(|field| {
+            let name = Cow::Borrowed(self.model().fields().name(field));
+            (name, self.raw(field), self.value(field))
+        });
+        let unknown = self.reader.unknown.iter().map(|member| {
+            let member = member.member(self.text);
+            (member.name().decode(), member.raw, member.value())
+        });
+        extra::object(unknown.chain(foreign), unread, |raw| self.mended(raw))
     }
 
     /// Returns whether the row has a field that a table drops.
@@ -392,7 +338,7 @@ impl<'a> Fields<'_, 'a> {
 
     /// Returns a posted value as any JSON reader takes it.
     pub(crate) fn mended<'t>(&self, raw: &'t str) -> Cow<'t, str> {
-        if self.lone_surrogates == 0 {
+        if self.reader.lone_surrogates == 0 {
             Cow::Borrowed(raw)
         } else {
             json_reader::replace_lone_surrogates(raw)

@@ -6,6 +6,7 @@ mod compressed;
 mod decode;
 mod extra;
 mod fields;
+mod layout;
 mod record;
 mod rejection;
 mod render;
@@ -175,7 +176,7 @@ impl<'a> Row<'_, 'a> {
         }
         let extra = self.fields.extra(self.place, &mut unread);
         let unread = unread.finish(|raw| self.fields.mended(raw), changes);
-        builder.end_row(extra.as_deref(), unread.as_deref());
+        builder.end_row(extra, unread);
         true
     }
 

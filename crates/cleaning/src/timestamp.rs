@@ -18,6 +18,12 @@ pub(crate) struct Timestamp {
 /// fraction of them, and with an optional zone (`Z`, `+01:00`, `+0100`, `+01`, a blank may come before it); without one it
 /// is UTC. The date alone is its midnight.
 pub(crate) fn parse(text: &str) -> Option<Timestamp> {
+    if let Some(seconds) = text.as_bytes().try_into().ok().and_then(usual) {
+        return Some(Timestamp {
+            micros: seconds * 1_000_000,
+            is_exact: true,
+        });
+    }
     let (date, rest) = text.as_bytes().split_at_checked(10)?;
     let [y1, y2, y3, y4, s1, m1, m2, s2, d1, d2] = date else {
         return None;
@@ -37,6 +43,34 @@ pub(crate) fn parse(text: &str) -> Option<Timestamp> {
         micros,
         is_exact: time.is_exact,
     })
+}
+
+/// Days of each month behind the first place; the day that some Februaries have is read with a calendar.
+const DAYS: [u32; 13] = [0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+
+/// Reads what most timestamps are, `2020-08-28 03:52:47` or with a `T`: seconds since 1970-01-01 UTC. `None` for all others.
+fn usual(text: &[u8; 19]) -> Option<i64> {
+    let is_spelled_so = text[4] == b'-'
+        && text[7] == b'-'
+        && matches!(text[10], b' ' | b'T')
+        && text[13] == b':'
+        && text[16] == b':';
+    let mut has_digits = true;
+    let mut two = |place: usize| {
+        let [tens, ones] = [place, place + 1].map(|place| text[place].wrapping_sub(b'0'));
+        has_digits &= tens <= 9 && ones <= 9;
+        u32::from(tens) * 10 + u32::from(ones)
+    };
+    let year = two(0) * 100 + two(2);
+    let (month, day) = (two(5), two(8));
+    let (hours, minutes, seconds) = (two(11), two(14), two(17));
+    let last_day = DAYS.get(month as usize).copied().unwrap_or_default();
+    let is_date = year >= 1 && (1..=last_day).contains(&day);
+    if !is_spelled_so || !has_digits || !is_date || hours > 23 || minutes > 59 || seconds > 59 {
+        return None;
+    }
+    let days = days_from_civil(i64::from(year), i64::from(month), i64::from(day));
+    Some(days * 86_400 + i64::from(hours * 3600 + minutes * 60 + seconds))
 }
 
 /// Reads a timestamp as the rules do: microseconds since 1970-01-01 UTC.
@@ -164,7 +198,7 @@ fn offset_seconds(zone: &[u8]) -> Option<i64> {
 ///
 /// The algorithm is Howard Hinnant's (<https://howardhinnant.github.io/date_algorithms.html#days_from_civil>).
 fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
+    let year = year - i64::from(month <= 2);
     let era = year.div_euclid(400);
     let year_of_era = year.rem_euclid(400);
     let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;

@@ -62,7 +62,7 @@ impl<'a> Unread<'a> {
     }
 
     /// Keeps what a clean row had in `_unread`, so that cleaning it again changes nothing.
-    pub(crate) fn carry(&mut self, member: &Member<'a>) {
+    pub(crate) fn carry(&mut self, member: Member<'a>) {
         let Value::Object(object) = member.value() else {
             return self.keep_unknown(Cow::Borrowed(UNREAD), &member.value(), member.raw);
         };

@@ -101,7 +101,7 @@ impl PartitionKey {
             Some(KeyValue::Text(value)) => place == hashed(value.as_bytes()),
             None => place == hashed(bytes),
         };
-        name == kind.as_str() && (is_place || is_packed())
+        kind.is_named(name) && (is_place || is_packed())
     }
 
     /// Returns the key.

@@ -53,6 +53,17 @@ impl Kind {
         Some(Self { bytes })
     }
 
+    /// Tells whether this is the name, as comparing [`as_str`](Self::as_str) does, which has to find its end.
+    #[inline]
+    pub fn is_named(&self, name: &str) -> bool {
+        let (start, end) = match self.bytes.split_at_checked(name.len()) {
+            Some((start, end)) => (start, end.first()),
+            None => return false,
+        };
+        let is_whole = end.is_none_or(|byte| *byte == 0) && start.last() != Some(&0);
+        is_whole && start == name.as_bytes()
+    }
+
     /// Returns the kind's name in paths, partition keys and object keys.
     pub fn as_str(&self) -> &str {
         let length = self.bytes.iter().position(|byte| *byte == 0);
@@ -93,6 +104,19 @@ mod tests {
         for name in ["pin", "b2", "board_pins", &longest] {
             let kind: Kind = name.parse().unwrap();
             assert_eq!((kind.as_str(), kind.to_string().as_str()), (name, name));
+            for other in [
+                "",
+                "p",
+                "pin",
+                "pins",
+                "b2",
+                "board_pins",
+                &longest,
+                &"a".repeat(33),
+                "pin\0",
+            ] {
+                assert_eq!(kind.is_named(other), name == other, "{name} {other}");
+            }
         }
         for name in ["", "Pin", "2b", "_pin", "a-b", "a b", "é", &"a".repeat(33)] {
             assert!(name.parse::<Kind>().is_err(), "{name}");

@@ -62,6 +62,14 @@ impl SequenceNumber {
         (counter & i64::MAX as u64).cast_signed()
     }
 
+    /// Digits of a number that is one of these whatever they are.
+    pub const DIGITS: usize = 57;
+
+    /// Tells whether a text is a decimal number, of whatever length.
+    pub fn is_spelled(text: &str) -> bool {
+        is_decimal(text)
+    }
+
     /// Returns a decimal number of any length modulo 2^192; `None` when the text is no decimal number.
     ///
     /// It keeps apart what is told apart by a number that is too large to be one of these, and has no order.
@@ -161,7 +169,11 @@ impl FromStr for SequenceNumber {
 }
 
 fn is_decimal(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+    // Without a branch for each byte, so that they are looked at together.
+    let others = text
+        .bytes()
+        .fold(0, |others, byte| others | u8::from(!byte.is_ascii_digit()));
+    !text.is_empty() && others == 0
 }
 
 impl fmt::Display for SequenceNumber {
@@ -265,6 +277,11 @@ impl ShardId {
     /// Returns the name.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Tells whether the other one is this shard: at once, if it is a clone, as the shard of each record of a batch is.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || self == other
     }
 
     /// Returns the shard's number, which Kafka clients see as the partition; `None` where the name has none.

@@ -6,12 +6,9 @@ mod reader;
 mod text;
 mod value;
 
-use std::ops::Range;
-
 use reader::{Reader, State};
 pub use text::{Text, push_string, replace_lone_surrogates, without_byte_order_mark};
-use value::Tag;
-pub use value::{MAX_DEPTH, Member, SyntaxError, Value};
+pub use value::{MAX_DEPTH, Member, MemberPlace, Place, SyntaxError, Value};
 
 /// Reads a whole text as one value; white space around it is skipped.
 pub fn parse(text: &str) -> Result<Value<'_>, SyntaxError> {
@@ -35,12 +32,12 @@ pub struct Members<'a> {
 pub struct Lead {
     /// Empty where nothing is known.
     text: String,
-    name: Range<usize>,
     is_first: bool,
 }
 
 impl<'a> Members<'a> {
     /// Opens the object that is the whole of `text`. Returns `None` when another value, or nothing, starts there.
+    #[inline]
     pub fn open(text: &'a str) -> Option<Self> {
         Self::opened(Reader::new(text))
     }
@@ -50,6 +47,7 @@ impl<'a> Members<'a> {
         Self::opened(Reader::of_any_depth(text))
     }
 
+    #[inline]
     fn opened(mut reader: Reader<'a>) -> Option<Self> {
         reader.skip_space();
         reader.eat(b'{').then(|| Self {
@@ -61,26 +59,26 @@ impl<'a> Members<'a> {
 
     /// Reads the next member; `None` once the object and the text have ended.
     pub fn next_member(&mut self) -> Result<Option<Member<'a>>, SyntaxError> {
+        let place = self.next_place()?;
+        Ok(place.map(|place| place.member(self.reader.whole_text())))
+    }
+
+    /// Reads the next member, and returns where it is in the text; `None` once the object and the text have ended.
+    pub fn next_place(&mut self) -> Result<Option<MemberPlace>, SyntaxError> {
         if !self.reader.separator(&mut self.state, b'}', "`,` or `}`")? {
             return Ok(None);
         }
         if self.reader.peek() != Some(b'"') {
             return Err(self.reader.error("a name in double quotes"));
         }
-        let from = self.reader.offset() + 1;
-        let is_name_escaped = self.reader.text()? == Tag::EscapedText;
-        let name = self.reader.text_from(from, self.reader.offset() - 1);
+        let name = self.reader.place()?;
         self.reader.skip_space();
         if !self.reader.eat(b':') {
             return Err(self.reader.error("`:`"));
         }
-        let (tag, raw) = self.reader.tagged()?;
-        Ok(Some(Member {
-            raw,
-            name,
-            is_name_escaped,
-            tag,
-        }))
+        self.reader.skip_space();
+        let value = self.reader.place()?;
+        Ok(Some(MemberPlace { name, value }))
     }
 
     /// Returns where the next member is looked for: how many bytes were read.
@@ -89,44 +87,30 @@ impl<'a> Members<'a> {
     }
 
     /// Records the text between `from`, the [`offset`](Self::offset) in front of a member that was read, and its value.
-    pub fn note(&self, from: usize, member: &Member<'a>, lead: &mut Lead) {
-        let value = self.reader.offset() - member.raw.len();
+    pub fn note(&self, from: usize, value: Place, lead: &mut Lead) {
         lead.text.clear();
-        if member.is_name_escaped {
-            return;
-        }
-        let text = self.reader.text_from(from, value);
-        lead.text.push_str(text);
+        lead.text.push_str(self.reader.text_from(from, value.start));
         lead.is_first = from == self.first;
-        // The name's quote is the first one: before it are blanks and a comma.
-        let start = text.find('"').map_or(0, |quote| quote + 1);
-        lead.name = start..start + member.name.len();
     }
 
-    /// Reads the next member into `member` if the same leads to it as did to another one, which comparing bytes shows; false, and
-    /// nothing is read, if it is something else.
-    pub fn read_behind(
-        &mut self,
-        lead: &Lead,
-        member: &mut Member<'a>,
-    ) -> Result<bool, SyntaxError> {
-        let from = self.reader.offset();
+    /// Passes what leads to the value of the next member, if it is the same as led to another one, which comparing bytes shows; false, and
+    /// nothing is passed, if it is something else. [`value`](Self::value) is next.
+    #[inline]
+    pub fn pass(&mut self, lead: &Lead) -> bool {
         let is_alike = (self.state == State::First) == lead.is_first
             && self.state != State::Ended
             && self.reader.pass(&lead.text);
-        if !is_alike {
-            return Ok(false);
+        if is_alike {
+            self.state = State::Later;
         }
-        self.state = State::Later;
-        member.name = self
-            .reader
-            .text_from(from + lead.name.start, from + lead.name.end);
-        member.is_name_escaped = false;
+        is_alike
+    }
+
+    /// Reads the value behind what was [passed](Self::pass).
+    #[inline]
+    pub fn value(&mut self) -> Result<Place, SyntaxError> {
         self.reader.skip_space();
-        let from = self.reader.offset();
-        member.tag = self.reader.scan()?;
-        member.raw = self.reader.text_from(from, self.reader.offset());
-        Ok(true)
+        self.reader.place()
     }
 
     /// Returns how many escapes so far were half of a surrogate pair alone; [`Text::decode`] reads each as U+FFFD.

@@ -19,17 +19,38 @@ pub fn spelling<'a>(value: &Value<'a>) -> Option<Cow<'a, str>> {
 
 /// Reads the whole number that a JSON value holds (`7528`, `"7528"`, `7528.0`, `7.528e3`).
 pub fn integer_value(value: &Value<'_>) -> Option<i64> {
-    spelling(value).and_then(|text| integer(text.trim()))
+    match value {
+        Value::Number(text) => integer(text),
+        Value::Text(text) => integer(&text.decode()),
+        _ => None,
+    }
 }
 
-/// Reads a whole number. `None` when it is not a number, has a fraction, or does not fit 64 bits.
+/// Reads a whole number, white space around it skipped. `None` when it is not a number, has a fraction, or does not fit 64 bits.
+#[inline]
 pub fn integer(text: &str) -> Option<i64> {
     // Most numbers are a few plain digits.
-    if text.len() <= 18 && is_digits(text) {
-        let digits = text.bytes().map(|digit| i64::from(digit - b'0'));
-        return Some(digits.fold(0, |value, digit| value * 10 + digit));
+    few_digits(text).or_else(|| {
+        let number = scaled(text.trim(), 0)?;
+        i64::try_from(number).ok()
+    })
+}
+
+/// Reads at most 18 digits, which fit 64 bits.
+#[inline]
+fn few_digits(text: &str) -> Option<i64> {
+    if text.is_empty() || text.len() > 18 {
+        return None;
     }
-    scaled(text, 0).and_then(|number| i64::try_from(number).ok())
+    let mut value = 0;
+    for byte in text.bytes() {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        value = value * 10 + i64::from(digit);
+    }
+    Some(value)
 }
 
 /// Reads a number in units of the last of `digits` digits behind the point. `None` when it is not a number, has more digits there than
@@ -42,11 +63,12 @@ pub fn scaled(text: &str, digits: u8) -> Option<i128> {
     Some(if decimal.is_negative { -value } else { value })
 }
 
-/// Reads a finite number, rounded to the nearest double. `None` when it is not a number or overflows.
+/// Reads a finite number, white space around it skipped, rounded to the nearest double. `None` when it is not a number or overflows.
 pub fn float(text: &str) -> Option<f64> {
     if let Some(value) = short_float(text) {
         return Some(value);
     }
+    let text = text.trim();
     Decimal::parse(text)?;
     text.parse().ok().filter(|value: &f64| value.is_finite())
 }

@@ -1,7 +1,7 @@
 //! The grammar, byte by byte; what it hands out is checked.
 
 use crate::text::{hex4, low_surrogate, without_byte_order_mark};
-use crate::value::{MAX_DEPTH, SyntaxError, Tag, Value};
+use crate::value::{MAX_DEPTH, Place, SyntaxError, Tag, Value};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
@@ -57,8 +57,10 @@ impl<'a> Reader<'a> {
     }
 
     /// Passes a text that is not empty, if it is next.
+    #[inline]
     pub(super) fn pass(&mut self, text: &str) -> bool {
-        let is_there = !text.is_empty() && self.starts_with(text);
+        let next = self.bytes().get(self.at..self.at + text.len());
+        let is_there = next.is_some_and(|next| are_same(next, text.as_bytes())) && !text.is_empty();
         self.at += if is_there { text.len() } else { 0 };
         is_there
     }
@@ -132,27 +134,31 @@ impl<'a> Reader<'a> {
         Ok(true)
     }
 
+    pub(super) fn whole_text(&self) -> &'a str {
+        self.text
+    }
+
     /// Reads one value and its text, white space before it skipped.
     pub(super) fn value(&mut self) -> Result<(Value<'a>, &'a str), SyntaxError> {
-        let (tag, raw) = self.tagged()?;
-        Ok((tag.value(raw), raw))
-    }
-
-    /// Reads what one value is, and its text, white space before it skipped.
-    pub(super) fn tagged(&mut self) -> Result<(Tag, &'a str), SyntaxError> {
         self.skip_space();
-        let from = self.at;
-        let tag = self.scan()?;
-        Ok((tag, self.text_from(from, self.at)))
+        let place = self.place()?;
+        Ok((place.value(self.text), place.raw(self.text)))
     }
 
-    /// Reads the value that starts here, and returns what it is.
-    pub(super) fn scan(&mut self) -> Result<Tag, SyntaxError> {
-        match self.peek() {
-            Some(b'{') => self.skip_nested().map(|()| Tag::Object),
-            Some(b'[') => self.skip_nested().map(|()| Tag::Array),
-            _ => self.scalar(),
-        }
+    /// Reads the value that starts here.
+    pub(super) fn place(&mut self) -> Result<Place, SyntaxError> {
+        let start = self.at;
+        let tag = match self.peek() {
+            Some(b'"') => self.text()?,
+            Some(b'{') => self.skip_nested().map(|()| Tag::Object)?,
+            Some(b'[') => self.skip_nested().map(|()| Tag::Array)?,
+            _ => self.scalar()?,
+        };
+        Ok(Place {
+            start,
+            end: self.at,
+            tag,
+        })
     }
 
     #[inline]
@@ -337,6 +343,18 @@ impl<'a> Reader<'a> {
         } else {
             Err(self.error("`:`"))
         }
+    }
+}
+
+/// Returns whether two texts of the same length are the same. Those that are compared for each member are short: a call takes longer.
+#[inline]
+fn are_same(left: &[u8], right: &[u8]) -> bool {
+    match (left.last_chunk::<8>(), right.last_chunk::<8>()) {
+        (Some(left_end), Some(right_end)) => {
+            let (left, right) = (left.as_chunks::<8>().0, right.as_chunks::<8>().0);
+            left_end == right_end && left.iter().zip(right).all(|(left, right)| left == right)
+        }
+        _ => left == right,
     }
 }
 

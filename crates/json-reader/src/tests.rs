@@ -255,33 +255,28 @@ proptest! {
 /// What a text holds, or where it stops to be an object.
 type Read = Result<Vec<(String, String, bool)>, SyntaxError>;
 
-/// Reads an object as a reader does that knows other objects: by their leads where they are alike. Those of this one are noted.
-fn read_knowing(text: &str, leads: &mut Vec<Lead>) -> Read {
+/// Reads an object as a reader does that knows other objects: by their leads where they are alike. Those of this one are noted, each with
+/// its name.
+fn read_knowing(text: &str, leads: &mut Vec<(Lead, String)>) -> Read {
     let mut members = Members::open(text).expect("an object");
     let mut found = Vec::new();
-    'members: loop {
-        let mut member = Member::NOTHING;
-        let mut is_read = false;
-        for lead in &*leads {
-            if members.read_behind(lead, &mut member)? {
-                is_read = true;
-                break;
-            }
-        }
-        if !is_read {
+    loop {
+        let known = leads.iter().find(|(lead, _)| members.pass(lead));
+        let (name, value) = if let Some((_, name)) = known {
+            (name.clone(), members.value()?)
+        } else {
             let from = members.offset();
-            let Some(next) = members.next_member()? else {
-                break 'members;
+            let Some(next) = members.next_place()? else {
+                return Ok(found);
             };
-            member = next;
+            let name = next.member(text).name().decode().into_owned();
             let mut lead = Lead::default();
-            members.note(from, &member, &mut lead);
-            leads.push(lead);
-        }
-        let name = member.name().decode().into_owned();
-        found.push((name, member.raw.to_owned(), member.is_nested()));
+            members.note(from, next.value, &mut lead);
+            leads.push((lead, name.clone()));
+            (name, next.value)
+        };
+        found.push((name, value.raw(text).to_owned(), value.is_nested()));
     }
-    Ok(found)
 }
 
 fn read(text: &str) -> Read {
@@ -349,8 +344,8 @@ proptest! {
     fn a_plain_text_and_a_number_are_what_the_value_is(objects in objects()) {
         for text in &objects {
             let mut members = Members::open(text).unwrap();
-            while let Ok(Some(member)) = members.next_member() {
-                let value = member.value();
+            while let Ok(Some(MemberPlace { value: place, .. })) = members.next_place() {
+                let value = place.value(text);
                 let plain = match value {
                     Value::Text(text) => match text.decode() {
                         Cow::Borrowed(plain) => Some(plain),
@@ -358,12 +353,12 @@ proptest! {
                     },
                     _ => None,
                 };
-                prop_assert_eq!(member.plain_text(), plain);
+                prop_assert_eq!(place.plain_text(text), plain);
                 let number = match value {
                     Value::Number(number) => Some(number),
                     _ => None,
                 };
-                prop_assert_eq!(member.number(), number);
+                prop_assert_eq!(place.number(text), number);
             }
         }
     }

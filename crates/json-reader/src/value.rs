@@ -49,80 +49,111 @@ impl Tag {
     /// Returns the value of its text.
     #[inline]
     pub(crate) fn value(self, raw: &str) -> Value<'_> {
-        let text = |is_escaped| {
-            let inside = raw.len().saturating_sub(1);
-            Value::Text(Text {
-                raw: raw.get(1..inside).unwrap_or_default(),
-                is_escaped,
-            })
-        };
         match self {
             Self::Null => Value::Null,
             Self::True => Value::Bool(true),
             Self::False => Value::Bool(false),
             Self::Number => Value::Number(raw),
-            Self::Text => text(false),
-            Self::EscapedText => text(true),
+            Self::Text | Self::EscapedText => Value::Text(self.text(raw)),
             Self::Array => Value::Array(raw),
             Self::Object => Value::Object(raw),
+        }
+    }
+
+    /// Returns the string that has this text, quotes included.
+    #[inline]
+    pub(crate) fn text(self, raw: &str) -> Text<'_> {
+        let inside = raw.len().saturating_sub(1);
+        Text {
+            raw: raw.get(1..inside).unwrap_or_default(),
+            is_escaped: self == Self::EscapedText,
         }
     }
 }
 
 /// One member of an object.
-///
-/// It is five words that are copied as such: of an enum in an enum, single bytes are moved, and each waits for the one before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Member<'a> {
     /// Its value as it is spelled in the text, quotes included.
     pub raw: &'a str,
-    pub(crate) name: &'a str,
-    pub(crate) is_name_escaped: bool,
+    pub(crate) name: Text<'a>,
     pub(crate) tag: Tag,
 }
 
 impl<'a> Member<'a> {
-    /// The member whose name is empty and whose value is null: room for another one.
-    pub const NOTHING: Self = Self {
-        raw: "null",
-        name: "",
-        is_name_escaped: false,
-        tag: Tag::Null,
-    };
-
     /// Returns its name.
-    #[inline]
     pub fn name(&self) -> Text<'a> {
-        Text {
-            raw: self.name,
-            is_escaped: self.is_name_escaped,
-        }
+        self.name
     }
 
     /// Returns its value.
-    #[inline]
     pub fn value(&self) -> Value<'a> {
         self.tag.value(self.raw)
     }
+}
 
-    /// Returns its value, if that is a string without escapes, as most are.
+/// Where a value is in its text, and what it is: it borrows nothing, so its room serves for the values of another text.
+///
+/// Each method takes the text; of another one it returns something else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+    pub(crate) tag: Tag,
+}
+
+impl Place {
+    /// Returns the value as it is spelled in the text, quotes included.
     #[inline]
-    pub fn plain_text(&self) -> Option<&'a str> {
+    pub fn raw(self, text: &str) -> &str {
+        text.get(self.start..self.end).unwrap_or_default()
+    }
+
+    /// Returns the value.
+    #[inline]
+    pub fn value(self, text: &str) -> Value<'_> {
+        self.tag.value(self.raw(text))
+    }
+
+    /// Returns the value, if it is a string without escapes, as most are.
+    #[inline]
+    pub fn plain_text(self, text: &str) -> Option<&str> {
         match self.tag {
-            Tag::Text => self.raw.get(1..self.raw.len().saturating_sub(1)),
+            Tag::Text => text.get(self.start + 1..self.end - 1),
             _ => None,
         }
     }
 
-    /// Returns the spelling of its value, if that is a number.
+    /// Returns the spelling of the value, if it is a number.
     #[inline]
-    pub fn number(&self) -> Option<&'a str> {
-        (self.tag == Tag::Number).then_some(self.raw)
+    pub fn number(self, text: &str) -> Option<&str> {
+        (self.tag == Tag::Number).then(|| self.raw(text))
     }
 
-    /// Tells whether its value is an array or an object.
+    /// Tells whether the value is an array or an object.
     #[inline]
-    pub fn is_nested(&self) -> bool {
+    pub fn is_nested(self) -> bool {
         matches!(self.tag, Tag::Array | Tag::Object)
+    }
+}
+
+/// Where a member of an object is in its text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemberPlace {
+    /// Its name, quotes included.
+    pub(crate) name: Place,
+    /// Its value.
+    pub value: Place,
+}
+
+impl MemberPlace {
+    /// Returns the member.
+    pub fn member(self, text: &str) -> Member<'_> {
+        let name = self.name.raw(text);
+        Member {
+            raw: self.value.raw(text),
+            name: self.name.tag.text(name),
+            tag: self.value.tag,
+        }
     }
 }

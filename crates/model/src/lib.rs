@@ -80,7 +80,14 @@ impl Model {
 
     /// Returns the table that is called `name` and nothing else.
     pub fn named(&self, name: &str) -> Option<&Table> {
-        self.tables.iter().find(|table| table.kind.as_str() == name)
+        self.tables.get(self.place_named(name)?)
+    }
+
+    /// Returns the place in [`tables`](Self::tables) of the table that is called `name`.
+    pub fn place_named(&self, name: &str) -> Option<usize> {
+        self.tables
+            .iter()
+            .position(|table| table.kind.is_named(name))
     }
 
     /// Returns the kind that a topic, a stream or a client's partition key names.

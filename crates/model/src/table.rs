@@ -187,6 +187,16 @@ impl Range {
 }
 
 impl Column {
+    /// Reads the value of a key that is posted as a number, as most are; `None` for what cannot be one.
+    #[inline]
+    pub fn key_of_number<'a>(&self, spelling: &'a str) -> Option<KeyValue<'a>> {
+        if self.data_type == ColumnType::Int64 {
+            let key = number::integer(spelling)?;
+            return self.range.has(key.into()).then_some(KeyValue::Integer(key));
+        }
+        self.key_value(&Value::Number(spelling))
+    }
+
     /// Reads the value of a key; `None` for what cannot be one.
     pub fn key_value<'a>(&self, value: &Value<'a>) -> Option<KeyValue<'a>> {
         if self.data_type == ColumnType::Int64 {

@@ -32,11 +32,11 @@ impl<'u, C: Changes> Columns<'_, 'u, '_, C> {
     /// The spelling of a number; text that says nothing becomes null here.
     #[inline]
     pub(super) fn number(&mut self, column: &Column, field: FieldId) -> Option<Cow<'u, str>> {
-        let member = self.fields.member(field)?;
-        if let Some(spelling) = member.number().filter(|_| column.null_if.is_empty()) {
+        let posted = self.fields.posted(field)?;
+        if let Some(spelling) = posted.number().filter(|_| column.null_if.is_empty()) {
             return Some(Cow::Borrowed(spelling));
         }
-        let value = member.value();
+        let value = posted.value();
         let Some(spelling) = number::spelling(&value) else {
             return if value == Value::Null {
                 None
@@ -60,7 +60,7 @@ impl<'u, C: Changes> Columns<'_, 'u, '_, C> {
 
     pub(super) fn int64(&mut self, column: &'u Column, field: FieldId) -> Option<i64> {
         let spelling = self.number(column, field)?;
-        let Some(number) = number::integer(spelling.trim()) else {
+        let Some(number) = number::integer(&spelling) else {
             return self.unreadable(Rule::NumberUnreadable, field);
         };
         self.in_range(column.range.has(number.into()), field)?;
@@ -76,7 +76,7 @@ impl<'u, C: Changes> Columns<'_, 'u, '_, C> {
 
     pub(super) fn float64(&mut self, column: &'u Column, field: FieldId) -> Option<f64> {
         let spelling = self.number(column, field)?;
-        let Some(number) = number::float(spelling.trim()) else {
+        let Some(number) = number::float(&spelling) else {
             return self.unreadable(Rule::NumberUnreadable, field);
         };
         self.in_range(column.range.has_float(number), field)?;

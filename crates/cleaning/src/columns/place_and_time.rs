@@ -10,7 +10,7 @@ use crate::{Changes, Rule, timestamp};
 impl<'u, C: Changes> Columns<'_, 'u, '_, C> {
     /// Microseconds since 1970-01-01 UTC.
     pub(super) fn timestamp(&mut self, column: &'u Column, field: FieldId) -> Option<i64> {
-        if let Some(text) = self.fields.member(field)?.plain_text()
+        if let Some(text) = self.fields.posted(field)?.plain_text()
             && column.null_if.is_empty()
             && column.max_length.is_none()
             && column.epoch.is_none()
@@ -49,7 +49,7 @@ impl<'u, C: Changes> Columns<'_, 'u, '_, C> {
 
     pub(super) fn degrees(&mut self, column: &Column, field: FieldId, limit: f64) -> Option<f64> {
         let spelling = self.number(column, field)?;
-        let Some(degrees) = number::float(spelling.trim()) else {
+        let Some(degrees) = number::float(&spelling) else {
             return self.unreadable(Rule::NumberUnreadable, field);
         };
         self.in_range(degrees.abs() <= limit, field)?;

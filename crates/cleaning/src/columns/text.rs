@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use arrow::array::StringBuilder;
 use json_reader::Value;
-use model::{Column, ColumnType, FieldId, is_longer};
+use model::{Column, FieldId, is_longer};
 
 use super::Columns;
 use crate::spelling::{says_nothing, suffix, without_prefix};
@@ -14,13 +14,9 @@ use crate::{Changes, Rule};
 impl<'u, C: Changes> Columns<'_, 'u, '_, C> {
     /// Returns the text of a column that is one field as it is, and a string without escapes: what most cells are.
     #[inline]
-    pub(super) fn plain_text(&self, column: &'u Column) -> Option<(FieldId, &'u str)> {
-        let (&[field], None) = (column.inputs.as_slice(), column.own) else {
-            return None;
-        };
-        let is_plain = column.data_type == ColumnType::Text && column.strip_prefix.is_none();
-        let member = self.fields.member(field).filter(|_| is_plain)?;
-        Some((field, member.plain_text()?))
+    pub(super) fn plain_text(&self, plain: Option<FieldId>) -> Option<(FieldId, &'u str)> {
+        let field = plain?;
+        Some((field, self.fields.posted(field)?.plain_text()?))
     }
 
     /// Text, kept byte for byte unless it is blank or a marker for missing data. A number or a truth value in a text
@@ -35,10 +31,10 @@ impl<'u, C: Changes> Columns<'_, 'u, '_, C> {
         field: FieldId,
         most: Option<usize>,
     ) -> Option<Cow<'u, str>> {
-        let member = self.fields.member(field)?;
-        let text = match member.plain_text() {
+        let posted = self.fields.posted(field)?;
+        let text = match posted.plain_text() {
             Some(text) => Cow::Borrowed(text),
-            None => match member.value() {
+            None => match posted.value() {
                 Value::Text(text) => text.decode(),
                 Value::Number(spelling) => Cow::Borrowed(spelling),
                 Value::Bool(true) => Cow::Borrowed("true"),
@@ -84,10 +80,10 @@ impl<'u, C: Changes> Columns<'_, 'u, '_, C> {
         cells: &mut StringBuilder,
     ) -> bool {
         let most = column.part_length();
-        let part = |field: &FieldId| match self.fields.member(*field) {
+        let part = |field: &FieldId| match self.fields.posted(*field) {
             None => Some(None),
-            Some(member) => {
-                let text = member.plain_text()?;
+            Some(posted) => {
+                let text = posted.plain_text()?;
                 let is_fine = says_nothing(column, text).is_none()
                     && most.is_none_or(|most| !is_longer(text, most));
                 is_fine.then_some(Some(text))
