@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod archive;
+mod encode;
 pub mod key;
 mod partitioned;
 pub mod quarantine;
@@ -12,7 +13,7 @@ pub mod writer;
 pub use key::{ArrivalHour, ObjectKey, ReplayDigest, SequenceRange};
 pub use partitioned::{Partition, PartitionedWriter};
 pub use quarantine::{Origin, QuarantineLines, QuarantineRecord, QuarantineWriter, RejectedRecord};
-pub use sequence::Sequence;
+pub use sequence::{Sequence, SpelledSequence};
 pub use writer::{CleanWriter, Lineage};
 
 use event_model::Kind;

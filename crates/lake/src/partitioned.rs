@@ -66,7 +66,7 @@ impl<T> PartitionedWriter<T> {
         };
         self.hour = Some((number, hour));
         let found = self.partitions.iter().position(|partition| {
-            partition.kind == kind && partition.hour == hour && partition.shard == *lineage.shard
+            partition.kind == kind && partition.hour == hour && partition.shard.is(lineage.shard)
         });
         let place = if let Some(place) = found {
             place

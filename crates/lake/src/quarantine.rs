@@ -82,8 +82,7 @@ impl Origin {
     pub fn lineage(&self) -> Lineage<'_> {
         Lineage {
             shard: &self.shard,
-            sequence: self.sequence,
-            spelled: None,
+            sequence: self.sequence.into(),
             arrival_micros: self.arrival_micros,
         }
     }

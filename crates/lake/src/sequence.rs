@@ -54,6 +54,31 @@ impl FromStr for Sequence {
     }
 }
 
+/// A row's place in its shard, as somebody has it at hand who writes it: of a number of 56 digits, writing and reading take as long as a column.
+#[derive(Clone, Copy, Debug)]
+pub enum SpelledSequence<'a> {
+    /// The numbers.
+    Numbers(Sequence),
+    /// The record's sequence number in digits, without a 0 before them, and the row's place in the record if it holds several.
+    Text(&'a str, Option<SubNumber>),
+}
+
+impl From<Sequence> for SpelledSequence<'_> {
+    fn from(sequence: Sequence) -> Self {
+        Self::Numbers(sequence)
+    }
+}
+
+impl fmt::Display for SpelledSequence<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Numbers(sequence) => sequence.fmt(formatter),
+            Self::Text(number, None) => formatter.write_str(number),
+            Self::Text(number, Some(sub_number)) => write!(formatter, "{number}:{sub_number}"),
+        }
+    }
+}
+
 fn parse(text: &str) -> Option<Sequence> {
     let Some((number, sub_number)) = text.split_once(':') else {
         return Some(Sequence::from(text.parse::<SequenceNumber>().ok()?));

@@ -1,15 +1,11 @@
 //! Clean rows → one Parquet object.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::hash::Hash;
 use std::sync::Arc;
 
-use arrow::array::{
-    Array as _, ArrayRef, AsArray as _, Int32Builder, RecordBatch, StringBuilder,
-    TimestampMicrosecondBuilder,
-};
-use arrow::datatypes::{DataType, Int32Type, Int64Type, SchemaRef};
+use arrow::array::{ArrayRef, Int32Array, RecordBatch, StringBuilder, TimestampMicrosecondBuilder};
+use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use bytes::Bytes;
 use cleaning::{Row, RuleCounts, TableBuilder, TableColumns, timestamp_type};
@@ -17,13 +13,13 @@ use event_model::ShardId;
 use model::Table;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
-use parquet::basic::{Compression, ZstdLevel};
+use parquet::basic::{Compression, CompressionCodec, ZstdLevel};
 use parquet::file::metadata::{FileMetaData, KeyValue};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
-use parquet::schema::types::ColumnPath;
 use serde_json::{Map, Value};
 
-use crate::{LakeError, Sequence, schema};
+use crate::encode::{CREATED_BY, encode};
+use crate::{LakeError, SpelledSequence, schema};
 
 /// Where a row came from: the lineage columns, but for the version of the rules and the values without a column.
 #[derive(Clone, Copy, Debug)]
@@ -31,9 +27,7 @@ pub struct Lineage<'a> {
     /// The record's shard.
     pub shard: &'a ShardId,
     /// The record's sequence number, and the row's place in the record if it holds several.
-    pub sequence: Sequence,
-    /// The sequence as it is written, where somebody has it at hand: writing a number of 56 digits takes as long as a column.
-    pub spelled: Option<&'a str>,
+    pub sequence: SpelledSequence<'a>,
     /// When Kinesis took the record: microseconds since 1970-01-01 UTC.
     pub arrival_micros: i64,
 }
@@ -50,8 +44,9 @@ pub struct CleanWriter {
     changes: RuleCounts,
 }
 
-/// Rows that a writer has room for at first.
+/// Rows that a writer has room for at first, and bytes of a sequence number.
 const CAPACITY: usize = 1_024;
+const SEQUENCE_BYTES: usize = 56;
 
 impl CleanWriter {
     /// Makes a writer of a table's rows.
@@ -73,7 +68,7 @@ impl CleanWriter {
                 row: row.kind(),
             });
         }
-        self.lineage.append(lineage, self.rules);
+        self.lineage.append(lineage);
         Ok(())
     }
 
@@ -94,7 +89,7 @@ impl CleanWriter {
             extra,
             unread,
         } = self.columns.finish();
-        columns.extend(self.lineage.finish());
+        columns.extend(self.lineage.finish(self.rules));
         columns.extend([extra, unread]);
         RecordBatch::try_new(self.schema, columns).map_err(arrow_error)
     }
@@ -108,7 +103,8 @@ impl CleanWriter {
             .map(|(rule, count)| (rule.to_string(), count.into()))
             .collect();
         let changes = KeyValue::new(CHANGES.to_owned(), Value::Object(counts).to_string());
-        write(&self.finish()?, vec![changes])
+        encode(&self.finish()?, Some(changes), CompressionCodec::ZSTD)
+            .map_err(LakeError::WriteParquet)
     }
 }
 
@@ -126,33 +122,32 @@ pub fn changes(metadata: &FileMetaData) -> BTreeMap<String, u64> {
         .unwrap_or_default()
 }
 
-/// Writes a record batch as a Parquet object, compressed with Zstandard.
-pub fn write_parquet(batch: &RecordBatch) -> Result<Bytes, LakeError> {
-    write(batch, Vec::new())
+/// Writes clean rows as a Parquet object, as [`CleanWriter::finish_parquet`] does.
+///
+/// # Errors
+///
+/// If a column has a type that no table declares.
+pub fn write_clean(batch: &RecordBatch) -> Result<Bytes, LakeError> {
+    encode(batch, None, CompressionCodec::ZSTD).map_err(LakeError::WriteParquet)
 }
 
-fn write(batch: &RecordBatch, metadata: Vec<KeyValue>) -> Result<Bytes, LakeError> {
-    let mut properties = WriterProperties::builder()
+/// Writes clean rows without compressing them, which shows what the compressor takes.
+///
+/// # Errors
+///
+/// As [`write_clean`].
+pub fn write_uncompressed(batch: &RecordBatch) -> Result<Bytes, LakeError> {
+    encode(batch, None, CompressionCodec::UNCOMPRESSED).map_err(LakeError::WriteParquet)
+}
+
+/// Writes rows of any types as a Parquet object, compressed with Zstandard.
+pub fn write_parquet(batch: &RecordBatch) -> Result<Bytes, LakeError> {
+    let properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
         // An object has a page or two for each column: what an index of pages would say, its statistics do.
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_offset_index_disabled(true)
-        .set_created_by("pinflow".to_owned())
-        .set_key_value_metadata((!metadata.is_empty()).then_some(metadata));
-    for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
-        let path = ColumnPath::from(field.name().as_str());
-        if *field.data_type() == DataType::Utf8 {
-            // The least and the greatest of a batch's texts leave out no object of a query.
-            properties =
-                properties.set_column_statistics_enabled(path.clone(), EnabledStatistics::None);
-        }
-        properties = match variety(column) {
-            // What is left of it is a few bytes, and a compressor costs more than they do.
-            Variety::One => properties.set_column_compression(path, Compression::UNCOMPRESSED),
-            Variety::Few => properties,
-            Variety::Many => properties.set_column_dictionary_enabled(path, false),
-        };
-    }
+        .set_created_by(CREATED_BY.to_owned());
     // Without the embedded Arrow schema an object is a kilobyte smaller, and every reader derives the same types.
     let options = ArrowWriterOptions::new()
         .with_properties(properties.build())
@@ -166,102 +161,60 @@ fn write(batch: &RecordBatch, metadata: Vec<KeyValue>) -> Result<Bytes, LakeErro
         .map_err(LakeError::WriteParquet)
 }
 
-/// How many different values a column has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Variety {
-    /// One that is short, or only nulls.
-    One,
-    /// So few that a dictionary of them pays.
-    Few,
-    /// Others: most keys, names and addresses are there once, and to look each of them up takes longer than to write it.
-    Many,
-}
-
-/// Rows that are looked at to tell few values from many.
-const SAMPLED_ROWS: usize = 128;
-
-/// Most bytes of a text that is not worth compressing.
-const SHORT_TEXT: usize = 256;
-
-fn variety(column: &ArrayRef) -> Variety {
-    if column.null_count() == column.len() {
-        return Variety::One;
-    }
-    if let Some(texts) = column.as_string_opt::<i32>() {
-        return match variety_of(texts.iter()) {
-            Variety::One if texts.iter().flatten().any(|text| text.len() > SHORT_TEXT) => {
-                Variety::Few
-            }
-            variety => variety,
-        };
-    }
-    match column.data_type() {
-        DataType::Int32 => variety_of(column.as_primitive::<Int32Type>().iter()),
-        DataType::Int64 => variety_of(column.as_primitive::<Int64Type>().iter()),
-        _ => Variety::Few,
-    }
-}
-
-fn variety_of<T: Eq + Hash>(values: impl Iterator<Item = Option<T>> + Clone) -> Variety {
-    let sample = values.clone().take(SAMPLED_ROWS);
-    let mut sampled = 0;
-    let distinct: HashSet<T> = sample.flatten().inspect(|_| sampled += 1).collect();
-    // Only what begins with one value is looked at whole.
-    let mut pairs = values.clone().zip(values.skip(1));
-    if distinct.len() <= 1 && pairs.all(|(value, next)| value == next) {
-        Variety::One
-    } else if distinct.len() * 2 <= sampled || sampled < 2 {
-        Variety::Few
-    } else {
-        Variety::Many
-    }
-}
-
 fn arrow_error(error: ArrowError) -> LakeError {
     LakeError::WriteParquet(error.into())
 }
 
 #[derive(Debug)]
 struct LineageColumns {
-    shard: StringBuilder,
+    /// Each shard, and how many rows in a row are of it: mostly all.
+    shards: Vec<(ShardId, usize)>,
     sequence: StringBuilder,
     arrival: TimestampMicrosecondBuilder,
-    rules: Int32Builder,
 }
 
 impl LineageColumns {
     fn new() -> Self {
         Self {
-            shard: StringBuilder::new(),
-            sequence: StringBuilder::new(),
-            arrival: timestamps(),
-            rules: Int32Builder::new(),
+            shards: Vec::new(),
+            sequence: StringBuilder::with_capacity(CAPACITY, CAPACITY * SEQUENCE_BYTES),
+            arrival: TimestampMicrosecondBuilder::with_capacity(CAPACITY)
+                .with_data_type(timestamp_type()),
         }
     }
 
-    fn append(&mut self, lineage: &Lineage<'_>, rules: i32) {
-        self.shard.append_value(lineage.shard.as_str());
-        if let Some(text) = lineage.spelled {
-            self.sequence.append_value(text);
+    fn append(&mut self, lineage: &Lineage<'_>) {
+        match self.shards.last_mut() {
+            Some((shard, rows)) if shard.is(lineage.shard) => *rows += 1,
+            _ => self.shards.push((lineage.shard.clone(), 1)),
+        }
+        if let SpelledSequence::Text(number, None) = lineage.sequence {
+            self.sequence.append_value(number);
         } else {
             // The builder takes any text, and its cell ends with an empty value.
             let _ = write!(self.sequence, "{}", lineage.sequence);
             self.sequence.append_value("");
         }
         self.arrival.append_value(lineage.arrival_micros);
-        self.rules.append_value(rules);
     }
 
-    fn finish(mut self) -> [ArrayRef; 4] {
+    /// Returns the columns of rows that were all cleaned by one version of the rules.
+    fn finish(mut self, rules: i32) -> [ArrayRef; 4] {
+        let arrival = self.arrival.finish();
+        let bytes = self
+            .shards
+            .iter()
+            .map(|(shard, rows)| shard.as_str().len() * rows);
+        let mut shards = StringBuilder::with_capacity(arrival.len(), bytes.sum());
+        for (shard, rows) in &self.shards {
+            (0..*rows).for_each(|_| shards.append_value(shard.as_str()));
+        }
+        let rules = Int32Array::from_value(rules, arrival.len());
         [
-            Arc::new(self.shard.finish()),
+            Arc::new(shards.finish()),
             Arc::new(self.sequence.finish()),
-            Arc::new(self.arrival.finish()),
-            Arc::new(self.rules.finish()),
+            Arc::new(arrival),
+            Arc::new(rules),
         ]
     }
-}
-
-fn timestamps() -> TimestampMicrosecondBuilder {
-    TimestampMicrosecondBuilder::new().with_data_type(timestamp_type())
 }

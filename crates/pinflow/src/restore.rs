@@ -11,7 +11,7 @@ use lake::archive::{
     ARCHIVE_PREFIX, ArchivedDate, ArchivedPartition, marker_date, month_prefix, partitions,
 };
 use lake::reader::read_parquet;
-use lake::writer::write_parquet;
+use lake::writer::write_clean;
 use model::Model;
 use std::sync::Arc;
 
@@ -82,7 +82,7 @@ async fn restore(
             rows,
         } = partition;
         if let Some(key) = ObjectKey::replay(kind, hour, shard, sequences) {
-            let (count, body) = (rows.num_rows() as u64, write_parquet(&rows)?);
+            let (count, body) = (rows.num_rows() as u64, write_clean(&rows)?);
             write_announced(bucket, key.to_string(), count, body).await?;
             objects += 1;
         }

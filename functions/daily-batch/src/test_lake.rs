@@ -283,8 +283,7 @@ pub(crate) fn batch_of(kind: Kind, rows: &[Posted]) -> RecordBatch {
         let text = cleaning::decode(text.as_bytes()).unwrap();
         let lineage = Lineage {
             shard: &shard,
-            sequence: row.sequence.parse().unwrap(),
-            spelled: None,
+            sequence: row.sequence.parse::<lake::Sequence>().unwrap().into(),
             arrival_micros: row.arrival_seconds * 1_000_000,
         };
         writer
@@ -301,13 +300,13 @@ pub(crate) async fn put(lake: &Lake, rows: &[Posted]) -> Path {
 
 /// Writes rows as the clean object of a shard.
 pub(crate) async fn put_as(lake: &Lake, shard: u32, rows: &[Posted]) -> Path {
-    let bytes = lake::writer::write_parquet(&batch(rows)).unwrap();
+    let bytes = lake::writer::write_clean(&batch(rows)).unwrap();
     put_bytes(lake, shard, rows, bytes).await
 }
 
 /// Writes a batch under the key of these rows.
 pub(crate) async fn put_batch(lake: &Lake, rows: &[Posted], batch: &RecordBatch) -> Path {
-    let bytes = lake::writer::write_parquet(batch).unwrap();
+    let bytes = lake::writer::write_clean(batch).unwrap();
     put_bytes(lake, 0, rows, bytes).await
 }
 
@@ -322,7 +321,7 @@ pub(crate) fn with_rules(batch: &RecordBatch, rules: i32) -> RecordBatch {
 /// Writes users as posted, with the pins and places that belong to them.
 pub(crate) async fn put_posts(lake: &Lake, rows: &[Posted]) {
     for kind in lake.model().kinds() {
-        let bytes = lake::writer::write_parquet(&batch_of(kind, rows)).unwrap();
+        let bytes = lake::writer::write_clean(&batch_of(kind, rows)).unwrap();
         put_bytes_of(kind, lake, 0, rows, bytes).await;
     }
 }

@@ -22,15 +22,13 @@ use std::io::{Cursor, Write as _};
 use std::sync::Arc;
 use std::time::Instant;
 
-use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use base64_simd::STANDARD;
 use cleaning::{Cleaner, KindSource, clean_record, decode};
 use event_model::ShardId;
-use lake::{Lineage, Partition, PartitionedWriter, Sequence};
+use lake::{Lineage, Partition, PartitionedWriter, SpelledSequence};
 use memchr::memchr_iter;
 use model::Model;
-use parquet::arrow::ArrowWriter;
 use serde_json::json;
 use stream_cleaner::event::KinesisEvent;
 
@@ -76,6 +74,8 @@ struct Input {
     text: String,
     event: String,
     base64: Vec<String>,
+    /// The rows' sequence numbers.
+    sequences: Vec<String>,
     /// As `arrow-json` infers it, the first time.
     schema: OnceCell<SchemaRef>,
 }
@@ -93,6 +93,7 @@ impl Input {
             model: Model::load_from(None)?,
             event: event(&base64),
             base64,
+            sequences: (0..text.lines().count()).map(sequence).collect(),
             text,
             schema: OnceCell::new(),
         })
@@ -128,7 +129,7 @@ impl Input {
             "encode" => {
                 let mut bytes = 0;
                 for partition in self.cleaned()? {
-                    bytes += uncompressed(&partition.writer.finish()?)?;
+                    bytes += lake::writer::write_uncompressed(&partition.writer.finish()?)?.len();
                 }
                 return Ok(bytes);
             }
@@ -149,13 +150,11 @@ impl Input {
         let shard = ShardId::from_number(0);
         let mut cleaner = Cleaner::new(Arc::clone(&self.model));
         let mut writer = PartitionedWriter::new(Arc::clone(&self.model));
-        for (number, row) in lines(&self.text).enumerate() {
+        for (row, sequence) in lines(&self.text).zip(&self.sequences) {
             let mut append = |piece: cleaning::Piece<'_, '_>| -> Result<(), Failure> {
-                let number = event_model::SequenceNumber::from_limbs([0, 0, number as u64]);
                 let lineage = Lineage {
                     shard: &shard,
-                    sequence: Sequence::from(number),
-                    spelled: Some(SEQUENCE),
+                    sequence: SpelledSequence::Text(sequence, None),
                     arrival_micros: 1_767_225_600_123_000,
                 };
                 writer.append(&piece.outcome?, &lineage, || ())?;
@@ -191,10 +190,8 @@ impl Input {
     }
 }
 
-fn uncompressed(batch: &RecordBatch) -> Result<usize, Failure> {
-    let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), None)?;
-    writer.write(batch)?;
-    Ok(writer.into_inner()?.len())
+fn sequence(number: usize) -> String {
+    format!("{SEQUENCE}{number:09}")
 }
 
 /// Makes the event of rows, as Lambda hands it over.
@@ -204,13 +201,13 @@ fn event(base64: &[String]) -> String {
             "kinesis": {
                 "kinesisSchemaVersion": "1.0",
                 "partitionKey": format!("any/{number}"),
-                "sequenceNumber": format!("{SEQUENCE}{number:09}"),
+                "sequenceNumber": sequence(number),
                 "data": data,
                 "approximateArrivalTimestamp": 1_767_225_600.123,
             },
             "eventSource": "aws:kinesis",
             "eventVersion": "1.0",
-            "eventID": format!("shardId-000000000000:{SEQUENCE}{number:09}"),
+            "eventID": format!("shardId-000000000000:{}", sequence(number)),
             "eventName": "aws:kinesis:record",
             "invokeIdentityArn": "arn:aws:iam::123456789012:role/pinflow-stream-cleaner",
             "awsRegion": "us-east-1",

@@ -12,26 +12,49 @@ use event_model::{Kind, SequenceNumber, ShardId, SubNumber};
 use jiff::civil::Date;
 use lake::{
     ArrivalHour, LakeError, Lineage, ObjectKey, PartitionedWriter, QuarantineLines,
-    QuarantineWriter, RejectedRecord, Sequence, SequenceRange,
+    QuarantineWriter, RejectedRecord, SequenceRange, SpelledSequence,
 };
 use model::Model;
 
 /// A record as the stream handed it out.
 #[derive(Debug)]
 pub(crate) struct Record<'a> {
-    pub(crate) shard: ShardId,
+    pub(crate) shard: &'a ShardId,
     /// The sequence number as Kinesis spells it, which is how a failure must be reported.
     pub(crate) sequence: &'a str,
-    /// The number; where it is too large for a row's lineage, what keeps its batch's keys apart from those of others.
-    pub(crate) sequence_number: SequenceNumber,
-    /// Whether a row's lineage can hold the number.
-    pub(crate) is_sequence_exact: bool,
     pub(crate) partition_key: &'a str,
     pub(crate) arrival_micros: i64,
     pub(crate) data: &'a [u8],
 }
 
 impl Record<'_> {
+    /// Returns the sequence number; where it is too large for a row's lineage, what keeps its batch's keys apart from those of others.
+    fn sequence_number(&self) -> SequenceNumber {
+        let number = self.sequence.parse().ok();
+        let number = number.or_else(|| SequenceNumber::wrapping(self.sequence));
+        number.unwrap_or(SequenceNumber::ZERO)
+    }
+
+    /// Returns what has the order of the sequence numbers.
+    fn order(&self) -> (usize, &str) {
+        let digits = self.digits();
+        (digits.len(), digits)
+    }
+
+    /// Returns the sequence number's digits, without a 0 before them.
+    fn digits(&self) -> &str {
+        match self.sequence.trim_start_matches('0') {
+            "" => "0",
+            digits => digits,
+        }
+    }
+
+    /// Tells whether a row's lineage can hold the sequence number.
+    fn has_lineage(&self) -> bool {
+        let number = self.sequence;
+        number.len() <= SequenceNumber::DIGITS || number.parse::<SequenceNumber>().is_ok()
+    }
+
     /// Returns what quarantine keeps of the whole record.
     fn rejected<'a>(
         &'a self,
@@ -42,7 +65,7 @@ impl Record<'_> {
         RejectedRecord {
             rejection,
             rules: model.rules(rejection.kind),
-            shard: &self.shard,
+            shard: self.shard,
             sequence,
             arrival_micros: self.arrival_micros,
             partition_key: self.partition_key,
@@ -113,7 +136,8 @@ pub(crate) fn prepare(
 }
 
 /// The objects of a batch while they are filled.
-struct Objects {
+struct Objects<'m> {
+    model: &'m Model,
     cleaner: Cleaner,
     rows: PartitionedWriter<RowsState>,
     /// One per shard and day.
@@ -137,9 +161,10 @@ struct RejectedRecords {
     codes: Vec<RejectionCode>,
 }
 
-impl Objects {
-    fn new(model: &Arc<Model>) -> Self {
+impl<'m> Objects<'m> {
+    fn new(model: &'m Arc<Model>) -> Self {
         Self {
+            model,
             cleaner: Cleaner::new(Arc::clone(model)),
             rows: PartitionedWriter::new(Arc::clone(model)),
             rejected: Vec::new(),
@@ -149,24 +174,19 @@ impl Objects {
     }
 
     fn append(&mut self, index: usize, record: &Record<'_>) -> Result<(), LakeError> {
+        let number = record.digits();
         let lineage = |sub_number: Option<SubNumber>| Lineage {
-            // A number that begins with a 0 is written without it.
-            spelled: Some(record.sequence)
-                .filter(|text| sub_number.is_none() && !text.starts_with('0')),
-            shard: &record.shard,
-            sequence: Sequence {
-                number: record.sequence_number,
-                sub_number,
-            },
+            shard: record.shard,
+            sequence: SpelledSequence::Text(number, sub_number),
             arrival_micros: record.arrival_micros,
         };
-        if !record.is_sequence_exact {
+        if !record.has_lineage() {
             return self.reject_position(index, record);
         }
         let mut rejected = RejectedPieces::new(std::mem::take(&mut self.lines));
         let mut has_row = false;
-        let model = Arc::clone(self.cleaner.model());
         let Self {
+            model,
             cleaner,
             rows,
             user_records,
@@ -186,7 +206,7 @@ impl Objects {
                         rejection: &rejection,
                         partition_key: piece.partition_key,
                         payload: piece.data,
-                        ..record.rejected(&rejection, &lineage.sequence, &model)
+                        ..record.rejected(&rejection, &lineage.sequence, model)
                     })?;
                     rejected.first.get_or_insert(rejection);
                     Ok(())
@@ -197,9 +217,9 @@ impl Objects {
         let source = KindSource::PartitionKey;
         clean_record(cleaner, data, key, None, source, &mut each)?;
         if !rejected.codes.is_empty() {
-            rejected.bound(record, &lineage(None).sequence, &model)?;
+            rejected.bound(record, &lineage(None).sequence, model)?;
             let day = ArrivalHour::of(record.arrival_micros).date;
-            let object = self.quarantine(index, &record.shard, day);
+            let object = self.quarantine(index, record.shard, day);
             object.writer.append(&rejected.lines)?;
             let minute = minute_of(record.arrival_micros);
             object.positions.add(minute, u64::from(!has_row));
@@ -221,11 +241,10 @@ impl Objects {
             ),
         };
         let mut line = QuarantineLines::default();
-        let model = self.cleaner.model();
-        line.append(&record.rejected(&rejection, &record.sequence, model))?;
+        line.append(&record.rejected(&rejection, &record.sequence, self.model))?;
         self.user_records += 1;
         let day = ArrivalHour::of(record.arrival_micros).date;
-        let object = self.quarantine(index, &record.shard, day);
+        let object = self.quarantine(index, record.shard, day);
         object.positions.add(minute_of(record.arrival_micros), 1);
         object.codes.push(rejection.code);
         object.writer.append(&line)
@@ -346,7 +365,7 @@ impl RejectedPieces {
     fn bound(
         &mut self,
         record: &Record<'_>,
-        sequence: &Sequence,
+        sequence: &SpelledSequence<'_>,
         model: &Model,
     ) -> Result<(), LakeError> {
         let rejected = self.codes.len();
@@ -374,24 +393,28 @@ struct SequenceRanges(Vec<SequenceRange>);
 
 impl SequenceRanges {
     fn of(records: &[Record<'_>]) -> Self {
-        let mut ranges: Vec<SequenceRange> = Vec::new();
+        let mut ends: Vec<[&Record<'_>; 2]> = Vec::new();
         for record in records {
-            let number = record.sequence_number;
-            match ranges.iter_mut().find(|range| range.shard == record.shard) {
-                Some(range) => {
-                    range.first = range.first.min(number);
-                    range.last = range.last.max(number);
+            let found = ends
+                .iter_mut()
+                .find(|[first, _]| first.shard.is(record.shard));
+            match found {
+                Some([first, last]) => {
+                    if record.order() < first.order() {
+                        *first = record;
+                    } else if record.order() > last.order() {
+                        *last = record;
+                    }
                 }
-                None => {
-                    ranges.push(SequenceRange {
-                        shard: record.shard.clone(),
-                        first: number,
-                        last: number,
-                    });
-                }
+                None => ends.push([record, record]),
             }
         }
-        Self(ranges)
+        let ranges = ends.into_iter().map(|[first, last]| SequenceRange {
+            shard: first.shard.clone(),
+            first: first.sequence_number(),
+            last: last.sequence_number(),
+        });
+        Self(ranges.collect())
     }
 
     fn range(&self, shard: ShardId) -> SequenceRange {

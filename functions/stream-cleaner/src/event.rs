@@ -158,8 +158,8 @@ impl KinesisEvent {
     ///
     /// What is missing, or is something else.
     pub fn from_json(payload: &[u8]) -> Result<Self, EventError> {
-        let mut event = Self::default();
-        event.data.reserve(payload.len() / 2);
+        let mut records = Records::default();
+        records.data.reserve(payload.len() / 2);
         let mut json = Trusted {
             json: payload,
             at: 0,
@@ -174,21 +174,36 @@ impl KinesisEvent {
             }
             has_records = true;
             json.array(("Records", "a list of records"), |json| {
-                if !shape.find(json, &mut found) {
-                    let from = json.at;
-                    find_parts(json, &mut found)?;
-                    shape = Shape::of(payload, from..json.at, &found);
+                if shape.read(json, &mut records) {
+                    return Ok(());
                 }
-                event.add_record(payload, &found)
+                let from = json.at;
+                find_parts(json, &mut found)?;
+                shape = Shape::of(payload, from..json.at, &found);
+                records.add_record(payload, &found)
             })
         })?;
-        if has_records {
-            Ok(event)
-        } else {
-            Err(EventError::Missing("Records"))
+        if !has_records {
+            return Err(EventError::Missing("Records"));
         }
+        let not_text = EventError::NotA(Part::PartitionKey.name(), "text");
+        Ok(Self {
+            texts: String::from_utf8(records.texts).map_err(|_| not_text)?,
+            data: records.data,
+            records: records.places,
+        })
     }
+}
 
+/// The records of an event while they are read; its texts are checked to be UTF-8 together.
+#[derive(Debug, Default)]
+struct Records {
+    texts: Vec<u8>,
+    data: Vec<u8>,
+    places: Vec<Places>,
+}
+
+impl Records {
     /// Adds a record by its parts in the event's text.
     fn add_record(&mut self, json: &[u8], found: &Found) -> Result<(), EventError> {
         let mut places = Places::default();
@@ -197,18 +212,13 @@ impl KinesisEvent {
             let raw = json.get(range.clone()).unwrap_or_default();
             let text = || unescaped(raw).ok_or(EventError::NotA(part.name(), "text"));
             match part {
-                Part::EventId => {
-                    places.shard = self.shard(text()?.split(':').next().unwrap_or_default());
-                }
-                Part::Sequence => places.sequence = self.add(&text()?),
-                Part::PartitionKey => places.partition_key = self.add(&text()?),
-                Part::Data => {
-                    places.data = self.decode(raw)?;
-                }
+                Part::EventId => places.shard = self.shard(text()?.as_bytes()),
+                Part::Sequence => places.sequence = self.add(text()?.as_bytes()),
+                Part::PartitionKey => places.partition_key = self.add(text()?.as_bytes()),
+                Part::Data => places.data = self.decode(raw)?,
                 Part::Arrival => {
-                    let seconds = text()?.parse();
-                    let seconds = seconds.map_err(|_| EventError::NotA(part.name(), "a number"))?;
-                    places.arrival_micros = micros(seconds);
+                    let micros = micros(raw).ok_or(EventError::NotA(part.name(), "a number"))?;
+                    places.arrival_micros = micros;
                 }
             }
             if let Some(is_found) = is_found.get_mut(*part as usize) {
@@ -219,8 +229,14 @@ impl KinesisEvent {
         if let Some((missing, _)) = missing.find(|(_, is_found)| !is_found) {
             return Err(EventError::Missing(missing.name()));
         }
-        self.records.push(places);
+        self.places.push(places);
         Ok(())
+    }
+
+    fn add(&mut self, text: &[u8]) -> Range<usize> {
+        let start = self.texts.len();
+        self.texts.extend_from_slice(text);
+        start..self.texts.len()
     }
 
     /// Adds what a text in base64 means; it may be escaped, as a slash is by some.
@@ -237,13 +253,17 @@ impl KinesisEvent {
         Ok(start..self.data.len())
     }
 
-    /// Adds the name of a shard, unless the record before has it: a batch is of one shard.
-    fn shard(&mut self, name: &str) -> Range<usize> {
-        let last = self.records.last().map(|record| record.shard.clone());
-        match last {
-            Some(last) if self.texts.get(last.clone()) == Some(name) => last,
-            _ => self.add(name),
+    /// Adds the name of a shard, which is before the colon of an event's ID, unless the record before has it: a batch is of one shard.
+    fn shard(&mut self, event_id: &[u8]) -> Range<usize> {
+        let last = self.places.last().map(|record| record.shard.clone());
+        if let Some(last) = last
+            && let Some(name) = self.texts.get(last.clone())
+            && event_id.strip_prefix(name).and_then(<[u8]>::first) == Some(&b':')
+        {
+            return last;
         }
+        let colon = memchr(b':', event_id).unwrap_or(event_id.len());
+        self.add(event_id.get(..colon).unwrap_or_default())
     }
 }
 
@@ -309,47 +329,82 @@ impl<'j> Shape<'j> {
         }
     }
 
-    /// Finds the parts of the record that is next, and passes it; false, and nothing passed, if it has another shape.
-    fn find(&self, json: &mut Trusted<'_>, found: &mut Found) -> bool {
-        found.clear();
+    /// Adds the record that is next, and passes it; false, and nothing is added or passed, if it has another shape.
+    fn read(&self, json: &mut Trusted<'_>, records: &mut Records) -> bool {
         let mut ahead = Trusted { ..*json };
+        let (texts, data) = (records.texts.len(), records.data.len());
+        let Some(places) = self.places(&mut ahead, records) else {
+            records.texts.truncate(texts);
+            records.data.truncate(data);
+            return false;
+        };
+        records.places.push(places);
+        *json = ahead;
+        true
+    }
+
+    fn places(&self, json: &mut Trusted<'_>, records: &mut Records) -> Option<Places> {
+        let mut places = Places::default();
         for (before, part) in &self.parts {
-            if !ahead.pass(before) {
-                return false;
+            json.pass(before).then_some(())?;
+            match part {
+                Part::EventId => places.shard = records.shard(json.plain()?),
+                Part::Sequence => places.sequence = records.add(json.plain()?),
+                Part::PartitionKey => places.partition_key = records.add(json.plain()?),
+                Part::Data => {
+                    // Base64 has no quote, and none that is escaped.
+                    let length = memchr(b'"', json.rest())?;
+                    places.data = records.decode(json.take(length)?).ok()?;
+                }
+                Part::Arrival => {
+                    let length = json.rest().iter().position(|byte| ends_number(*byte))?;
+                    places.arrival_micros = micros(json.take(length)?)?;
+                }
             }
-            let from = ahead.at;
-            let length = match part {
-                Part::Arrival => ahead.rest().iter().position(|byte| ends_number(*byte)),
-                _ => memchr(b'"', ahead.rest()),
-            };
-            let Some(length) = length else {
-                return false;
-            };
-            // A quote that is escaped ends nothing; base64 has none.
-            let value = ahead.rest().get(..length).unwrap_or_default();
-            if *part != Part::Data && memchr(b'\\', value).is_some() {
-                return false;
-            }
-            ahead.at += length;
-            found.push((*part, from..ahead.at));
         }
-        let is_whole = !self.parts.is_empty() && ahead.pass(self.end);
-        if is_whole {
-            json.at = ahead.at;
-        }
-        is_whole
+        let is_whole = !self.parts.is_empty() && json.pass(self.end);
+        is_whole.then_some(places)
     }
 }
 
-/// Reads seconds with a fraction. A double holds today's seconds to a quarter of a microsecond, so the nearest
-/// microsecond is the one that was written.
-fn micros(seconds: f64) -> i64 {
+/// Reads seconds with a fraction as microseconds; `None` for what is no number.
+fn micros(seconds: &[u8]) -> Option<i64> {
+    if let Some(micros) = plain_micros(seconds) {
+        return Some(micros);
+    }
+    let seconds: f64 = str::from_utf8(seconds).ok()?.parse().ok()?;
+    // A double holds today's seconds to a quarter of a microsecond, so the nearest microsecond is the one that was written.
     #[expect(
         clippy::cast_possible_truncation,
         reason = "a float saturates, and no stream is that old or that late"
     )]
     let micros = (seconds * 1e6).round() as i64;
-    micros
+    Some(micros)
+}
+
+/// Reads at most twelve digits, and at most six behind a point, as Lambda writes them.
+fn plain_micros(seconds: &[u8]) -> Option<i64> {
+    const UNITS: [i64; 7] = [1_000_000, 100_000, 10_000, 1_000, 100, 10, 1];
+    let (mut number, mut digits, mut behind) = (0, 0, None);
+    for byte in seconds {
+        match byte {
+            b'0'..=b'9' => number = number * 10 + i64::from(byte - b'0'),
+            b'.' if behind.is_none() && digits > 0 => {
+                behind = Some(digits);
+                continue;
+            }
+            _ => return None,
+        }
+        digits += 1;
+        if digits > 18 {
+            return None;
+        }
+    }
+    let behind = behind.map_or(0, |point| digits - point);
+    let units = UNITS
+        .get(behind)
+        .filter(|_| digits > 0 && digits - behind <= 12);
+    units.map(|unit| number * unit)
 }
 
 #[cfg(test)]

@@ -90,7 +90,8 @@ impl App {
         event: LambdaEvent<KinesisEvent>,
     ) -> Result<KinesisEventResponse, CleanerError> {
         let started = self.clock.unix_millis();
-        let records = records(&event.payload)?;
+        let shards = shards(&event.payload)?;
+        let records = records(&event.payload, &shards)?;
         let batch = prepare(&self.config.model, &records)?;
         let objects = &batch.objects;
         let left = self.time_left(&event.context);
@@ -208,31 +209,58 @@ fn log(summary: &BatchSummary) {
     );
 }
 
-fn records(event: &KinesisEvent) -> Result<Vec<Record<'_>>, CleanerError> {
-    // Lambda makes a batch of one shard.
-    let mut last: Option<(&str, ShardId)> = None;
+/// Returns the shards of an event's records, each once; Lambda makes a batch of one.
+fn shards(event: &KinesisEvent) -> Result<Vec<ShardId>, CleanerError> {
+    let mut shards: Vec<(&str, ShardId)> = Vec::new();
+    for (index, record) in event.records().enumerate() {
+        let mut known = shards.iter();
+        if known.any(|(name, _)| is_same(name, record.shard)) {
+            continue;
+        }
+        let shard = record.shard.parse::<ShardId>();
+        let shard = shard.map_err(|error| CleanerError::MalformedEvent {
+            index,
+            reason: error.to_string(),
+        });
+        shards.push((record.shard, shard?));
+    }
+    Ok(shards.into_iter().map(|(_, shard)| shard).collect())
+}
+
+/// Compares two texts of an event: those of records that have the same one are in the same place.
+fn is_same(left: &str, right: &str) -> bool {
+    std::ptr::eq(left, right) || left == right
+}
+
+fn records<'e>(
+    event: &'e KinesisEvent,
+    shards: &'e [ShardId],
+) -> Result<Vec<Record<'e>>, CleanerError> {
+    let mut last: Option<(&str, &ShardId)> = None;
     let mut records = Vec::with_capacity(event.len());
     for (index, record) in event.records().enumerate() {
         let malformed = |reason: String| CleanerError::MalformedEvent { index, reason };
-        let shard = match &last {
-            Some((name, shard)) if *name == record.shard => shard.clone(),
-            _ => {
-                let shard = record.shard.parse::<ShardId>();
-                shard.map_err(|error| malformed(error.to_string()))?
-            }
+        let shard = match last {
+            Some((name, shard)) if is_same(name, record.shard) => Some(shard),
+            _ => shards.iter().find(|shard| shard.as_str() == record.shard),
         };
-        last = Some((record.shard, shard.clone()));
+        let Some(shard) = shard else {
+            return Err(malformed(format!(
+                "the shard `{}` is not one of the event's",
+                record.shard
+            )));
+        };
+        last = Some((record.shard, shard));
         let sequence = record.sequence;
-        let number: Result<SequenceNumber, _> = sequence.parse();
+        if !SequenceNumber::is_spelled(sequence) {
+            let error = sequence.parse::<SequenceNumber>().err();
+            return Err(malformed(
+                error.map_or_else(String::new, |error| error.to_string()),
+            ));
+        }
         records.push(Record {
             shard,
             sequence,
-            is_sequence_exact: number.is_ok(),
-            sequence_number: match number {
-                Ok(number) => number,
-                Err(error) => SequenceNumber::wrapping(sequence)
-                    .ok_or_else(|| malformed(error.to_string()))?,
-            },
             partition_key: record.partition_key,
             arrival_micros: record.arrival_micros,
             data: record.data,

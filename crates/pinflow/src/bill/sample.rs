@@ -44,8 +44,8 @@ impl Sample {
                     sequence: Sequence {
                         number: SequenceNumber::from_limbs([0, 0, number]),
                         sub_number: None,
-                    },
-                    spelled: None,
+                    }
+                    .into(),
                     arrival_micros: 0,
                 };
                 let mut each = |piece: Piece<'_, '_>| -> Result<(), LakeError> {

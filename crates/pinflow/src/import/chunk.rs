@@ -190,8 +190,8 @@ impl Objects<'_> {
             sequence: Sequence {
                 number: sequence_number(object.offset),
                 sub_number: piece.sub_number,
-            },
-            spelled: None,
+            }
+            .into(),
             arrival_micros,
         };
         match &piece.outcome {

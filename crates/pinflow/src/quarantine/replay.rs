@@ -93,7 +93,7 @@ fn append(
         source,
         |sequence, row| {
             let lineage = Lineage {
-                sequence,
+                sequence: sequence.into(),
                 ..line.origin.lineage()
             };
             rows.append(row, &lineage, Vec::new)?.push(sequence);

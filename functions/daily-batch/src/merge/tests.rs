@@ -266,7 +266,7 @@ async fn many_objects_that_cannot_be_read_are_found_in_one_reading() {
 }
 
 fn parquet(rows: &[Posted]) -> Bytes {
-    lake::writer::write_parquet(&batch(rows)).unwrap()
+    lake::writer::write_clean(&batch(rows)).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]

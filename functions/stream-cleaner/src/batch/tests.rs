@@ -1,23 +1,18 @@
+use lake::Sequence;
 use lake::quarantine::read_quarantine;
 use lake::reader::read_positions;
 use proptest::prelude::*;
+use std::sync::LazyLock;
 
 use super::*;
 
+static SHARD: LazyLock<ShardId> = LazyLock::new(|| ShardId::from_number(0));
 const ARRIVAL: i64 = 1_598_586_767_000_000;
 
-/// A record with the sequence number `number`.
-fn record<'a>(
-    number: u64,
-    sequence: &'a str,
-    partition_key: &'a str,
-    data: &'a [u8],
-) -> Record<'a> {
+fn record<'a>(sequence: &'a str, partition_key: &'a str, data: &'a [u8]) -> Record<'a> {
     Record {
-        shard: ShardId::from_number(0),
+        shard: &SHARD,
         sequence,
-        sequence_number: SequenceNumber::from_limbs([0, 0, number]),
-        is_sequence_exact: true,
         partition_key,
         arrival_micros: ARRIVAL,
         data,
@@ -27,12 +22,12 @@ fn record<'a>(
 #[test]
 fn a_batch_becomes_one_object_of_each_kind_and_one_of_quarantine() {
     let records = [
-        record(1, "1", "user/1", br#"{"ind": 1, "first_name": "Ada"}"#),
-        record(2, "2", "pin/1", br#"{"index": 1, "category": "art"}"#),
-        record(3, "3", "x", b"[]"),
-        record(4, "4", "user/2", br#"{"ind": 2, "first_name": "Grace"}"#),
-        record(5, "5", "geo/1", br#"{"ind": 1, "latitude": 1}"#),
-        record(6, "6", "x", b"{"),
+        record("1", "user/1", br#"{"ind": 1, "first_name": "Ada"}"#),
+        record("2", "pin/1", br#"{"index": 1, "category": "art"}"#),
+        record("3", "x", b"[]"),
+        record("4", "user/2", br#"{"ind": 2, "first_name": "Grace"}"#),
+        record("5", "geo/1", br#"{"ind": 1, "latitude": 1}"#),
+        record("6", "x", b"{"),
     ];
     let objects = prepare(&model::Model::load_from(None).unwrap(), &records)
         .unwrap()
@@ -81,10 +76,10 @@ fn a_row_stands_in_the_partition_of_its_own_arrival() {
     let hour = 3_600_000_000;
     let row = br#"{"ind": 1, "first_name": "Ada"}"#;
     let mut records = [
-        record(1, "1", "user/1", row),
-        record(2, "2", "x", b"[]"),
-        record(3, "3", "user/1", row),
-        record(4, "4", "x", b"[]"),
+        record("1", "user/1", row),
+        record("2", "x", b"[]"),
+        record("3", "user/1", row),
+        record("4", "x", b"[]"),
     ];
     for (record, hours) in records.iter_mut().zip([0, 0, 1, 24]) {
         record.arrival_micros += hours * hour;
@@ -119,10 +114,10 @@ fn the_user_records_of_an_aggregate_are_records_of_their_own() {
     let mut damaged = aggregate.clone();
     damaged.pop();
     let records = [
-        record(1, "1", "user/1", row),
-        record(2, "2", "pin/7", &aggregate),
-        record(3, "3", "pin/7", &damaged),
-        record(4, "4", "geo/1", row),
+        record("1", "user/1", row),
+        record("2", "pin/7", &aggregate),
+        record("3", "pin/7", &damaged),
+        record("4", "geo/1", row),
     ];
     let batch = prepare(&model::Model::load_from(None).unwrap(), &records).unwrap();
     assert_eq!(batch.user_records, 7);
@@ -173,7 +168,7 @@ fn an_aggregate_in_an_aggregate_is_not_taken_apart() {
     let outer = kpl::encode(&[("user/1", &inner)]);
     let objects = prepare(
         &model::Model::load_from(None).unwrap(),
-        &[record(1, "1", "x", &outer)],
+        &[record("1", "x", &outer)],
     )
     .unwrap()
     .objects;
@@ -196,11 +191,11 @@ fn one_bad_row_of_a_packed_record_is_rejected_alone() {
     let array = format!("[{ada}, null, {pin}]");
     let nested = kpl::encode(&[("x", pin.as_bytes()), ("x", array.as_bytes())]);
     let records = [
-        record(1, "1", "x", lines.as_bytes()),
-        record(2, "2", "x", array.as_bytes()),
-        record(3, "3", "x", &nested),
-        record(4, "4", "x", b"[]"),
-        record(5, "5", "x", b"\n\n"),
+        record("1", "x", lines.as_bytes()),
+        record("2", "x", array.as_bytes()),
+        record("3", "x", &nested),
+        record("4", "x", b"[]"),
+        record("5", "x", b"\n\n"),
     ];
     let batch = prepare(&model::Model::load_from(None).unwrap(), &records).unwrap();
     let sequences = |object: &PreparedObject| -> Vec<String> {
@@ -242,7 +237,7 @@ fn a_record_of_many_bad_rows_has_one_line_and_keeps_the_good_ones() {
         let data = rows(bad);
         let batch = prepare(
             &model::Model::load_from(None).unwrap(),
-            &[record(1, "1", "x", data.as_bytes())],
+            &[record("1", "x", data.as_bytes())],
         )
         .unwrap();
         assert_eq!(batch.user_records, bad as u64 + 1);
@@ -316,7 +311,7 @@ proptest! {
         }
         let records: Vec<_> = data
             .iter()
-            .map(|(number, data)| record(number.parse().unwrap(), number, &key, data))
+            .map(|(number, data)| record(number, &key, data))
             .collect();
         let PreparedBatch { user_records, objects } = prepare(&model::Model::load_from(None).unwrap(), &records).unwrap();
         prop_assert_eq!(user_records, expected.len() as u64);

@@ -100,6 +100,25 @@ impl<'j> Trusted<'j> {
         is_there
     }
 
+    /// Passes so many bytes, and returns them.
+    pub(super) fn take(&mut self, length: usize) -> Option<&'j [u8]> {
+        let taken = self.rest().get(..length)?;
+        self.at += length;
+        Some(taken)
+    }
+
+    /// Passes what is up to a quote, if nothing in it is escaped and it begins with a character, and returns it.
+    pub(super) fn plain(&mut self) -> Option<&'j [u8]> {
+        let length = memchr2(b'"', b'\\', self.rest())?;
+        let is_whole = self.rest().get(length) == Some(&b'"');
+        let starts_inside = self.rest().first().is_some_and(|byte| byte & 0xc0 == 0x80);
+        if is_whole && !starts_inside {
+            self.take(length)
+        } else {
+            None
+        }
+    }
+
     /// Passes a string, and returns the place of what is between its quotes.
     fn quoted(&mut self) -> Option<Range<usize>> {
         if !self.eat(b'"') {

@@ -279,7 +279,8 @@ fn a_position_that_no_row_can_keep_costs_its_own_record_alone() {
             .to_string(),
     )
     .unwrap();
-    let records = records(&event).unwrap();
+    let shards = shards(&event).unwrap();
+    let records = records(&event, &shards).unwrap();
     let batch = prepare(&model::Model::load_from(None).unwrap(), &records).unwrap();
     let [quarantine, clean] = batch.objects.as_slice() else {
         panic!("{:?}", batch.objects)
@@ -307,7 +308,8 @@ fn a_position_that_no_row_can_keep_costs_its_own_record_alone() {
 #[test]
 fn an_aggregate_of_the_published_library_becomes_rows_of_their_own() {
     let event = sample("kpl-aggregate");
-    let records = records(&event).unwrap();
+    let shards = shards(&event).unwrap();
+    let records = records(&event, &shards).unwrap();
     let [aggregate, plain] = [records[0].sequence, records[1].sequence];
     let batch = prepare(&model::Model::load_from(None).unwrap(), &records).unwrap();
     assert_eq!(batch.user_records, 6);
@@ -347,7 +349,8 @@ fn an_aggregate_of_the_published_library_becomes_rows_of_their_own() {
 #[test]
 fn a_damaged_aggregate_goes_to_quarantine_whole() {
     let event = sample("kpl-damaged");
-    let records = records(&event).unwrap();
+    let shards = shards(&event).unwrap();
+    let records = records(&event, &shards).unwrap();
     let batch = prepare(&model::Model::load_from(None).unwrap(), &records).unwrap();
     let lines = read_quarantine(&batch.objects[0].body).unwrap();
     assert_eq!(lines.len(), 2);

@@ -1,7 +1,6 @@
 use cleaning::Cleaner;
 use event_model::SubNumber;
 use lake::quarantine::write_quarantine;
-use lake::writer::write_parquet;
 use lake::{ArrivalHour, CleanWriter, Lineage, QuarantineRecord, RejectedRecord, Sequence};
 
 use super::*;
@@ -47,8 +46,8 @@ fn write_clean_rows(bucket: &Path, shard: u32, sequences: &[u64], sub_numbers: &
             sequence: Sequence {
                 number: number.to_string().parse().unwrap(),
                 sub_number: sub_number.map(SubNumber::new),
-            },
-            spelled: None,
+            }
+            .into(),
             arrival_micros: ARRIVAL_MICROS,
         };
         let row = cleaner.read("{\"ind\": 1, \"latitude\": 2}", None).unwrap();
@@ -60,7 +59,7 @@ fn write_clean_rows(bucket: &Path, shard: u32, sequences: &[u64], sub_numbers: &
         range: range(shard, sequences),
         replay: None,
     };
-    let object = write_parquet(&writer.finish().unwrap()).unwrap();
+    let object = lake::writer::write_clean(&writer.finish().unwrap()).unwrap();
     write(bucket, &key, &object);
 }
 

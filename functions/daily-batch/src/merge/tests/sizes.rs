@@ -133,8 +133,7 @@ async fn rows_whose_text_is_large_and_compressible_are_merged_in_bounded_batches
         let text = cleaning::decode(text.as_bytes()).unwrap();
         let lineage = lake::Lineage {
             shard: &shard,
-            sequence: format!("{}", 100 + ind).parse().unwrap(),
-            spelled: None,
+            sequence: lake::SpelledSequence::Text(&format!("{}", 100 + ind), None),
             arrival_micros: 10_000_000,
         };
         let row = cleaner.read(&text, None).unwrap();

@@ -109,7 +109,7 @@ async fn an_object_whose_bytes_stayed_is_not_merged_again_whatever_its_version()
     let rows = [posted(1, 20, 10, "100")];
     let path = put(&lake, &rows).await;
     let write = async |digest: &str, rows: &[Posted]| {
-        let bytes = lake::writer::write_parquet(&batch(rows)).unwrap();
+        let bytes = lake::writer::write_clean(&batch(rows)).unwrap();
         let mut attributes = Attributes::new();
         let digest = AttributeValue::from(digest.to_owned());
         attributes.insert(Attribute::Metadata(DIGEST.into()), digest);

@@ -201,7 +201,7 @@ async fn fill(lake: &Lake, date: Date, lost_at: i64) {
                         )
                     })
                     .collect();
-                let bytes = lake::writer::write_parquet(&crate::test_lake::batch(&rows)).unwrap();
+                let bytes = lake::writer::write_clean(&crate::test_lake::batch(&rows)).unwrap();
                 crate::storage::objects::put(store.as_ref(), &path, bytes)
                     .await
                     .unwrap();
