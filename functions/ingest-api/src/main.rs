@@ -8,7 +8,8 @@ use event_model::Clock;
 use ingest_api::{ApiKeys, App, Config};
 use lambda_http::{Error, Request, run, service_fn, tracing};
 
-#[tokio::main]
+// One thread: a request is one task, which waits for nothing but the stream. Handing it from thread to thread takes longer than its work.
+#[tokio::main(flavor = "current_thread")]
 #[expect(
     clippy::disallowed_methods,
     reason = "the one place where the real clock comes from"
