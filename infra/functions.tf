@@ -111,8 +111,11 @@ module "stream_cleaner" {
 
   environment = {
     BUCKET_NAME = aws_s3_bucket.lake.id
-    METRICS     = local.is_lean ? "alarms" : "all"
-    MODEL_DIR   = local.packaged_model
+    # Memory that a batch of 6 MB took stays for the next one. Where it is given back, each batch gets it anew, page by page, which
+    # takes a twentieth of its time.
+    GLIBC_TUNABLES = "glibc.malloc.mmap_threshold=33554432:glibc.malloc.trim_threshold=134217728"
+    METRICS        = local.is_lean ? "alarms" : "all"
+    MODEL_DIR      = local.packaged_model
   }
 }
 

@@ -34,7 +34,12 @@ run "each_function_gets_exactly_its_variables" {
   }
 
   assert {
-    condition     = module.stream_cleaner.environment == tomap({ BUCKET_NAME = "lake", METRICS = "all", MODEL_DIR = "model" })
+    condition = module.stream_cleaner.environment == tomap({
+      BUCKET_NAME    = "lake"
+      GLIBC_TUNABLES = "glibc.malloc.mmap_threshold=33554432:glibc.malloc.trim_threshold=134217728"
+      METRICS        = "all"
+      MODEL_DIR      = "model"
+    })
     error_message = "stream-cleaner gets other variables."
   }
 

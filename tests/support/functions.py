@@ -3,6 +3,7 @@
 import base64
 import json
 import queue
+import re
 import subprocess
 import threading
 import time
@@ -12,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from os import sysconf
 from pathlib import Path
 
-from support.stack import BUCKET, STREAM, secret, target_directory
+from support.stack import BUCKET, ROOT, STREAM, secret, target_directory
 
 FUNCTIONS = ("daily-batch", "ingest-api", "stream-cleaner")
 
@@ -197,6 +198,12 @@ def running(command, url, timeout=TIMEOUT_SECONDS, home=None, environment=None):
             process.kill()
             process.wait()
             api.shutdown()
+
+
+def cleaner_environment():
+    """Returns the variable of the C library that `infra/` sets for stream-cleaner: measurements need it."""
+    [tunables] = re.findall(r'GLIBC_TUNABLES *= *"(.+)"', (ROOT / "infra" / "functions.tf").read_text())
+    return {"GLIBC_TUNABLES": tunables}
 
 
 def function_environment(url):
