@@ -19,7 +19,7 @@ from pathlib import Path
 from botocore.config import Config
 
 from bench.daily import DAYS, generate
-from support.functions import cpu_ms, cpu_ns, kinesis_event, running, unpack
+from support.functions import cleaner_environment, cpu_ms, cpu_ns, kinesis_event, running, unpack
 from support.rows import generated_rows
 from support.stack import BUCKET, KINDS, ROOT, STREAM, aws_session, embedded_stack, pinflow_binary
 
@@ -151,7 +151,7 @@ def measure_cleaner(pinflow, records, sizes):
     points, folder = [], tempfile.TemporaryDirectory()
     with folder, embedded_stack(pinflow, folder.name) as url:
         binary = unpack("stream-cleaner", folder.name)
-        with running(binary, url) as function:
+        with running(binary, url, environment=cleaner_environment()) as function:
             for count in sizes:
                 event, fitting, row_bytes = cleaner_event(records, count)
                 points.append((fitting, *invocation(function, event)))

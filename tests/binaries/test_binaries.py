@@ -18,6 +18,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from botocore.config import Config
 
 from support.functions import FUNCTIONS, function_environment, running, unpack
 from support.stack import BUCKET, ROOT, STREAM, aws_session, embedded_stack, free_port, wait_until
@@ -103,7 +104,9 @@ class IngestApi:
     def __init__(self, function, url, lake):
         self.function = function
         session = aws_session(url)
-        self.kinesis = session.client("kinesis", endpoint_url=url)
+        # A shard is read five times a second, and the samples come faster.
+        patient = Config(retries={"mode": "standard", "total_max_attempts": 10})
+        self.kinesis = session.client("kinesis", endpoint_url=url, config=patient)
         shards = [shard["ShardId"] for shard in self.kinesis.list_shards(StreamName=STREAM)["Shards"]]
         self.iterators = {
             shard: self.kinesis.get_shard_iterator(StreamName=STREAM, ShardId=shard, ShardIteratorType="TRIM_HORIZON")["ShardIterator"]
