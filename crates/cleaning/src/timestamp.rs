@@ -239,6 +239,22 @@ mod tests {
         }
     }
 
+    /// The zone makes it another spelling, which takes the longer way.
+    #[test]
+    fn the_usual_spelling_is_read_as_the_others_are() {
+        for year in [0, 1, 4, 100, 1900, 1969, 2000, 2020, 2023, 9999] {
+            for day in 0..14 * 33 {
+                let (month, day) = (day / 33, day % 33);
+                for time in [
+                    "00:00:00", "23:59:59", "24:00:00", "12:60:00", "12:00:60", "1a:00:00",
+                ] {
+                    let text = format!("{year:04}-{month:02}-{day:02} {time}");
+                    assert_eq!(micros(&text), micros(&format!("{text}Z")), "{text}");
+                }
+            }
+        }
+    }
+
     #[test]
     fn seconds_and_the_time_may_be_left_out() {
         let minute = MICROS - 47_000_000;
