@@ -31,7 +31,7 @@ import pyarrow.parquet as pq
 from bench.chart import bars
 from bench.peers.rules import POSTED
 from bench.peers.with_duckdb import Engine
-from support.functions import cleaner_environment, cpu_ns, kinesis_event, running, unpack
+from support.functions import FIRST_SEQUENCE, cleaner_environment, cpu_ns, kinesis_event, running, unpack
 from support.rows import generated_rows, lines_of
 from support.stack import BUCKET, KINDS, ROOT, embedded_stack, pinflow_binary, target_directory
 
@@ -44,7 +44,7 @@ SUPPORT_CORE, MEASURED_CORE = 0, 1
 PINNED = ["taskset", "--cpu-list", str(MEASURED_CORE)]
 SMALL_ROWS = 100
 # Of each sequence number in an event.
-FIRST_DIGITS = b"49666716197061"
+FIRST_DIGITS = str(FIRST_SEQUENCE)[:14].encode()
 # A round takes as many invocations as come to this much processor time.
 ROUND_MS = 300
 # Rows of a request, and how many requests there are.

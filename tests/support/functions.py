@@ -23,6 +23,9 @@ TIMEOUT_SECONDS = 30
 # The largest event of an event source mapping.
 EVENT_MAX_BYTES = 6 * 1024 * 1024
 
+# The sequence number of an event's first record.
+FIRST_SEQUENCE = 49666716197061357389751170868210642185623031110770360322
+
 INVOCATIONS = "/2018-06-01/runtime/invocation/"
 
 TICK_MS = 1000 / sysconf("SC_CLK_TCK")
@@ -222,7 +225,7 @@ def kinesis_event(records):
     """Returns the event of as many of the records, each its key and its bytes, as fit; and how many they are."""
     taken, size = [], len('{"Records":[]}')
     for number, (key, data) in enumerate(records):
-        sequence = str(49666716197061357389751170868210642185623031110770360322 + number)
+        sequence = str(FIRST_SEQUENCE + number)
         record = json.dumps({
             "kinesis": {
                 "kinesisSchemaVersion": "1.0",

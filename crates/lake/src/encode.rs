@@ -1,7 +1,6 @@
 //! A record batch of the lake's types → the bytes of a Parquet file.
 //!
-//! The writer of the `parquet` crate takes any Arrow type, page size and nesting, and half of what it does for rows of a few seconds is to find
-//! out what there is to do. Here is what clean rows need, after the [format](https://parquet.apache.org/docs/file-format/): one row group, a
+//! The writer of the `parquet` crate takes any Arrow type, page size and nesting. Here is what clean rows need, after the [format](https://parquet.apache.org/docs/file-format/): one row group, a
 //! dictionary where it pays, differences of numbers, and texts by their lengths or by what they share with the one before. Headers and the
 //! footer are the crate's.
 

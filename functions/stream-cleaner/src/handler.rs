@@ -209,54 +209,49 @@ fn log(summary: &BatchSummary) {
     );
 }
 
-/// Returns the shards of an event's records, each once; Lambda makes a batch of one.
-fn shards(event: &KinesisEvent) -> Result<Vec<ShardId>, CleanerError> {
-    let mut shards: Vec<(&str, ShardId)> = Vec::new();
+/// Returns the shards of an event's records, each with its name and once; Lambda makes a batch of one.
+fn shards(event: &KinesisEvent) -> Result<Vec<(&str, ShardId)>, CleanerError> {
+    let mut shards = Vec::new();
     for (index, record) in event.records().enumerate() {
-        let mut known = shards.iter();
-        if known.any(|(name, _)| is_same(name, record.shard)) {
-            continue;
+        if find(&shards, record.shard).is_none() {
+            let shard = record.shard.parse::<ShardId>();
+            shards.push((
+                record.shard,
+                shard.map_err(|error| malformed(index, &error))?,
+            ));
         }
-        let shard = record.shard.parse::<ShardId>();
-        let shard = shard.map_err(|error| CleanerError::MalformedEvent {
-            index,
-            reason: error.to_string(),
-        });
-        shards.push((record.shard, shard?));
     }
-    Ok(shards.into_iter().map(|(_, shard)| shard).collect())
+    Ok(shards)
 }
 
-/// Compares two texts of an event: those of records that have the same one are in the same place.
-fn is_same(left: &str, right: &str) -> bool {
-    std::ptr::eq(left, right) || left == right
+/// Returns the shard of a name: at once, if it is the same text of the event, as it is for the records of one shard.
+fn find<'s>(shards: &'s [(&str, ShardId)], name: &str) -> Option<&'s ShardId> {
+    let is_same = |known: &str| std::ptr::eq(known, name) || known == name;
+    let mut shards = shards.iter();
+    let found = shards.find(|(known, _)| is_same(known));
+    found.map(|(_, shard)| shard)
 }
 
+fn malformed(index: usize, error: &dyn std::fmt::Display) -> CleanerError {
+    CleanerError::MalformedEvent {
+        index,
+        reason: error.to_string(),
+    }
+}
+
+/// Returns the records of an event, which are of these shards.
 fn records<'e>(
     event: &'e KinesisEvent,
-    shards: &'e [ShardId],
+    shards: &'e [(&str, ShardId)],
 ) -> Result<Vec<Record<'e>>, CleanerError> {
-    let mut last: Option<(&str, &ShardId)> = None;
     let mut records = Vec::with_capacity(event.len());
     for (index, record) in event.records().enumerate() {
-        let malformed = |reason: String| CleanerError::MalformedEvent { index, reason };
-        let shard = match last {
-            Some((name, shard)) if is_same(name, record.shard) => Some(shard),
-            _ => shards.iter().find(|shard| shard.as_str() == record.shard),
-        };
-        let Some(shard) = shard else {
-            return Err(malformed(format!(
-                "the shard `{}` is not one of the event's",
-                record.shard
-            )));
-        };
-        last = Some((record.shard, shard));
+        let shard = find(shards, record.shard);
+        let shard = shard.ok_or_else(|| malformed(index, &"it is of another shard"))?;
         let sequence = record.sequence;
         if !SequenceNumber::is_spelled(sequence) {
-            let error = sequence.parse::<SequenceNumber>().err();
-            return Err(malformed(
-                error.map_or_else(String::new, |error| error.to_string()),
-            ));
+            let number = sequence.parse::<SequenceNumber>();
+            number.map_err(|error| malformed(index, &error))?;
         }
         records.push(Record {
             shard,

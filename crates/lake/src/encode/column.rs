@@ -18,10 +18,9 @@ use zstd::bulk::Compressor;
 use super::levels::Levels;
 use super::values::{Dictionary, Values};
 
-/// Level of Zstandard: of those that all readers know, the one of fewest milliseconds.
+/// Level of Zstandard: the least, as most writers have it.
 const LEVEL: i32 = 1;
-/// Bytes of a column from which on it is compressed. What is shorter is packed bits, of which a compressor takes off a tenth in the time of ten
-/// rows.
+/// Bytes of a column from which on it is compressed. What is shorter is mostly packed bits, of which a compressor takes off a tenth.
 const COMPRESSED_MIN_BYTES: usize = 2_048;
 /// Most rows and bytes of a page, as in most writers, because readers hold a page at a time. One value may be longer.
 const PAGE_ROWS: usize = 20_000;

@@ -60,6 +60,7 @@ fn low(number: u64) -> i32 {
 /// How the values of a column are made from numbers.
 fn array(shape: usize, numbers: &[Option<u64>]) -> ArrayRef {
     let signed = |number: u64| number.cast_signed();
+    let narrow = |of: fn(u64) -> i32| numbers.iter().map(move |number| number.map(of));
     let ints = |of: fn(u64) -> i64| numbers.iter().map(move |number| number.map(of));
     let texts = |of: fn(u64) -> String| {
         let texts = numbers.iter().map(|number| number.map(of));
@@ -76,24 +77,9 @@ fn array(shape: usize, numbers: &[Option<u64>]) -> ArrayRef {
         0 => Arc::new(ints(u64::cast_signed).collect::<Int64Array>()),
         1 => Arc::new(ints(|number| (number % 3).cast_signed()).collect::<Int64Array>()),
         2 => Arc::new(ints(|number| (number >> 40).cast_signed()).collect::<Int64Array>()),
-        3 => Arc::new(
-            numbers
-                .iter()
-                .map(|number| number.map(low))
-                .collect::<Int32Array>(),
-        ),
-        4 => Arc::new(
-            numbers
-                .iter()
-                .map(|number| number.map(|number| low(number) % 90))
-                .collect::<Int32Array>(),
-        ),
-        5 => Arc::new(
-            numbers
-                .iter()
-                .map(|number| number.map(low))
-                .collect::<Date32Array>(),
-        ),
+        3 => Arc::new(narrow(low).collect::<Int32Array>()),
+        4 => Arc::new(narrow(|number| low(number) % 90).collect::<Int32Array>()),
+        5 => Arc::new(narrow(low).collect::<Date32Array>()),
         6 => Arc::new(
             ints(u64::cast_signed)
                 .collect::<TimestampMicrosecondArray>()
