@@ -193,7 +193,7 @@ locals {
 
 resource "aws_sns_topic" "alarms" {
   name              = "${local.name}-alarms"
-  kms_master_key_id = aws_kms_key.main.id
+  kms_master_key_id = local.key_arn
 }
 
 resource "aws_sns_topic_policy" "alarms" {

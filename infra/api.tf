@@ -125,7 +125,7 @@ resource "aws_apigatewayv2_stage" "main" {
 resource "aws_cloudwatch_log_group" "api" {
   # checkov:skip=CKV_AWS_338:How long logs are kept is var.log_retention_days.
   name              = "/aws/vendedlogs/apigateway/${local.name}"
-  kms_key_id        = aws_kms_key.main.arn
+  kms_key_id        = local.key_arn
   retention_in_days = var.log_retention_days
 }
 

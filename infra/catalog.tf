@@ -241,8 +241,8 @@ resource "aws_athena_workgroup" "main" {
       output_location = "s3://${aws_s3_bucket.lake.id}/${local.athena_results_prefix}"
 
       encryption_configuration {
-        encryption_option = "SSE_KMS"
-        kms_key_arn       = aws_kms_key.main.arn
+        encryption_option = local.has_own_key ? "SSE_KMS" : "SSE_S3"
+        kms_key_arn       = local.key_arn
       }
     }
   }

@@ -17,7 +17,7 @@ module "ingest_api" {
   name               = "${local.name}-ingest-api"
   architecture       = var.architecture
   description        = "Takes posts over HTTP and puts them on Kinesis"
-  kms_key_arn        = aws_kms_key.main.arn
+  kms_key_arn        = local.key_arn
   log_level          = var.request_logs ? "INFO" : "WARN"
   log_retention_days = var.log_retention_days
   # The processor comes with the memory; what the function itself needs is a tenth of this.
@@ -48,15 +48,20 @@ data "aws_iam_policy_document" "ingest_api" {
     resources = [aws_kinesis_stream.events.arn]
   }
 
-  statement {
-    sid       = "EncryptRecords"
-    actions   = ["kms:GenerateDataKey"]
-    resources = [aws_kms_key.main.arn]
+  # The keys of AWS are open to whoever may use their service.
+  dynamic "statement" {
+    for_each = local.key_arns
 
-    condition {
-      test     = "StringEquals"
-      variable = "kms:ViaService"
-      values   = ["kinesis.${local.region}.amazonaws.com"]
+    content {
+      sid       = "EncryptRecords"
+      actions   = ["kms:GenerateDataKey"]
+      resources = [statement.value]
+
+      condition {
+        test     = "StringEquals"
+        variable = "kms:ViaService"
+        values   = ["kinesis.${local.region}.amazonaws.com"]
+      }
     }
   }
 
@@ -71,17 +76,17 @@ data "aws_iam_policy_document" "ingest_api" {
   }
 
   dynamic "statement" {
-    for_each = var.api_auth == "api_key" ? [local.api_keys_parameter_arn] : []
+    for_each = var.api_auth == "api_key" ? local.key_arns : []
 
     content {
       sid       = "DecryptKeys"
       actions   = ["kms:Decrypt"]
-      resources = [aws_kms_key.main.arn]
+      resources = [statement.value]
 
       condition {
         test     = "StringEquals"
         variable = "kms:EncryptionContext:PARAMETER_ARN"
-        values   = [statement.value]
+        values   = [local.api_keys_parameter_arn]
       }
 
       condition {
@@ -99,7 +104,7 @@ module "stream_cleaner" {
   name               = "${local.name}-stream-cleaner"
   architecture       = var.architecture
   description        = "Cleans batches of Kinesis records into Parquet on S3"
-  kms_key_arn        = aws_kms_key.main.arn
+  kms_key_arn        = local.key_arn
   log_retention_days = var.log_retention_days
   memory_mb          = 512
   package            = "${var.package_directory}/stream-cleaner/bootstrap.zip"
@@ -172,15 +177,19 @@ data "aws_iam_policy_document" "stream_cleaner" {
     resources = [aws_s3_bucket.failed_batches.arn]
   }
 
-  statement {
-    sid       = "DecryptAndEncrypt"
-    actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
-    resources = [aws_kms_key.main.arn]
+  dynamic "statement" {
+    for_each = local.key_arns
 
-    condition {
-      test     = "StringEquals"
-      variable = "kms:ViaService"
-      values   = ["kinesis.${local.region}.amazonaws.com", "s3.${local.region}.amazonaws.com"]
+    content {
+      sid       = "DecryptAndEncrypt"
+      actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
+      resources = [statement.value]
+
+      condition {
+        test     = "StringEquals"
+        variable = "kms:ViaService"
+        values   = ["kinesis.${local.region}.amazonaws.com", "s3.${local.region}.amazonaws.com"]
+      }
     }
   }
 }
@@ -192,7 +201,7 @@ module "daily_batch" {
   architecture         = var.architecture
   description          = "Merges clean rows into Delta tables and writes the day's reports"
   ephemeral_storage_mb = 4096
-  kms_key_arn          = aws_kms_key.main.arn
+  kms_key_arn          = local.key_arn
   log_retention_days   = var.log_retention_days
   memory_mb            = var.daily_memory_mb
   package              = "${var.package_directory}/daily-batch/bootstrap.zip"
@@ -265,15 +274,19 @@ data "aws_iam_policy_document" "daily_batch" {
     resources = ["*"]
   }
 
-  statement {
-    sid       = "DecryptAndEncrypt"
-    actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
-    resources = [aws_kms_key.main.arn]
+  dynamic "statement" {
+    for_each = local.key_arns
 
-    condition {
-      test     = "StringEquals"
-      variable = "kms:ViaService"
-      values   = ["kinesis.${local.region}.amazonaws.com", "s3.${local.region}.amazonaws.com"]
+    content {
+      sid       = "DecryptAndEncrypt"
+      actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
+      resources = [statement.value]
+
+      condition {
+        test     = "StringEquals"
+        variable = "kms:ViaService"
+        values   = ["kinesis.${local.region}.amazonaws.com", "s3.${local.region}.amazonaws.com"]
+      }
     }
   }
 

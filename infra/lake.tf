@@ -29,6 +29,10 @@ resource "aws_s3_bucket" "lake" {
 
   # The bucket goes first: one that is not empty stops a `terraform destroy` before the key that reads it is given up.
   depends_on = [aws_kms_key.main]
+
+  lifecycle {
+    replace_triggered_by = [terraform_data.encryption]
+  }
 }
 
 resource "aws_s3_bucket_public_access_block" "closed" {
@@ -54,11 +58,11 @@ resource "aws_s3_bucket_server_side_encryption_configuration" "lake" {
 
   rule {
     # One data key serves many objects, which keeps the calls to KMS, and their bill, small.
-    bucket_key_enabled = true
+    bucket_key_enabled = local.has_own_key
 
     apply_server_side_encryption_by_default {
-      kms_master_key_id = aws_kms_key.main.arn
-      sse_algorithm     = "aws:kms"
+      kms_master_key_id = local.key_arn
+      sse_algorithm     = local.has_own_key ? "aws:kms" : "AES256"
     }
   }
 }

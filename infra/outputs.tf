@@ -1,11 +1,11 @@
 output "api_keys_command" {
   description = "Creates the first key of the API (api_auth = \"api_key\"), and refuses to where there are keys: add_api_key_command adds one. `NAME=loader;` before it names the key, for the log."
-  value       = "printf '%s:%s\\n' \"$${NAME:-first}\" \"$(openssl rand -hex 24)\" | aws ssm put-parameter --region ${local.region} --name ${local.api_keys_parameter} --type SecureString --key-id ${aws_kms_alias.main.name} --value file:///dev/stdin"
+  value       = "printf '%s:%s\\n' \"$${NAME:-first}\" \"$(openssl rand -hex 24)\" | aws ssm put-parameter --region ${local.region} --name ${local.api_keys_parameter} --type SecureString${local.key_option} --value file:///dev/stdin"
 }
 
 output "add_api_key_command" {
   description = "Adds a key of the API to those that there are, one a line, so that clients can change over. `NAME=loader;` before it names the key, for the log."
-  value       = "(aws ssm get-parameter --region ${local.region} --name ${local.api_keys_parameter} --with-decryption --query Parameter.Value --output text && printf '%s:%s\\n' \"$${NAME:-added-$(date +%F)}\" \"$(openssl rand -hex 24)\") | aws ssm put-parameter --region ${local.region} --name ${local.api_keys_parameter} --type SecureString --key-id ${aws_kms_alias.main.name} --value file:///dev/stdin --overwrite"
+  value       = "(aws ssm get-parameter --region ${local.region} --name ${local.api_keys_parameter} --with-decryption --query Parameter.Value --output text && printf '%s:%s\\n' \"$${NAME:-added-$(date +%F)}\" \"$(openssl rand -hex 24)\") | aws ssm put-parameter --region ${local.region} --name ${local.api_keys_parameter} --type SecureString${local.key_option} --value file:///dev/stdin --overwrite"
 }
 
 output "athena_command" {

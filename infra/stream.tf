@@ -5,7 +5,7 @@
 resource "aws_kinesis_stream" "events" {
   name             = "${local.name}-events"
   encryption_type  = "KMS"
-  kms_key_id       = aws_kms_key.main.arn
+  kms_key_id       = local.has_own_key ? local.key_arn : "alias/aws/kinesis"
   retention_period = var.stream_retention_hours
   shard_count      = var.stream_mode == "provisioned" ? var.stream_shards : null
 

@@ -125,6 +125,17 @@ variable "domain" {
   }
 }
 
+variable "encryption" {
+  type        = string
+  description = "\"own-key\" (a KMS key of the stack encrypts the stream, the lake and the logs; who may not use it reads nothing), or \"aws-keys\" (those that AWS keeps for each service, which cost nothing). It is chosen when the stack is made: a change makes the lake anew, and stops at one that has objects in it, unless force_destroy is set."
+  default     = "own-key"
+
+  validation {
+    condition     = contains(["own-key", "aws-keys"], var.encryption)
+    error_message = "Write encryption as \"own-key\" or \"aws-keys\"."
+  }
+}
+
 variable "force_destroy" {
   type        = bool
   description = "Whether `terraform destroy` may delete a bucket that has objects in it."

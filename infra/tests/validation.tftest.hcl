@@ -235,6 +235,14 @@ run "requests_that_wait_fit_into_the_account" {
   }
 }
 
+run "encryption_is_of_one_of_two_keys" {
+  command         = plan
+  expect_failures = [var.encryption]
+  variables {
+    encryption = "none"
+  }
+}
+
 run "monitoring_is_full_or_lean" {
   command         = plan
   expect_failures = [var.monitoring]

@@ -382,8 +382,40 @@ run "what_made_a_batch_fail_cannot_keep_it_from_being_kept" {
 
 run "the_lake_stays_readable_until_somebody_notices" {
   assert {
-    condition     = aws_kms_key.main.deletion_window_in_days == 30
+    condition     = aws_kms_key.main[0].deletion_window_in_days == 30
     error_message = "The key of the lake is gone before anybody comes back from a holiday."
+  }
+}
+
+run "with_the_keys_of_aws_there_is_no_key_to_pay_for" {
+  variables {
+    api_auth   = "api_key"
+    encryption = "aws-keys"
+  }
+
+  assert {
+    condition = alltrue([
+      length(aws_kms_key.main) == 0,
+      length(aws_kms_alias.main) == 0,
+      aws_kinesis_stream.events.encryption_type == "KMS",
+      aws_kinesis_stream.events.kms_key_id == "alias/aws/kinesis",
+      one(one(aws_s3_bucket_server_side_encryption_configuration.lake.rule).apply_server_side_encryption_by_default).sse_algorithm == "AES256",
+      one(one(aws_athena_workgroup.main.configuration).result_configuration[0].encryption_configuration).encryption_option == "SSE_S3",
+      aws_sns_topic.alarms.kms_master_key_id == null,
+      aws_cloudwatch_log_group.api.kms_key_id == null,
+      !strcontains(output.api_keys_command, "--key-id"),
+      !strcontains(output.add_api_key_command, "--key-id"),
+    ])
+    error_message = "Something is not encrypted, or with a key of the stack's own."
+  }
+
+  assert {
+    condition = !anytrue(flatten([
+      for document in [data.aws_iam_policy_document.ingest_api, data.aws_iam_policy_document.stream_cleaner, data.aws_iam_policy_document.daily_batch] : [
+        for statement in document.statement : [for action in statement.actions : startswith(action, "kms:")]
+      ]
+    ]))
+    error_message = "A role has a right to a key that is not there."
   }
 }
 
@@ -487,7 +519,7 @@ run "two_stacks_share_no_name" {
   assert {
     condition = alltrue([for name in concat(
       [aws_kinesis_stream.events.name, aws_s3_bucket.lake.bucket, aws_sqs_queue.dead_letters.name, aws_sns_topic.alarms.name, aws_athena_workgroup.main.name],
-      [aws_iam_role.scheduler.name, aws_cloudwatch_dashboard.main[0].dashboard_name, aws_kms_alias.main.name, aws_cloudwatch_log_group.api.name],
+      [aws_iam_role.scheduler.name, aws_cloudwatch_dashboard.main[0].dashboard_name, aws_kms_alias.main[0].name, aws_cloudwatch_log_group.api.name],
       values(local.function_names),
     ) : strcontains(name, "pinflow-other")])
     error_message = "A name lacks the prefix."

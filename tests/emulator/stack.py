@@ -47,15 +47,19 @@ class Stack:
     def destroy(self):
         self.terraform("destroy", "-no-color", "-auto-approve", *self.options({}))
 
-    def changes(self, **variables):
-        """Returns what a plan would change: the names of the attributes by the address of the resource."""
+    def plan(self, **variables):
+        """Returns what a plan would change, by the address of the resource."""
         self.terraform("plan", "-no-color", "-out=plan", *self.options(variables))
         plan = json.loads(self.terraform("show", "-json", "plan"))
         return {
-            change["address"]: changed_attributes(change["change"])
+            change["address"]: change["change"]
             for change in plan["resource_changes"]
             if change["mode"] == "managed" and change["change"]["actions"] != ["no-op"]
         }
+
+    def changes(self, **variables):
+        """Returns the names of the attributes that a plan would change, by the address of the resource."""
+        return {address: changed_attributes(change) for address, change in self.plan(**variables).items()}
 
     def outputs(self):
         return {name: output["value"] for name, output in json.loads(self.terraform("output", "-json")).items()}

@@ -380,6 +380,13 @@ def test_a_second_plan_shows_the_known_gaps_alone(stack):
     assert by_type(stack.changes()) == KNOWN_GAPS
 
 
+def test_no_lake_loses_the_key_that_reads_it(stack):
+    """A plan without the key makes the lake anew, for which AWS wants it empty; the key goes after it."""
+    plan = stack.plan(encryption="aws-keys")
+    assert plan["aws_kms_key.main[0]"]["actions"] == ["delete"]
+    assert plan["aws_s3_bucket.lake"]["actions"] == ["delete", "create"]
+
+
 def test_code_is_deployed_alone(report, stack, pipeline, poster):
     """Replaces a function's code with cargo-lambda, and looks at what that leaves of the rest."""
     plan, before = stack.changes(), configuration(pipeline)

@@ -1,7 +1,7 @@
 //! What a day costs, from what the daily run knows of the day.
 
 use crate::bill::{Bill, Service};
-use crate::load::{Monitoring, Settings, Stream, Wire};
+use crate::load::{Encryption, Monitoring, Settings, Stream, Wire};
 use crate::measured::{Architecture, Measurements, billed_ms};
 use crate::records::{Packing, Records};
 use crate::usage::{Kept, Usage};
@@ -80,6 +80,7 @@ impl Day {
             retention_hours: f64::from(self.retention_hours),
             packing: Packing::Off,
             window_seconds: stack::BATCHING_WINDOW_SECONDS,
+            encryption: Encryption::OwnKey,
             monitoring: Monitoring::Full,
             logs_requests: true,
             is_traced: false,

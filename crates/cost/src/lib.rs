@@ -16,7 +16,7 @@ pub use alternatives::{Firehose, firehose, old_stack};
 pub use bill::{Bill, Line, Service};
 pub use day::{Day, DayCost};
 pub use limits::pinflow;
-pub use load::{Load, Monitoring, Settings, Stream, Wire};
+pub use load::{Encryption, Load, Monitoring, Settings, Stream, Wire};
 pub use measured::Architecture;
 pub use measurements::MEASUREMENTS;
 pub use records::{Packing, Records};

@@ -111,6 +111,15 @@ impl Monitoring {
     }
 }
 
+/// Whose keys encrypt the stream, the lake and the logs (the Terraform variable `encryption`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encryption {
+    /// A key of the stack.
+    OwnKey,
+    /// Those that AWS keeps for its services: none is paid for, but the stream's requests to KMS are.
+    AwsKeys,
+}
+
 /// What of the stack can be chosen.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Settings {
@@ -124,6 +133,8 @@ pub struct Settings {
     pub packing: Packing,
     /// Longest that records wait until stream-cleaner gets them, in seconds.
     pub window_seconds: f64,
+    /// Whose keys encrypt what is kept.
+    pub encryption: Encryption,
     /// How much is watched.
     pub monitoring: Monitoring,
     /// Whether each request has its lines in the logs.

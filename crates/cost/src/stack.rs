@@ -86,8 +86,10 @@ pub const OBJECT_GETS: f64 = 4.0;
 /// Requests to KMS an hour for each that keeps a data key, for five minutes: a log group of four, daily-batch, and each environment of the
 /// other two functions, for Kinesis asks KMS once for each caller's credentials.
 pub const KMS_REQUESTS_AN_HOUR: f64 = 12.0;
-/// Those that there are in any case: four log groups, and daily-batch.
-pub const KMS_CALLERS: f64 = 4.0 + 1.0;
+/// Those that use the stream in any case: daily-batch.
+pub const KMS_STREAM_CALLERS: f64 = 1.0;
+/// Log groups, which have data keys where the stack has a key of its own.
+pub const KMS_LOGS: f64 = 4.0;
 /// Requests to S3 for one to KMS: the bucket has a key of its own.
 pub const S3_REQUESTS_A_KMS_REQUEST: f64 = 100.0;
 

@@ -31,7 +31,7 @@ variable "ephemeral_storage_mb" {
 
 variable "kms_key_arn" {
   type        = string
-  description = "Key that the logs are encrypted with."
+  description = "Key that the logs are encrypted with; null for the one that CloudWatch has."
 }
 
 variable "log_level" {

@@ -2,7 +2,7 @@
 
 use super::{Kept, Usage};
 use crate::bill::{Bill, Service, count};
-use crate::load::{Settings, Stream};
+use crate::load::{Encryption, Settings, Stream};
 use crate::measured::{Architecture, gb_seconds};
 use crate::{prices, stack};
 
@@ -250,18 +250,34 @@ impl Usage {
         } else {
             0.0
         };
-        let callers = stack::KMS_CALLERS + self.environments() + cleaners;
-        let requests = self.hours * callers * stack::KMS_REQUESTS_AN_HOUR
-            + (puts + gets) / stack::S3_REQUESTS_A_KMS_REQUEST;
+        // Who reads or writes the stream has a data key of it, whoever's key it is.
+        let callers = stack::KMS_STREAM_CALLERS + self.environments() + cleaners;
+        let requests = |callers: f64| self.hours * callers * stack::KMS_REQUESTS_AN_HOUR;
+        let (counted, keys, requests) = match settings.encryption {
+            Encryption::OwnKey => {
+                let rotations = (settings.age_days / 365.0).floor().clamp(0.0, 2.0);
+                let requests = requests(callers + stack::KMS_LOGS)
+                    + (puts + gets) / stack::S3_REQUESTS_A_KMS_REQUEST;
+                let counted = format!(
+                    "1 key, {rotations:.0} times rotated, {} requests: data keys last 5 minutes, 1 for 100 requests to S3",
+                    count(requests)
+                );
+                (counted, 1.0 + rotations, requests)
+            }
+            Encryption::AwsKeys => {
+                let requests = requests(callers);
+                let counted = format!(
+                    "keys of AWS, {} requests for the stream: data keys last 5 minutes",
+                    count(requests)
+                );
+                (counted, 0.0, requests)
+            }
+        };
         let free = requests.min(prices::free::KMS_REQUESTS * months);
-        let rotations = (settings.age_days / 365.0).floor().clamp(0.0, 2.0);
         bill.add_with_free(
             Service::Kms,
-            format!(
-                "1 key, {rotations:.0} times rotated, {} requests: data keys last 5 minutes, 1 for 100 requests to S3",
-                count(requests)
-            ),
-            months * (1.0 + rotations) * prices::kms::KEY_MONTH + requests * prices::kms::REQUEST,
+            counted,
+            months * keys * prices::kms::KEY_MONTH + requests * prices::kms::REQUEST,
             free * prices::kms::REQUEST,
         );
     }

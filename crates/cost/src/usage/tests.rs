@@ -1,7 +1,7 @@
 use super::*;
 use crate::alternatives::{Firehose, firehose, old_stack};
 use crate::bill::{Bill, Service};
-use crate::load::{Monitoring, Stream, Wire};
+use crate::load::{Encryption, Monitoring, Stream, Wire};
 use crate::measured::{Architecture, ByPacking, DailyBatch, Point, Ratio};
 use crate::records::Packing;
 
@@ -91,6 +91,7 @@ fn provisioned(load: &Load) -> Settings {
         retention_hours: 24.0,
         packing: Packing::Off,
         window_seconds: stack::BATCHING_WINDOW_SECONDS,
+        encryption: Encryption::OwnKey,
         monitoring: Monitoring::Full,
         logs_requests: true,
         is_traced: false,
@@ -489,6 +490,23 @@ fn what_is_not_watched_is_not_paid_for() {
     let gb = 26.28e6 * 2_000.0 / GB;
     let by_hand = gb * (0.50 + 0.03 * 0.15 * 30.0 / 30.4);
     assert!((silent - by_hand).abs() < 1e-6, "{silent}");
+}
+
+#[test]
+fn keys_of_aws_cost_nothing_but_the_streams_requests() {
+    for (rows, callers) in [(0.0, 1.0), (100.0, 3.0)] {
+        let load = load(rows);
+        for age_days in [90.0, 365.0] {
+            let settings = Settings {
+                encryption: Encryption::AwsKeys,
+                age_days,
+                ..provisioned(&load)
+            };
+            // daily-batch, and with a load a shard and an environment of ingest-api.
+            let by_hand = 730.0 * 12.0 * callers * 0.03e-4;
+            assert_costs(&bill(&load, &settings), Service::Kms, by_hand);
+        }
+    }
 }
 
 #[test]

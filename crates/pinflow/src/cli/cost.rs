@@ -7,7 +7,8 @@ use std::sync::Arc;
 use clap::{Args, ValueEnum};
 use cost::measured::Measurements;
 use cost::{
-    Architecture, Load, MEASUREMENTS, Monitoring, Packing, Records, Settings, Stream, Wire, stack,
+    Architecture, Encryption, Load, MEASUREMENTS, Monitoring, Packing, Records, Settings, Stream,
+    Wire, stack,
 };
 use jiff::civil::Date;
 
@@ -76,6 +77,9 @@ pub(crate) struct CostOptions {
     /// Seconds that records wait until stream-cleaner gets them (the Terraform variable `stream_batching_window_s`)
     #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u16).range(0..=300))]
     pub(crate) window_s: u16,
+    /// Whose keys encrypt the stream, the lake and the logs (the Terraform variable `encryption`)
+    #[arg(long, value_enum, default_value_t = EncryptionName::OwnKey)]
+    pub(crate) encryption: EncryptionName,
     /// How much is watched (the Terraform variable `monitoring`)
     #[arg(long, value_enum, default_value_t = MonitoringName::Full)]
     pub(crate) monitoring: MonitoringName,
@@ -121,6 +125,15 @@ pub(crate) enum Switch {
     On,
     /// It is not
     Off,
+}
+
+/// Whose keys encrypt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum EncryptionName {
+    /// A key of the stack
+    OwnKey,
+    /// Those that AWS keeps for its services, which cost nothing
+    AwsKeys,
 }
 
 /// How much is watched.
@@ -244,6 +257,10 @@ impl CostOptions {
             retention_hours: f64::from(self.retention_hours),
             packing,
             window_seconds: f64::from(self.window_s),
+            encryption: match self.encryption {
+                EncryptionName::OwnKey => Encryption::OwnKey,
+                EncryptionName::AwsKeys => Encryption::AwsKeys,
+            },
             monitoring: match self.monitoring {
                 MonitoringName::Full => Monitoring::Full,
                 MonitoringName::Lean => Monitoring::Lean,
