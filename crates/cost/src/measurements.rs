@@ -4,35 +4,35 @@
 //!
 //! | invocation | rows | processor ms | wall ms |
 //! |---|---:|---:|---:|
-//! | ingest-api, a request | 1 | 0.67 | 2.41 |
-//! | ingest-api, a request | 10 | 0.78 | 3.35 |
-//! | ingest-api, a request | 100 | 2.01 | 35.15 |
-//! | ingest-api, a request | 500 | 6.81 | 249.27 |
-//! | ingest-api, a request, lines | 1 | 0.73 | 2.62 |
-//! | ingest-api, a request, lines | 10 | 0.90 | 3.54 |
-//! | ingest-api, a request, lines | 100 | 1.40 | 5.82 |
-//! | ingest-api, a request, lines | 500 | 4.34 | 64.44 |
-//! | ingest-api, a request, gzip | 1 | 0.82 | 2.86 |
-//! | ingest-api, a request, gzip | 10 | 1.16 | 4.02 |
-//! | ingest-api, a request, gzip | 100 | 1.72 | 5.79 |
-//! | ingest-api, a request, gzip | 500 | 3.57 | 9.65 |
-//! | stream-cleaner, a batch | 100 | 2.89 | 6.12 |
-//! | stream-cleaner, a batch | 1,000 | 6.31 | 10.77 |
-//! | stream-cleaner, a batch | 6,766 | 19.35 | 24.65 |
-//! | stream-cleaner, a batch, lines | 108 | 2.25 | 4.77 |
-//! | stream-cleaner, a batch, lines | 1,031 | 6.13 | 10.31 |
-//! | stream-cleaner, a batch, lines | 10,012 | 27.90 | 33.98 |
-//! | stream-cleaner, a batch, lines | 17,815 | 43.67 | 50.86 |
-//! | stream-cleaner, a batch, gzip | 108 | 2.46 | 5.02 |
-//! | stream-cleaner, a batch, gzip | 1,031 | 6.68 | 10.70 |
-//! | stream-cleaner, a batch, gzip | 10,005 | 32.85 | 38.20 |
-//! | stream-cleaner, a batch, gzip | 43,806 | 131.74 | 142.75 |
-//! | daily-batch, a first day | 30,000 | 370 | |
-//! | daily-batch, the next day | 300 | 330 | |
-//! | daily-batch, a first day | 300,000 | 940 | |
-//! | daily-batch, the next day | 3,000 | 560 | |
-//! | daily-batch, a first day | 3,000,000 | 6,540 | |
-//! | daily-batch, the next day | 30,000 | 3,000 | |
+//! | ingest-api, a request | 1 | 0.60 | 2.74 |
+//! | ingest-api, a request | 10 | 0.61 | 3.37 |
+//! | ingest-api, a request | 100 | 2.03 | 34.23 |
+//! | ingest-api, a request | 500 | 6.74 | 251.79 |
+//! | ingest-api, a request, lines | 1 | 0.56 | 2.95 |
+//! | ingest-api, a request, lines | 10 | 0.81 | 4.15 |
+//! | ingest-api, a request, lines | 100 | 1.20 | 5.81 |
+//! | ingest-api, a request, lines | 500 | 4.86 | 62.43 |
+//! | ingest-api, a request, gzip | 1 | 0.79 | 3.65 |
+//! | ingest-api, a request, gzip | 10 | 1.31 | 5.30 |
+//! | ingest-api, a request, gzip | 100 | 1.68 | 6.51 |
+//! | ingest-api, a request, gzip | 500 | 3.61 | 10.18 |
+//! | stream-cleaner, a batch | 100 | 2.26 | 6.10 |
+//! | stream-cleaner, a batch | 1,000 | 4.76 | 9.57 |
+//! | stream-cleaner, a batch | 6,766 | 14.08 | 20.27 |
+//! | stream-cleaner, a batch, lines | 108 | 2.05 | 5.28 |
+//! | stream-cleaner, a batch, lines | 1,031 | 4.74 | 9.21 |
+//! | stream-cleaner, a batch, lines | 10,004 | 21.01 | 26.49 |
+//! | stream-cleaner, a batch, lines | 17,968 | 32.72 | 39.03 |
+//! | stream-cleaner, a batch, gzip | 108 | 1.72 | 4.52 |
+//! | stream-cleaner, a batch, gzip | 1,031 | 5.08 | 9.47 |
+//! | stream-cleaner, a batch, gzip | 10,005 | 24.54 | 29.58 |
+//! | stream-cleaner, a batch, gzip | 43,806 | 98.14 | 107.18 |
+//! | daily-batch, a first day | 30,000 | 340 | |
+//! | daily-batch, the next day | 300 | 290 | |
+//! | daily-batch, a first day | 300,000 | 820 | |
+//! | daily-batch, the next day | 3,000 | 520 | |
+//! | daily-batch, a first day | 3,000,000 | 6,420 | |
+//! | daily-batch, the next day | 30,000 | 2,960 | |
 
 use crate::measured::{ByPacking, DailyBatch, Function, Measurements, Point, Ratio};
 
@@ -40,135 +40,135 @@ use crate::measured::{ByPacking, DailyBatch, Function, Measurements, Point, Rati
 pub const MEASUREMENTS: Measurements = Measurements {
     date: "2026-11-28",
     row_bytes: 265.0,
-    clean_bytes_per_byte: 0.136,
+    clean_bytes_per_byte: 0.122,
     ingest_api: ByPacking {
         off: Function {
-            init_cpu_ms: 6.7,
-            peak_memory_mb: 15.9,
+            init_cpu_ms: 7.9,
+            peak_memory_mb: 14.2,
             points: &[
                 Point {
                     rows: 1.0,
-                    cpu_ms: 0.672,
+                    cpu_ms: 0.605,
                 },
                 Point {
                     rows: 10.0,
-                    cpu_ms: 0.777,
+                    cpu_ms: 0.607,
                 },
                 Point {
                     rows: 100.0,
-                    cpu_ms: 2.010,
+                    cpu_ms: 2.030,
                 },
                 Point {
                     rows: 500.0,
-                    cpu_ms: 6.813,
+                    cpu_ms: 6.745,
                 },
             ],
         },
         lines: Function {
-            init_cpu_ms: 6.8,
-            peak_memory_mb: 15.0,
+            init_cpu_ms: 6.9,
+            peak_memory_mb: 13.5,
             points: &[
                 Point {
                     rows: 1.0,
-                    cpu_ms: 0.728,
+                    cpu_ms: 0.563,
                 },
                 Point {
                     rows: 10.0,
-                    cpu_ms: 0.903,
+                    cpu_ms: 0.810,
                 },
                 Point {
                     rows: 100.0,
-                    cpu_ms: 1.402,
+                    cpu_ms: 1.196,
                 },
                 Point {
                     rows: 500.0,
-                    cpu_ms: 4.343,
+                    cpu_ms: 4.857,
                 },
             ],
         },
         gzip: Function {
-            init_cpu_ms: 6.6,
-            peak_memory_mb: 15.4,
+            init_cpu_ms: 6.2,
+            peak_memory_mb: 13.7,
             points: &[
                 Point {
                     rows: 1.0,
-                    cpu_ms: 0.815,
+                    cpu_ms: 0.789,
                 },
                 Point {
                     rows: 10.0,
-                    cpu_ms: 1.156,
+                    cpu_ms: 1.309,
                 },
                 Point {
                     rows: 100.0,
-                    cpu_ms: 1.719,
+                    cpu_ms: 1.678,
                 },
                 Point {
                     rows: 500.0,
-                    cpu_ms: 3.573,
+                    cpu_ms: 3.608,
                 },
             ],
         },
     },
     stream_cleaner: ByPacking {
         off: Function {
-            init_cpu_ms: 6.9,
-            peak_memory_mb: 34.8,
+            init_cpu_ms: 9.5,
+            peak_memory_mb: 32.4,
             points: &[
                 Point {
                     rows: 100.0,
-                    cpu_ms: 2.888,
+                    cpu_ms: 2.262,
                 },
                 Point {
                     rows: 1_000.0,
-                    cpu_ms: 6.308,
+                    cpu_ms: 4.758,
                 },
                 Point {
                     rows: 6_766.0,
-                    cpu_ms: 19.346,
+                    cpu_ms: 14.082,
                 },
             ],
         },
         lines: Function {
-            init_cpu_ms: 6.8,
-            peak_memory_mb: 37.2,
+            init_cpu_ms: 9.0,
+            peak_memory_mb: 34.3,
             points: &[
                 Point {
                     rows: 108.0,
-                    cpu_ms: 2.249,
+                    cpu_ms: 2.050,
                 },
                 Point {
                     rows: 1_031.0,
-                    cpu_ms: 6.129,
+                    cpu_ms: 4.737,
                 },
                 Point {
-                    rows: 10_012.0,
-                    cpu_ms: 27.901,
+                    rows: 10_004.0,
+                    cpu_ms: 21.009,
                 },
                 Point {
-                    rows: 17_815.0,
-                    cpu_ms: 43.666,
+                    rows: 17_968.0,
+                    cpu_ms: 32.724,
                 },
             ],
         },
         gzip: Function {
-            init_cpu_ms: 7.0,
-            peak_memory_mb: 46.6,
+            init_cpu_ms: 6.8,
+            peak_memory_mb: 39.6,
             points: &[
                 Point {
                     rows: 108.0,
-                    cpu_ms: 2.457,
+                    cpu_ms: 1.722,
                 },
                 Point {
                     rows: 1_031.0,
-                    cpu_ms: 6.684,
+                    cpu_ms: 5.077,
                 },
                 Point {
                     rows: 10_005.0,
-                    cpu_ms: 32.846,
+                    cpu_ms: 24.536,
                 },
                 Point {
                     rows: 43_806.0,
-                    cpu_ms: 131.739,
+                    cpu_ms: 98.141,
                 },
             ],
         },
@@ -196,10 +196,10 @@ pub const MEASUREMENTS: Measurements = Measurements {
         },
     ],
     daily_batch: DailyBatch {
-        init_cpu_ms: 13.3,
-        peak_memory_mb: 470.9,
-        fixed_cpu_ms: 307.7,
-        new_row_cpu_ms: 0.001_201,
-        table_row_cpu_ms: 0.000_877,
+        init_cpu_ms: 12.5,
+        peak_memory_mb: 521.3,
+        fixed_cpu_ms: 278.6,
+        new_row_cpu_ms: 0.001_174,
+        table_row_cpu_ms: 0.000_873,
     },
 };
