@@ -101,7 +101,7 @@ bench-daily: $(VENV)/.installed package ## Merge and report 1, 3 and 10 million 
 .PHONY: bench
 bench: $(VENV)/bench/.installed package ## Compare the packages with DuckDB, Polars, pandas and boto3 (target/bench; BEFORE=bootstrap.zip of another cleaner)
 	cargo build --locked --package pinflow
-	cargo build --release --locked --package stream-cleaner --example stages
+	cargo build --release --locked --package ingest-api --example floor --package stream-cleaner --example stages
 	PYTHONPATH=tests $(VENV)/bench/bin/python -m bench.compare --data $(DATA) $(if $(BEFORE),--before $(BEFORE))
 
 .PHONY: measure

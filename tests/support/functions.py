@@ -82,6 +82,8 @@ class RuntimeApi(ThreadingHTTPServer):
         # Set once the function has started, and asks for an event; and when that was.
         self.asked = threading.Event()
         self.asked_at = None
+        # When the last event was handed over, and when the answer to it began to come.
+        self.handed_at = self.answered_at = None
 
 
 class RuntimeApiHandler(BaseHTTPRequestHandler):
@@ -97,13 +99,20 @@ class RuntimeApiHandler(BaseHTTPRequestHandler):
         self.server.asked.set()
         number, event = self.server.events.get()
         deadline = int((time.time() + self.server.timeout_seconds) * 1000)
+        self.server.handed_at = time.monotonic()
         self.send(200, event, {
             "Lambda-Runtime-Aws-Request-Id": f"00000000-0000-4000-8000-{number:012}",
             "Lambda-Runtime-Deadline-Ms": str(deadline),
             "Lambda-Runtime-Invoked-Function-Arn": "arn:aws:lambda:us-east-1:123456789012:function:pinflow",
         })  # fmt: skip
 
+    def parse_request(self):
+        # Its first line is there; to take the others apart is this process's work.
+        self.came_at = time.monotonic()
+        return super().parse_request()
+
     def do_POST(self):
+        self.server.answered_at = self.came_at
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.server.answers.put((self.path, body))
         self.send(202)
@@ -160,6 +169,10 @@ class Function:
         if not self.api.asked.wait(self.api.timeout_seconds):
             raise OSError(f"it does not ask for an event; the last lines are {self.output()[-5:]}")
         return (self.api.asked_at - self.started) * 1000
+
+    def took_ms(self):
+        """Returns how long it took for the last event, without what this process does to read its answer."""
+        return (self.api.answered_at - self.api.handed_at) * 1000
 
     def peak_memory_bytes(self):
         """Returns the most memory that was ever in use at once (Linux only)."""
