@@ -52,7 +52,7 @@ impl<F: Function, D: Deliver> Lane<F, D> {
                     state.is_closed(self.consumer.shard),
                 )
             };
-            if self.take(end, &mut gathered, &mut bytes).await {
+            if self.take(end, &mut gathered, &mut bytes, pace).await? {
                 return Some(gathered);
             }
             if gathered.batch.is_empty() {
@@ -92,8 +92,14 @@ impl<F: Function, D: Deliver> Lane<F, D> {
                 .saturating_sub(waited)
     }
 
-    /// Adds the records up to a counter to the batch; returns whether it is full.
-    async fn take(&self, end: u64, gathered: &mut Gathered, bytes: &mut usize) -> bool {
+    /// Adds the records up to a counter to the batch; returns whether it is full, and none after a stop.
+    async fn take(
+        &self,
+        end: u64,
+        gathered: &mut Gathered,
+        bytes: &mut usize,
+        pace: &mut watch::Receiver<Pace>,
+    ) -> Option<bool> {
         let config = &self.shared.config;
         while gathered.seen < end {
             let records = match self
@@ -103,7 +109,7 @@ impl<F: Function, D: Deliver> Lane<F, D> {
             {
                 Ok(records) => records,
                 Err(error) => {
-                    pause_for_store("read", &error).await;
+                    pause_for_store("read", &error, pace).await?;
                     continue;
                 }
             };
@@ -118,20 +124,20 @@ impl<F: Function, D: Deliver> Lane<F, D> {
                 {
                     let size = event::size(&record);
                     if !gathered.batch.is_empty() && *bytes + size > LAMBDA_PAYLOAD_MAX_BYTES {
-                        return true;
+                        return Some(true);
                     }
                     *bytes += size;
                     gathered.seen = record.counter;
                     gathered.batch.push(record);
                     if gathered.batch.len() >= config.batch_size {
-                        return true;
+                        return Some(true);
                     }
                 } else {
                     gathered.seen = record.counter;
                 }
             }
         }
-        false
+        Some(false)
     }
 }
 

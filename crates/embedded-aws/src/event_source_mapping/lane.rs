@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 use tracing::error;
 
-use super::{EventSourceMappingConfig, Progress};
+use super::{EventSourceMappingConfig, Pace, Progress};
 use crate::kinesis::store::{Consumer, Store, StoreError};
 
 /// Pause before the store is asked again.
@@ -34,30 +34,46 @@ pub(super) struct Lane<F, D> {
 }
 
 impl<F, D> Lane<F, D> {
-    /// Returns the counter up to which earlier processes are done, however often the store has to be asked.
-    pub(super) async fn checkpoint(&self) -> u64 {
+    /// Returns the counter up to which earlier processes are done, however often the store has to be asked; none after a stop.
+    pub(super) async fn checkpoint(&self, pace: &mut watch::Receiver<Pace>) -> Option<u64> {
         loop {
             match self.shared.store.checkpoint(self.consumer) {
-                Ok(checkpoint) => return checkpoint,
-                Err(error) => pause_for_store("read", &error).await,
+                Ok(checkpoint) => return Some(checkpoint),
+                Err(error) => pause_for_store("read", &error, pace).await?,
             }
         }
     }
 
     /// Writes the checkpoint to disk, however often that takes: a batch must not be passed over in memory alone.
-    pub(super) async fn save(&self, counter: u64) {
+    ///
+    /// None when it could not be written before a stop: what was done is delivered again by the next mapping.
+    pub(super) async fn save(&self, counter: u64, pace: &mut watch::Receiver<Pace>) -> Option<()> {
         while let Err(error) = self
             .shared
             .store
             .save_checkpoint(self.consumer, counter)
             .await
         {
-            pause_for_store("write", &error).await;
+            pause_for_store("write", &error, pace).await?;
         }
+        Some(())
     }
 }
 
-pub(super) async fn pause_for_store(what: &str, error: &StoreError) {
+/// Waits until the store may be asked again; none after a stop.
+pub(super) async fn pause_for_store(
+    what: &str,
+    error: &StoreError,
+    pace: &mut watch::Receiver<Pace>,
+) -> Option<()> {
     error!(error = chain(error), "The stream's store failed to {what}");
-    sleep(STORE_PAUSE).await;
+    pause(STORE_PAUSE, pace).await
+}
+
+/// Waits before another try; none after a stop, which no try may hold up: its reason may be why nothing can be written.
+pub(super) async fn pause(time: Duration, pace: &mut watch::Receiver<Pace>) -> Option<()> {
+    tokio::select! {
+        () = sleep(time) => Some(()),
+        _ = pace.wait_for(|pace| *pace == Pace::Stopping) => None,
+    }
 }

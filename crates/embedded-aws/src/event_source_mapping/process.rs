@@ -4,12 +4,11 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::sleep;
 use tracing::{error, warn};
 
 use super::failure::{Condition, Discarded, LastAnswer};
 use super::gather::Gathered;
-use super::lane::Lane;
+use super::lane::{Lane, pause};
 use super::{Deliver, Function, Pace, Progress, event, response};
 use crate::kinesis::store::StoredRecord;
 
@@ -44,7 +43,7 @@ impl<F: Function, D: Deliver> Lane<F, D> {
             last_answer: None,
         }];
         while let Some(part) = parts.pop() {
-            let mut part = self.discard_expired(part).await;
+            let mut part = self.discard_expired(part, pace).await?;
             if part.records.is_empty() {
                 continue;
             }
@@ -56,16 +55,16 @@ impl<F: Function, D: Deliver> Lane<F, D> {
             part.last_answer = Some(answer);
             if done == part.records.len() {
                 if let Some(next) = parts.last().and_then(|next| next.records.first()) {
-                    self.save(next.counter - 1).await;
+                    self.save(next.counter - 1, pace).await?;
                 }
                 continue;
             }
             if let Some(first) = part.records.get(done).filter(|_| done > 0) {
-                self.save(first.counter - 1).await;
+                self.save(first.counter - 1, pace).await?;
                 part.records = part.records.get(done..).unwrap_or_default();
                 part.retries = 0;
             } else if self.shared.config.bisect_batch_on_function_error && part.records.len() > 1 {
-                pause(part.invocations, pace).await?;
+                pause_before_retry(part.invocations, pace).await?;
                 let (first, second) = part.records.split_at(part.records.len() / 2);
                 parts.extend([second, first].map(|records| Part { records, ..part }));
                 continue;
@@ -77,15 +76,15 @@ impl<F: Function, D: Deliver> Lane<F, D> {
                 .maximum_retry_attempts
                 .is_some_and(is_exhausted)
             {
-                self.discard(&part, part.records, Condition::RetryAttemptsExhausted)
-                    .await;
+                let condition = Condition::RetryAttemptsExhausted;
+                self.discard(&part, part.records, condition, pace).await?;
                 continue;
             }
             part.retries += 1;
-            pause(part.invocations, pace).await?;
+            pause_before_retry(part.invocations, pace).await?;
             parts.push(part);
         }
-        self.save(gathered.seen).await;
+        self.save(gathered.seen, pace).await?;
         Some(gathered.seen)
     }
 
@@ -110,14 +109,18 @@ impl<F: Function, D: Deliver> Lane<F, D> {
         }
     }
 
-    /// Discards the records at the front that are older than the age limit, or than the stream keeps them.
-    async fn discard_expired<'a>(&self, mut part: Part<'a>) -> Part<'a> {
+    /// Discards the records at the front that are older than the age limit, or than the stream keeps them; none after a stop.
+    async fn discard_expired<'a>(
+        &self,
+        mut part: Part<'a>,
+        pace: &mut watch::Receiver<Pace>,
+    ) -> Option<Part<'a>> {
         let ages = [
             self.shared.config.maximum_record_age,
             self.shared.store.retention(),
         ];
         let Some(age) = ages.into_iter().flatten().min() else {
-            return part;
+            return Some(part);
         };
         let age_ms = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
         let oldest_ms = self.shared.clock.unix_millis().saturating_sub(age_ms);
@@ -127,15 +130,23 @@ impl<F: Function, D: Deliver> Lane<F, D> {
             .partition_point(|record| record.arrival_ms < oldest_ms);
         let (expired, rest) = part.records.split_at(expired);
         if !expired.is_empty() {
-            self.discard(&part, expired, Condition::RecordAgeExceeded)
-                .await;
+            let condition = Condition::RecordAgeExceeded;
+            self.discard(&part, expired, condition, pace).await?;
             part.records = rest;
         }
-        part
+        Some(part)
     }
 
     /// Gives records up, and reports them to the destination, as often as the settings say: it is all that is left of them.
-    async fn discard(&self, part: &Part<'_>, records: &[StoredRecord], condition: Condition) {
+    ///
+    /// None when they could not be reported before a stop: the next mapping delivers them again, and gives them up.
+    async fn discard(
+        &self,
+        part: &Part<'_>,
+        records: &[StoredRecord],
+        condition: Condition,
+        pace: &mut watch::Receiver<Pace>,
+    ) -> Option<()> {
         error!(shard = self.consumer.shard, batch.records = records.len(), %condition, "Gave up {} records", records.len());
         let discarded = Discarded {
             stream_arn: &self.shared.stream_arn,
@@ -160,17 +171,15 @@ impl<F: Function, D: Deliver> Lane<F, D> {
                 undelivered.fetch_add(records.len() as u64, Ordering::Relaxed);
                 break;
             }
-            sleep(LONGEST_PAUSE).await;
+            pause(LONGEST_PAUSE, pace).await?;
         }
         dropped.fetch_add(records.len() as u64, Ordering::Relaxed);
+        Some(())
     }
 }
 
 /// Waits before a retry; none after a stop.
-async fn pause(invocations: u32, pace: &mut watch::Receiver<Pace>) -> Option<()> {
+async fn pause_before_retry(invocations: u32, pace: &mut watch::Receiver<Pace>) -> Option<()> {
     let doubled = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(invocations.saturating_sub(1)));
-    tokio::select! {
-        () = sleep(doubled.min(LONGEST_PAUSE)) => Some(()),
-        _ = pace.wait_for(|pace| *pace == Pace::Stopping) => None,
-    }
+    pause(doubled.min(LONGEST_PAUSE), pace).await
 }

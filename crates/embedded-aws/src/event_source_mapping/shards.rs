@@ -17,7 +17,7 @@ pub(super) async fn run<F: Function, D: Deliver>(
     let mut state = shared.store.state();
     let mut done = shared.done.subscribe();
     let mut lanes = JoinSet::new();
-    loop {
+    'polls: loop {
         let now = state.borrow_and_update().clone();
         done.mark_unchanged();
         for shard in next_shards(&shared, &now) {
@@ -25,7 +25,9 @@ pub(super) async fn run<F: Function, D: Deliver>(
                 let consumer = Consumer { shard, lane };
                 let shared = Arc::clone(&shared);
                 let lane = Lane { shared, consumer };
-                let checkpoint = lane.checkpoint().await;
+                let Some(checkpoint) = lane.checkpoint(&mut pace).await else {
+                    break 'polls;
+                };
                 lane.shared
                     .done
                     .send_modify(|done| done.push((consumer, checkpoint)));

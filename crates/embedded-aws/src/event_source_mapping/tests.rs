@@ -2,6 +2,7 @@ use std::path::PathBuf;
 mod batching;
 mod retries;
 mod shards;
+mod stops;
 
 use std::collections::VecDeque;
 use std::sync::Mutex;

@@ -136,6 +136,8 @@ pub(crate) enum StoreError {
     Store(#[source] Arc<redb::Error>),
     #[error("the stream is closed")]
     Closed,
+    #[error("a change that was to be written together with this one failed")]
+    GivenUp,
 }
 
 impl<E: Into<redb::Error>> From<E> for StoreError {
@@ -173,10 +175,6 @@ impl Store {
         disk: Disk,
         settings: StreamSettings,
     ) -> Result<(Self, std::thread::JoinHandle<()>), StackError> {
-        let failed = |source: redb::Error| StackError::Stream {
-            path: path.to_owned(),
-            source: Box::new(source),
-        };
         let database = Database::builder()
             .set_cache_size(CACHE_BYTES)
             .create(path)
@@ -184,8 +182,27 @@ impl Store {
                 redb::DatabaseError::DatabaseAlreadyOpen => StackError::FolderInUse {
                     path: path.to_owned(),
                 },
-                error => failed(error.into()),
+                error => StackError::Stream {
+                    path: path.to_owned(),
+                    source: Box::new(error.into()),
+                },
             })?;
+        Self::of(database, path, shards, clock, disk, settings)
+    }
+
+    /// Opens the stream in a database, which is said to be in a file.
+    pub(crate) fn of(
+        database: Database,
+        path: &Path,
+        shards: u32,
+        clock: Clock,
+        disk: Disk,
+        settings: StreamSettings,
+    ) -> Result<(Self, std::thread::JoinHandle<()>), StackError> {
+        let failed = |source: redb::Error| StackError::Stream {
+            path: path.to_owned(),
+            source: Box::new(source),
+        };
         let meta = layout::open(&database, shards, clock.unix_millis()).map_err(failed)?;
         if meta.shards != shards {
             return Err(StackError::OtherShards {
@@ -298,7 +315,7 @@ impl Store {
             .send(change)
             .await
             .map_err(|_| StoreError::Closed)?;
-        answer.await.map_err(|_| StoreError::Closed)?
+        answer.await.map_err(|_| StoreError::GivenUp)?
     }
 
     /// Returns how far a consumer has come; 0 before the first record.
