@@ -15,6 +15,10 @@ use serde_json::{Value, json};
 const RECORD_BYTES: usize = 560;
 
 #[tokio::main(flavor = "current_thread")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "as in a function's main.rs; it has no configuration beside"
+)]
 async fn main() -> Result<(), Error> {
     let stream = env::var("STREAM_NAME")?;
     let aws = aws_config::load_defaults(BehaviorVersion::latest()).await;
