@@ -32,6 +32,13 @@ pub fn find() -> Result<PathBuf, ModelError> {
 }
 
 pub(crate) fn load(folder: &Path) -> Result<Model, ModelError> {
+    if !folder.is_dir() {
+        return Err(ModelError::Invalid(vec![Problem {
+            file: folder.to_owned(),
+            place: None,
+            message: "there is no such folder; name the one that has `tables` in it".to_owned(),
+        }]));
+    }
     let mut problems = Vec::new();
     let mut tables = Vec::new();
     for (path, text) in files(&folder.join(TABLES), "yaml", &mut problems) {

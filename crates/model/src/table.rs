@@ -260,22 +260,89 @@ impl Table {
     ///
     /// The upper half is the file's `version`, so that a higher one is newer; the lower half is a hash of what the file says of values.
     pub fn rules(&self) -> i32 {
-        // Columns as they are declared, without their fields' numbers.
-        let mut text = format!("{ENGINE_VERSION}{:?}{:?}", self.key, self.ignore);
+        let mut said = Said::default();
+        said.add("engine", &ENGINE_VERSION);
+        said.add_some("key", self.key.as_ref());
+        said.add_each("ignore", &self.ignore);
         for column in &self.columns {
-            let column = Column {
-                inputs: Vec::new(),
-                own: None,
-                ..column.clone()
-            };
-            // Writing to a string does not fail.
-            let _ = write!(text, "{column:?}");
+            column.say(&mut said);
         }
-        // FNV-1a, folded: the same in every build.
-        let hash = text.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
+        (u32::from(self.version) << 16 | said.hash()).cast_signed()
+    }
+}
+
+/// What a file says of values, option by option. One that is not set says nothing, so that an option which tables may have later changes
+/// the number of none that has it not.
+#[derive(Default)]
+struct Said(String);
+
+impl Said {
+    fn add(&mut self, option: &str, value: &dyn fmt::Display) {
+        let value = value.to_string();
+        // The length tells where a value ends, whatever is in it. Writing to a string does not fail.
+        let _ = write!(self.0, "{option}:{}:{value};", value.len());
+    }
+
+    fn add_some(&mut self, option: &str, value: Option<&impl fmt::Display>) {
+        if let Some(value) = value {
+            self.add(option, value);
+        }
+    }
+
+    fn add_each(&mut self, option: &str, values: &[String]) {
+        for value in values {
+            self.add(option, value);
+        }
+    }
+
+    /// Returns 16 bits: FNV-1a, folded, the same in every build.
+    fn hash(&self) -> u32 {
+        let hash = self.0.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
             (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
         });
-        let folded = (hash >> 16) ^ (hash & 0xffff);
-        (u32::from(self.version) << 16 | folded).cast_signed()
+        (hash >> 16) ^ (hash & 0xffff)
+    }
+}
+
+impl Column {
+    /// Adds each option: a new field of the type is an error here until somebody has decided whether it is one.
+    fn say(&self, said: &mut Said) {
+        let Self {
+            name,
+            data_type,
+            from,
+            is_joined,
+            null_if,
+            format,
+            strip_prefix,
+            max_length,
+            range,
+            epoch,
+            inputs: _,
+            own: _,
+        } = self;
+        let Range { whole, float } = range;
+        said.add("column", name);
+        said.add("type", data_type);
+        said.add_each("from", from);
+        if *is_joined {
+            said.add("join", &true);
+        }
+        said.add_each("null_if", null_if);
+        let format = format.map(|format| match format {
+            Format::ShortCount => "short_count",
+        });
+        said.add_some("format", format.as_ref());
+        said.add_some("strip_prefix", strip_prefix.as_ref());
+        said.add_some("max_length", max_length.as_ref());
+        said.add_some("min", whole.0.as_ref());
+        said.add_some("max", whole.1.as_ref());
+        said.add_some("min_float", float.0.as_ref());
+        said.add_some("max_float", float.1.as_ref());
+        let epoch = epoch.map(|epoch| match epoch {
+            Epoch::Seconds => "s",
+            Epoch::Milliseconds => "ms",
+        });
+        said.add_some("epoch", epoch.as_ref());
     }
 }

@@ -142,10 +142,33 @@ fn the_version_of_the_rules_changes_with_what_rows_become() {
         ))
     );
     assert_ne!(first, rules(&BOARD.replace("int64", "int32")));
-    assert_ne!(
-        first,
-        rules(&format!("{BOARD}  name: {{type: text, null_if: [none]}}\n"))
-    );
+    let of_options = [
+        "text",
+        "{type: text, from: [title]}",
+        "{type: text, from: [title, heading]}",
+        "{type: text, join: [title, heading]}",
+        "{type: text, null_if: [none]}",
+        "{type: text, null_if: [none, other]}",
+        "{type: text, strip_prefix: none}",
+        "{type: text, max_length: 9}",
+        "{type: int64, max: 9}",
+        "{type: int64, min: 9}",
+        "{type: float64, max: 9}",
+        "{type: float64, min: 9}",
+        "{type: int64, format: short_count}",
+        "{type: timestamp, epoch: s}",
+        "{type: timestamp, epoch: ms}",
+    ];
+    let mut numbers: Vec<_> = of_options
+        .iter()
+        .map(|options| rules(&format!("{BOARD}  name: {options}\n")))
+        .chain([first, rules(&format!("{BOARD}ignore: [name]\n"))])
+        .collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    assert_eq!(numbers.len(), of_options.len() + 2);
+    // As it is written beside rows, whatever the compiler or the crate's types.
+    assert_eq!(first, 128_101);
     let newer = rules(&format!("version: 2\n{}", BOARD.replace("int64", "int32")));
     assert!(newer > first && newer > rules(&BOARD.replace("int64", "float64")));
 }
@@ -232,5 +255,7 @@ fn what_is_wrong_between_files_is_told_too() {
     reports/empty.sql: there is no query; write one SELECT
     views/board.sql: `board` is a table; give the view another name
     ");
+    let nowhere = Model::load(std::path::Path::new("nowhere")).unwrap_err();
+    insta::assert_snapshot!(nowhere, @"nowhere: there is no such folder; name the one that has `tables` in it");
     insta::assert_snapshot!(problems(&[("views/a.sql", "SELECT 1")]), @"tables: there is no table; write `<name>.yaml`, one file for each");
 }
