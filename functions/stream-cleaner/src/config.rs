@@ -106,7 +106,7 @@ mod tests {
         let elsewhere = Config::from_vars(given).unwrap_err();
         assert_eq!(
             elsewhere.to_string(),
-            "nowhere/tables: there is no table; write `<name>.yaml`, one file for each"
+            "nowhere: there is no such folder; name the one that has `tables` in it"
         );
     }
 }
