@@ -17,7 +17,7 @@ use tokio::time::{Instant, timeout};
 use tracing::{info, instrument, warn};
 
 use crate::packing::Records;
-use crate::producer::{self, Failure, Jitter, Outcome, Until};
+use crate::producer::{self, Failure, Jitter, Outcome, Producer, Until};
 use crate::request;
 use crate::request::row::Rows;
 use crate::response::{self, KAFKA_JSON, Problem, ProblemKind};
@@ -49,6 +49,7 @@ const DESCRIBED_KINDS: &str = "enum: [geo, pin, user]";
 #[derive(Clone)]
 pub struct App {
     kinesis: Client,
+    producer: Producer,
     config: Config,
     clock: Clock,
     jitter: Jitter,
@@ -70,6 +71,7 @@ impl App {
     /// Makes the function; `seed` is that of the pauses between tries.
     pub fn new(kinesis: Client, config: Config, clock: Clock, seed: u64) -> Self {
         Self {
+            producer: Producer::new(&kinesis),
             kinesis,
             config,
             clock,
@@ -232,7 +234,7 @@ impl App {
             _ => Records::one_each(entries),
         };
         let put = producer::put(
-            &self.kinesis,
+            &self.producer,
             &self.config.stream_name,
             &records.entries,
             until,

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use aws_sdk_kinesis::Client;
+use aws_sdk_kinesis::config::StalledStreamProtectionConfig;
 use aws_sdk_kinesis::config::retry::RetryConfig;
 use aws_sdk_kinesis::error::DisplayErrorContext;
 use aws_sdk_kinesis::primitives::Blob;
@@ -22,6 +23,24 @@ use crate::request::Entry;
 
 /// Longest that one call may take; a connection that hangs is given up for another. A guess: some hundred times the median.
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A client that tries each call once, whatever the one that it was made of does. Cheap to clone.
+///
+/// One that tries again would send stored records again, and without an end in sight: retries are this module's work. So are
+/// calls that hang.
+#[derive(Clone, Debug)]
+pub(crate) struct Producer(Client);
+
+impl Producer {
+    /// Makes one that shares the client's connections.
+    pub(crate) fn new(client: &Client) -> Self {
+        let config = client.config().to_builder();
+        let config = config
+            .retry_config(RetryConfig::disabled())
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+        Self(Client::from_conf(config.build()))
+    }
+}
 
 /// Until when a request is worked on.
 #[derive(Clone, Copy, Debug)]
@@ -39,7 +58,7 @@ pub(crate) struct Until {
 /// twice, which the tables take once. An entry whose call got no answer may be on the stream although it is reported as
 /// failed: delivery is at least once.
 pub(crate) async fn put(
-    client: &Client,
+    producer: &Producer,
     stream: &str,
     entries: &[Entry<'_>],
     until: Until,
@@ -65,7 +84,7 @@ pub(crate) async fn put(
                     None => sent.push(index),
                 }
             }
-            let answers = put_once(client, stream, entries, &sent, until.answers).await;
+            let answers = put_once(producer, stream, entries, &sent, until.answers).await;
             for (&index, outcome) in sent.iter().zip(answers) {
                 let key = entries[index].key.as_str();
                 let is_behind = failed_keys.contains_key(key);
@@ -126,7 +145,7 @@ fn calls(indices: &[usize], entries: &[Entry<'_>]) -> Vec<Vec<usize>> {
 }
 
 async fn put_once(
-    client: &Client,
+    Producer(client): &Producer,
     stream: &str,
     entries: &[Entry<'_>],
     call: &[usize],
@@ -143,12 +162,7 @@ async fn put_once(
     let request = client
         .put_records()
         .stream_name(stream)
-        .set_records(Some(records))
-        .customize()
-        // The client would send stored records again, and without an end in sight: retries are this module's work.
-        .config_override(
-            aws_sdk_kinesis::config::Builder::new().retry_config(RetryConfig::disabled()),
-        );
+        .set_records(Some(records));
     let limit = CALL_TIMEOUT.min(deadline.saturating_duration_since(Instant::now()));
     match timeout(limit, request.send()).await {
         Ok(Ok(output)) => outcome::of_output(&output, call.len()),
