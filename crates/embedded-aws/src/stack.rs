@@ -28,7 +28,7 @@ use crate::destination::Destination;
 use crate::disk::Disk;
 use crate::event_source_mapping::EventSourceMapping;
 use crate::kinesis::api::Kinesis;
-use crate::kinesis::store::{ArrivalJitter, Store, StreamSettings};
+use crate::kinesis::store::{ArrivalJitter, Store, StreamSettings, open_file};
 use crate::lambda::{Invocation, Lambda};
 use crate::page::Page;
 use crate::s3::{LifecycleRule, Versions};
@@ -343,7 +343,15 @@ fn open_stream(
         retention: config.retention,
     };
     let file = state.join("stream.redb");
-    Store::open(&file, config.shards, clock.clone(), disk.clone(), settings)
+    let database = open_file(&file)?;
+    Store::open(
+        database,
+        &file,
+        config.shards,
+        clock.clone(),
+        disk.clone(),
+        settings,
+    )
 }
 
 /// Opens the buckets in the stack's folder.

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::disk::Disk;
-use crate::kinesis::store::{NewRecord, StreamSettings};
+use crate::kinesis::store::{NewRecord, StreamSettings, open_file};
 
 /// What the function saw: the data of the records of each invocation.
 type Seen = Arc<Mutex<Vec<Vec<String>>>>;
@@ -79,8 +79,10 @@ async fn set_up(
     records: &[(&str, &str)],
 ) -> Setup {
     let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s");
     let (store, _writer) = Store::open(
-        &folder.path().join("s"),
+        open_file(&path).unwrap(),
+        &path,
         shards,
         clock(),
         Disk::new(PathBuf::new()),

@@ -166,32 +166,25 @@ pub(crate) struct StreamSettings {
     pub(crate) retention: Option<Duration>,
 }
 
-impl Store {
-    /// Opens the stream in a file, or makes it. The second value ends when the writer has flushed everything.
-    pub(crate) fn open(
-        path: &Path,
-        shards: u32,
-        clock: Clock,
-        disk: Disk,
-        settings: StreamSettings,
-    ) -> Result<(Self, std::thread::JoinHandle<()>), StackError> {
-        let database = Database::builder()
-            .set_cache_size(CACHE_BYTES)
-            .create(path)
-            .map_err(|error| match error {
-                redb::DatabaseError::DatabaseAlreadyOpen => StackError::FolderInUse {
-                    path: path.to_owned(),
-                },
-                error => StackError::Stream {
-                    path: path.to_owned(),
-                    source: Box::new(error.into()),
-                },
-            })?;
-        Self::of(database, path, shards, clock, disk, settings)
-    }
+/// Opens the file of a stream, or makes it.
+pub(crate) fn open_file(path: &Path) -> Result<Database, StackError> {
+    Database::builder()
+        .set_cache_size(CACHE_BYTES)
+        .create(path)
+        .map_err(|error| match error {
+            redb::DatabaseError::DatabaseAlreadyOpen => StackError::FolderInUse {
+                path: path.to_owned(),
+            },
+            error => StackError::Stream {
+                path: path.to_owned(),
+                source: Box::new(error.into()),
+            },
+        })
+}
 
-    /// Opens the stream in a database, which is said to be in a file.
-    pub(crate) fn of(
+impl Store {
+    /// Opens the stream in a database, whose path errors name. The second value ends when the writer has flushed everything.
+    pub(crate) fn open(
         database: Database,
         path: &Path,
         shards: u32,

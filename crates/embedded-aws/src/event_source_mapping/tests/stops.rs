@@ -60,7 +60,7 @@ async fn stream_on(disk: SmallDisk) -> Store {
     let database = Database::builder().create_with_backend(disk).unwrap();
     let (path, disk) = (Path::new("s"), Disk::new(PathBuf::new()));
     let (store, _writer) =
-        Store::of(database, path, 1, clock(), disk, StreamSettings::default()).unwrap();
+        Store::open(database, path, 1, clock(), disk, StreamSettings::default()).unwrap();
     put(&store, &[("a", "1")]).await;
     store
 }

@@ -31,8 +31,10 @@ struct Opened {
 }
 
 fn open(folder: &Path, shards: u32) -> Result<Opened, StackError> {
+    let path = folder.join("stream.redb");
     let (store, thread) = Store::open(
-        &folder.join("stream.redb"),
+        open_file(&path)?,
+        &path,
         shards,
         clock(&Arc::default()),
         Disk::new(PathBuf::new()),
@@ -138,8 +140,10 @@ async fn a_read_stops_at_its_limits() {
 async fn a_clock_that_is_set_back_does_not_reverse_arrivals() {
     let folder = tempfile::tempdir().unwrap();
     let millis = Arc::new(AtomicI64::new(5_000));
+    let path = folder.path().join("s");
     let (store, thread) = Store::open(
-        &folder.path().join("s"),
+        open_file(&path).unwrap(),
+        &path,
         1,
         clock(&millis),
         Disk::new(PathBuf::new()),
