@@ -91,6 +91,12 @@ def compare(report, label, lake):
         report.equal(f"{label}: rows that differ", differing, 0)
 
 
+def failed_steps(lake, day):
+    """Returns the steps of a day's last run that did not do what they are for, with their errors."""
+    record = json.loads(sorted((lake / "runs" / f"date={day}").glob("*.json"))[-1].read_text())
+    return [step for step in record["steps"] if step["state"] not in ("succeeded", "kept")]
+
+
 def test_three_days_of_rows_of_every_size(report, measured, pinflow, pytestconfig, tmp_path):
     os.sched_setaffinity(0, set(list(os.sched_getaffinity(0))[:2]))
     rows = pytestconfig.getoption("rows")
@@ -103,10 +109,7 @@ def test_three_days_of_rows_of_every_size(report, measured, pinflow, pytestconfi
             for label in [day] + ([f"{day} again"] if day == DAYS[-1] else []):
                 seconds, megabytes = daily_run(function, url, day)
                 report.check(f"{label}: memory", megabytes * 1e6 < MAX_MEMORY_BYTES, f"{megabytes:.0f} MB")
-                record = json.loads(sorted((lake / "runs" / f"date={day}").glob("*.json"))[-1].read_text())
-                report.equal(
-                    f"{label}: steps that fail", [step for step in record["steps"] if step["state"] not in ("succeeded", "kept")], []
-                )
+                report.equal(f"{label}: steps that fail", failed_steps(lake, day), [])
                 summary = json.loads((lake / "reports" / f"date={day}" / "summary.json").read_text())
                 balance, table = summary["row_balance"]["pin"], summary["tables"]["pin"]
                 measured(f"{label}: {table['rows']:,} rows in {table['files']} files", f"{table['size_bytes'] / 1e6:.0f} MB")
@@ -130,6 +133,7 @@ def test_a_day_of_a_million_categories(report, measured, pinflow, tmp_path):
         seconds, megabytes = daily_run(function, url, DAYS[0])
     measured(f"{posts:,} categories: time", f"{seconds:.1f} s")
     measured(f"{posts:,} categories: memory", f"{megabytes:.0f} MB")
+    report.equal("steps that fail", failed_steps(lake, DAYS[0]), [])
     folder = lake / "reports" / f"date={DAYS[0]}"
     report.equal("reports", sorted(path.stem for path in folder.glob("*.csv")), REPORTS)
     page = (folder / "index.html").stat().st_size

@@ -27,8 +27,10 @@ use crate::storage::objects::{fetch, put};
 use crate::table::delta::CuratedTable;
 use crate::{DailyError, Lake};
 
+mod copy;
 mod csv;
 mod rows;
+mod session;
 mod views;
 
 /// Returns what a report leaves out by its definition, in words, and the query that counts it.

@@ -14,10 +14,8 @@ use datafusion::datasource::listing::{
     ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl,
 };
 use datafusion::error::DataFusionError;
-use datafusion::execution::memory_pool::FairSpillPool;
-use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::prelude::{ParquetReadOptions, SessionConfig, SessionContext};
+use datafusion::prelude::{ParquetReadOptions, SessionContext};
 use event_model::Kind;
 use futures::TryStreamExt as _;
 use lake::schema;
@@ -28,19 +26,17 @@ use parquet::file::properties::WriterProperties;
 use tempfile::TempDir;
 
 use super::outside;
+use super::session::{bounded, unbounded};
 use crate::merge::keys::{RowRules, TableKey};
 use crate::merge::matching::{KeyPass, read_key_values};
 use crate::storage::parquet_input::with_views;
 use crate::table::delta::CuratedTable;
-use crate::work::workers;
 
 /// Rows of the largest table that one pass of a join takes: it then needs some 500 MB.
 const ROWS_PER_PASS: u64 = 2_000_000;
 /// Passes up to which the joined rows are not compressed: they are read ten times within seconds, and compressing them costs more than it
 /// saves, as long as the function's disk has room for them.
 const UNCOMPRESSED_PASSES: usize = 8;
-/// Memory of a query: groups and sorts that need more go to the disk.
-const QUERY_BYTES: usize = 512 << 20;
 /// Bytes of the joined rows that wait in memory for their row group.
 const ROW_GROUP_BYTES: usize = 128 << 20;
 /// The note of a view that names the column by which it can be made in parts: each of its rows comes from rows of the tables that have
@@ -62,7 +58,7 @@ impl Views {
         model: &Model,
         tables: &[CuratedTable],
     ) -> Result<Self, DataFusionError> {
-        let context = SessionContext::new_with_config(config());
+        let context = unbounded();
         register_tables(&context, model, tables).await?;
         let needed = needed(&context, model).await?;
         let folder = TempDir::new()?;
@@ -78,11 +74,7 @@ impl Views {
         }
         // The queries have a session of their own, whose memory is bounded: a join is bounded by its ranges, and counts what its
         // batches share more than once.
-        let pool = Arc::new(FairSpillPool::new(QUERY_BYTES));
-        let runtime = RuntimeEnvBuilder::new()
-            .with_memory_pool(pool)
-            .build_arc()?;
-        let context = SessionContext::new_with_config_rt(config(), runtime);
+        let context = bounded()?;
         register_tables(&context, model, tables).await?;
         for (name, path) in made {
             let path = path.to_string_lossy().into_owned();
@@ -103,15 +95,6 @@ impl Views {
     pub(super) fn context(&self) -> &SessionContext {
         &self.context
     }
-}
-
-fn config() -> SessionConfig {
-    let mut config = SessionConfig::new()
-        .with_target_partitions(workers())
-        .with_information_schema(false);
-    // An error of a query is reported with its line and column.
-    config.options_mut().sql_parser.collect_spans = true;
-    config
 }
 
 /// Registers the tables under their names. A table that the lake does not have yet is empty.
@@ -191,7 +174,7 @@ async fn make(
             continue;
         };
         // The tables under their own names, as far as the range goes.
-        let part = SessionContext::new_with_config(config());
+        let part = unbounded();
         for table in &read {
             let whole = provider(&part, table).await?;
             let rows = part.read_table(whole)?;
@@ -221,7 +204,7 @@ fn parts<'v>(
 
 /// Returns the tables whose rows a view is made of, each with the same key, if they can be counted by it: the view's note `parts` names it.
 pub(crate) async fn joined(model: &Model, view: &Query) -> Result<Vec<Kind>, DataFusionError> {
-    let context = SessionContext::new_with_config(config());
+    let context = unbounded();
     register_tables(&context, model, &[]).await?;
     let read = scanned(&context, view).await?;
     let column = view.note(PARTS);
@@ -358,7 +341,7 @@ async fn needed(
 
 /// Finds what is wrong with the views and reports of a model: each is planned over empty tables.
 pub async fn check(model: &Model) -> Vec<Problem> {
-    let context = SessionContext::new_with_config(config());
+    let context = unbounded();
     let mut problems = Vec::new();
     if let Err(error) = register_tables(&context, model, &[]).await {
         problems.push(Problem {
