@@ -49,25 +49,20 @@ locals {
   clean_range      = "NOW-${local.clean_days + 2}DAYS,NOW"
   quarantine_range = "NOW-${local.days_by_prefix["quarantine/"] + 2}DAYS,NOW"
 
-  # The reports are written in the dialect of the engine that runs them each morning; Athena knows two functions by other means. A view,
+  # The reports are written in the dialect of the engine that runs them each morning; Athena calls `date_part` something else. A view,
   # which the daily batch makes once for all reports that read it, is a part of the query.
   views_directory   = "${var.model_directory}/views"
   reports_directory = "${var.model_directory}/reports"
-  median_query      = <<-SQL
-    (element_at(array_sort(array_agg($1)), CAST(floor((count(*) + 1) / 2.0) AS INT))
-        + element_at(array_sort(array_agg($1)), CAST(floor(count(*) / 2.0) + 1 AS INT))) / 2
-  SQL
 
   view_bodies = {
     for file in fileset(local.views_directory, "*.sql") : trimsuffix(file, ".sql") =>
     indent(4, chomp(replace(file("${local.views_directory}/${file}"), "/(?m)^--.*\\n/", "")))
   }
   report_bodies = {
-    for file in fileset(local.reports_directory, "*.sql") : trimsuffix(file, ".sql") => replace(replace(replace(
+    for file in fileset(local.reports_directory, "*.sql") : trimsuffix(file, ".sql") => replace(replace(
       file("${local.reports_directory}/${file}"),
       "/(?m)^--.*\\n/", ""),
-      "/date_part\\('year', ([^)]+)\\)/", "year($1)"),
-      "/median\\(((?:[^()]|\\([^()]*\\))*)\\)/", chomp(local.median_query)
+      "/date_part\\('year', ([^)]+)\\)/", "year($1)"
     )
   }
   report_views = {
