@@ -107,9 +107,13 @@ def daily_run(function, url, day):
         return time.monotonic() - started, process.peak_memory_bytes() / 1_000_000
 
 
+def last_steps(lake, day):
+    """Returns the steps of a day's last run, as the ledger has them."""
+    return json.loads(sorted((lake / "runs" / f"date={day}").glob("*.json"))[-1].read_text())["steps"]
+
+
 def steps(lake, day):
-    record = json.loads(sorted((lake / "runs" / f"date={day}").glob("*.json"))[-1].read_text())
-    return {step["name"]: step["duration_ms"] / 1000 for step in record["steps"]}
+    return {step["name"]: step["duration_ms"] / 1000 for step in last_steps(lake, day)}
 
 
 PEER = """

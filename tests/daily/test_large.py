@@ -15,7 +15,7 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
-from bench.daily import DAYS, LAMBDA_MAX_SECONDS, LINEAGE, ROWS, daily_run, not_null
+from bench.daily import DAYS, LAMBDA_MAX_SECONDS, LINEAGE, ROWS, daily_run, last_steps, not_null
 from bench.daily import generate as generate_posts
 from support.functions import unpack
 from support.stack import BUCKET, REPORTS, embedded_stack
@@ -93,8 +93,7 @@ def compare(report, label, lake):
 
 def failed_steps(lake, day):
     """Returns the steps of a day's last run that did not do what they are for, with their errors."""
-    record = json.loads(sorted((lake / "runs" / f"date={day}").glob("*.json"))[-1].read_text())
-    return [step for step in record["steps"] if step["state"] not in ("succeeded", "kept")]
+    return [step for step in last_steps(lake, day) if step["state"] not in ("succeeded", "kept")]
 
 
 def test_three_days_of_rows_of_every_size(report, measured, pinflow, pytestconfig, tmp_path):

@@ -13,7 +13,8 @@ use crate::work::workers;
 
 /// Memory of a query: groups and sorts that need more go to the disk.
 const QUERY_BYTES: usize = 512 << 20;
-/// Workers of a query. They share its memory, so that what fits must not depend on the machine: so many has a function of Lambda.
+/// Workers of a query, as many as processors of the function with the memory that it has by default. They share the query's memory: what
+/// fits must not depend on the machine.
 const QUERY_WORKERS: usize = 2;
 
 /// Returns a session whose memory has no limit.
@@ -88,7 +89,6 @@ mod tests {
         posts: &Arc<MemTable>,
         sql: &str,
     ) -> Result<RecordBatch, DataFusionError> {
-        context.deregister_table("posts")?;
         context.register_table("posts", Arc::clone(posts) as _)?;
         let frame = context.sql(sql).await?;
         let schema = Arc::clone(frame.schema().inner());
